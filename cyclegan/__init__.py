@@ -1,0 +1,27 @@
+"""Unpaired image-to-image translation: train on two folders of pictures, translate the rest."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cyclegan.inference.translator import Translator
+    from cyclegan.recipe import Recipe, read_recipe
+    from cyclegan.training.trainer import train
+
+__version__ = "0.1.0"
+__all__ = ["Recipe", "Translator", "__version__", "read_recipe", "train"]
+
+_HOMES = {
+    "Recipe": "cyclegan.recipe",
+    "Translator": "cyclegan.inference.translator",
+    "read_recipe": "cyclegan.recipe",
+    "train": "cyclegan.training.trainer",
+}
+
+
+def __getattr__(name: str) -> Any:  # torch takes seconds to import: wait until a name that needs it is asked for
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cyclegan' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,261 @@
+"""The command line: words to functions. The only place that prints and exits."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional
+
+import cyclegan
+from cyclegan.recipe import Recipe, read_recipe, recipe_from
+from cyclegan.types import Direction
+
+MISTAKE = 2
+UNREADABLE = 3
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train by a recipe. Any of its numbers can be changed on the line: --training.batch 4."""
+
+    recipe: Positional[Path | None] = None
+    """YAML file; experiments/ holds some. Without it, the reference CycleGAN."""
+    out: Path | None = None
+    """Run folder to write; by default runs/ and the recipe's name."""
+    resume: bool = False
+    """Continue the run in that folder, or start it if there is none."""
+    settings: Annotated[Recipe, tyro.conf.arg(name="")] = Recipe()  # noqa: RUF009  # it is frozen
+    """What the recipe says, and what the line says otherwise."""
+
+    def run(self) -> int:
+        """Train until the recipe's end."""
+        recipe = recipe_from(self.settings.to_dict(), "command line")
+        out = self.out or Path("runs") / (self.recipe.stem if self.recipe else "cyclegan")
+
+        from cyclegan.training.stop import Stopped
+        from cyclegan.training.trainer import train
+
+        try:
+            checkpoint = train(recipe, out, resume=self.resume and (out / "recipe.yaml").exists())
+        except Stopped as stopped:
+            print(f"{stopped}; continue with: cyclegan train {' '.join(sys.argv[2:])} --resume", file=sys.stderr)
+            return 128 + stopped.signal
+        print(f"{checkpoint}\ntranslate with: cyclegan translate {out} PICTURES OUT")
+        return 0
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Translate a picture, or a directory with all its subfolders."""
+
+    checkpoint: Positional[Path]
+    """Run folder, checkpoint, exported generator (.safetensors) or reference generator (.pth)."""
+    source: Positional[Path]
+    """Picture or directory."""
+    out: Positional[Path]
+    """Directory for the translations; names and subfolders stay."""
+    direction: Direction | None = None
+    """Which way; by default AtoB, or the only one that the file knows."""
+    size: int | None = None
+    """Pixels of the shorter side; by default the picture's own size."""
+    resume: bool = False
+    """Skip pictures whose translation is there already."""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """Where to compute; auto takes cuda, then mps, then cpu."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """auto is bf16 where the device has it in hardware, else float32."""
+
+    def run(self) -> int:
+        """Translate, and list at the end what could not be read."""
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"--size: must be at least 1, not {self.size}")
+
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from cyclegan.inference.directory import translate_directory
+        from cyclegan.inference.translator import Translator
+
+        translator = Translator.load(self.checkpoint, self.direction, device=self.device, precision=self.precision)
+        console = Console(stderr=True)
+        with Progress(console=console, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("translating", total=None)
+            outcome = translate_directory(
+                translator,
+                self.source,
+                self.out,
+                size=self.size,
+                resume=self.resume,
+                report=lambda done, total: progress.update(bar, completed=done, total=total),
+            )
+        skipped = f", {len(outcome.skipped)} were there already" if outcome.skipped else ""
+        print(f"{len(outcome.translated)} translated to {self.out}{skipped}")
+        for line in outcome.unreadable:
+            print(line, file=sys.stderr)
+        return UNREADABLE if outcome.unreadable else 0
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write one generator as a .safetensors file that needs nothing else."""
+
+    checkpoint: Positional[Path]
+    """Run folder, checkpoint or reference generator (.pth)."""
+    out: Positional[Path]
+    """File to write, NAME.safetensors."""
+    direction: Direction | None = None
+    """Which way; by default AtoB, or the only one that the file knows."""
+
+    def run(self) -> int:
+        """Write the file."""
+        if self.out.suffix != ".safetensors":
+            raise ValueError(f"{self.out}: the name must end in .safetensors")
+
+        from cyclegan.inference.export import write_generator
+        from cyclegan.inference.translator import load_generator
+
+        network, direction = load_generator(self.checkpoint, self.direction)
+        write_generator(network, direction, self.out)
+        print(f"{self.out}: translates {direction}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Show:
+    """Print what a run or a file of weights holds: recipe, images seen, parameters."""
+
+    checkpoint: Positional[Path]
+    """Run folder, checkpoint or generator."""
+
+    def run(self) -> int:
+        """Print it."""
+        from cyclegan.inference.show import describe
+
+        print(describe(self.checkpoint))
+        return 0
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Download a known data set into data/."""
+
+    name: Positional[str]
+    """horse2zebra, monet2photo, vangogh2photo, ...; a wrong name lists them all."""
+    root: Path = Path("data")
+    """Folder to put it in."""
+
+    def run(self) -> int:
+        """Download with a bar."""
+        from rich.console import Console
+        from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+        from cyclegan.images.fetch import fetch
+
+        console = Console(stderr=True)
+        columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            bar = progress.add_task(self.name, total=None)
+            fetched = fetch(
+                self.name, self.root, report=lambda done, total: progress.update(bar, completed=done, total=total)
+            )
+        print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}); train with --data.root {fetched.folder}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Learn to paint from the built-in photographs, then show it: a few minutes on any machine."""
+
+    out: Path = Path("runs/demo")
+    """Folder for everything that the demo makes."""
+
+    def run(self) -> int:
+        """Train, translate the held-out photographs, and say where to look."""
+        from cyclegan.demo import run_demo
+
+        print(run_demo(self.out))
+        return 0
+
+
+COMMANDS: dict[str, type[Train | Translate | Export | Show | Fetch | Demo]] = {
+    "train": Train,
+    "translate": Translate,
+    "export": Export,
+    "show": Show,
+    "fetch": Fetch,
+    "demo": Demo,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 2 a mistake (told in one line), 3 some pictures unreadable, 128 + n signal n."""
+    sys.exit(_main(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _main(arguments: list[str]) -> int:
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if name == "--version":
+        print(f"cyclegan {cyclegan.__version__}")
+        return 0
+    try:
+        if name not in COMMANDS:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            raise ValueError(f"no command '{name}'{f'; did you mean {near[0]}?' if near else ''} See cyclegan --help")
+        return _parsed(name, rest).run()
+    except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe
+        return 0
+    except (ValueError, OSError, ImportError) as error:
+        print(f"cyclegan: {error}", file=sys.stderr)
+        return MISTAKE
+
+
+def _overview() -> str:
+    lines = [f"  {name:<11}{command.__doc__}" for name, command in COMMANDS.items()]
+    title = f"cyclegan {cyclegan.__version__}: {cyclegan.__doc__}"
+    return "\n".join([title, "", *lines, "", "cyclegan COMMAND --help tells more."])
+
+
+def _parsed(name: str, arguments: list[str]) -> Train | Translate | Export | Show | Fetch | Demo:
+    """The command with its arguments, or ValueError in one line; `--help` prints and exits."""
+    command: Any = COMMANDS[name]
+    default: Any = tyro.MISSING_NONPROP
+    if command is Train:
+        path = next((Path(word) for word in arguments if word.endswith((".yaml", ".yml"))), None)
+        default = Train(recipe=path, settings=read_recipe(path) if path else Recipe())
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            return tyro.cli(  # type: ignore[no-any-return]
+                command,
+                prog=f"cyclegan {name}",
+                args=arguments,
+                default=default,
+                use_underscores=True,
+                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as done:
+        if not done.code:
+            raise
+        raise ValueError(_one_line(told.getvalue(), name)) from None
+
+
+def _one_line(told: str, name: str) -> str:
+    """What tyro says in a frame of several parts: the first part and, if there is a near spelling, that."""
+    text = " ".join(line.strip("│╭╮╰╯ ") for line in told.splitlines()[1:])
+    what, *more = (part.strip() for part in re.split("─{3,}", text))
+    near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
+    return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"

@@ -1,0 +1,168 @@
+"""File <-> tensor: the one place that knows 0..255 and [-1, 1]."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cyclegan.atomic import write_whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".ppm": "PPM",
+}
+SUFFIXES = frozenset(FORMATS)
+
+# A picture often wears another format's suffix. Only these are tried: some of Pillow's decoders run other programs.
+READABLE = sorted({*FORMATS.values(), "GIF"})
+
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+}
+
+# Pillow warns of odd metadata in pictures it reads well. Set once, here: `warnings.catch_warnings` is not thread-safe.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class UnreadableImage(ValueError):  # noqa: N818 - reads well where it is raised
+    """A file that holds no picture we can read; the message is one line, the path and the reason."""
+
+
+def find_images(folder: Path) -> list[Path]:
+    """All pictures in `folder` and its subfolders, sorted by their path below it; linked folders are entered once.
+
+    Names that begin with a dot are skipped. Raises FileNotFoundError when there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; give one that holds pictures")
+    found, entered = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if (place := os.path.realpath(parent)) in entered:
+            folders.clear()
+            continue
+        entered.add(place)
+        pictures = [Path(parent, name) for name in names if not name.startswith(".")]
+        found += [path for path in pictures if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not found:
+        raise FileNotFoundError(f"no picture in {folder}; looked for {' '.join(sorted(SUFFIXES))}")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def read_image(path: Path) -> Image.Image:
+    """The picture in a file as people see it: upright, decoded, 8-bit RGB; of several frames, the first.
+
+    Transparent parts become white; 16-bit and float grey are scaled, not clipped (see `_eight_bits`); colour profiles
+    are not applied. Raises UnreadableImage for anything but a whole picture of at most `Image.MAX_IMAGE_PIXELS` pixels.
+    """
+    try:
+        with Image.open(path, formats=READABLE) as image:
+            pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
+            if limit is not None and pixels > limit:  # Pillow itself only warns, up to twice the limit
+                raise ValueError(f"its {pixels:,} pixels exceed the limit of {limit:,}; make it smaller")
+            ImageOps.exif_transpose(image, in_place=True)
+            return _rgb(image)
+    except Exception as error:  # decoders raise almost anything on damaged files
+        raise UnreadableImage(f"{path} cannot be read: {_reason(error)}") from error
+
+
+def write_image(image: Image.Image, path: Path) -> None:
+    """Write a picture in the format its suffix says, whole or not at all; missing folders are made.
+
+    JPEG and WebP are written at quality 95, JPEG with full colour resolution (4:4:4); the others lose nothing.
+    Raises ValueError for an unknown suffix, OSError when the file cannot be written.
+    """
+    file_format = FORMATS.get(path.suffix.lower())
+    if file_format is None:
+        raise ValueError(f"{path} ends in none of {' '.join(sorted(SUFFIXES))}; choose one of them")
+    try:
+        write_whole(path, lambda part: image.save(part, format=file_format, **SAVE_OPTIONS.get(file_format, {})))
+    except (OSError, ValueError) as error:
+        raise OSError(f"{path} cannot be written: {_reason(error)}") from error
+
+
+def to_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
+    """An 8-bit RGB picture, (H, W, 3) in 0..255, as (3, H, W) float32 in [-1, 1]. Raises ValueError for others."""
+    import torch  # here, not above: listing and reading files needs no torch, and starts quickly
+
+    pixels = np.array(image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"expected a (H, W, 3) uint8 picture, got {pixels.shape} {pixels.dtype}; see read_image")
+    return from_bytes(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
+
+
+def from_bytes(pixels: Tensor) -> Tensor:
+    """Values 0..255 of any shape, on any device, as float32 in [-1, 1]."""
+    return pixels.float().div(127.5).sub(1)
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """A (3, H, W) float tensor in [-1, 1], on any device, as an RGB picture; values outside are clamped.
+
+    The exact inverse of `to_tensor`. Raises ValueError for another shape or type, and for NaN, which has no colour.
+    """
+    if tensor.ndim != 3 or tensor.shape[0] != 3 or not tensor.is_floating_point():
+        raise ValueError(f"expected a (3, H, W) float tensor, got {tuple(tensor.shape)} {tensor.dtype}")
+    if tensor.isnan().any():
+        raise ValueError("the image holds NaN: the network that made it has diverged, or was given NaN")
+    pixels = tensor.detach().float().clamp(-1, 1).mul(127.5).add(127.5).round().byte()
+    return Image.fromarray(pixels.permute(1, 2, 0).cpu().contiguous().numpy())
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any picture as 8-bit RGB, on white where it is transparent."""
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    picture = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Deep grey (Pillow's I;16, I and F) as 8-bit grey.
+
+    Integers are white at 65535; floats, which do not say, at the smallest of 1, 255 and 65535 that holds them all.
+    Values beyond (negative, or above 65535) are stretched from their smallest to their largest; NaN becomes black.
+    """
+    values = np.asarray(image, dtype=np.float64)
+    known = values[np.isfinite(values)]
+    if not known.size:
+        raise ValueError("it holds no finite value")
+    black, white = float(known.min()), float(known.max())
+    if black >= 0 and white <= 65535:
+        levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
+        black, white = 0.0, min(level for level in levels if level >= white)
+    values = np.nan_to_num(values, nan=black, posinf=white, neginf=black)
+    scaled = (values - black) * (255 / (white - black or 1))
+    return Image.fromarray(scaled.round().astype(np.uint8))
+
+
+def _reason(error: Exception) -> str:
+    """Why, in one line and without repeating the path."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"empty, damaged, or none of {', '.join(READABLE)}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _raise(error: OSError) -> None:
+    """For os.walk, which otherwise passes over folders it may not enter."""
+    raise error

@@ -1,0 +1,62 @@
+"""The pictures of one domain: found, read, prepared, kept in RAM while they fit; broken ones are told and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cyclegan.images.files import UnreadableImage, find_images, read_image
+from cyclegan.images.transforms import Pixels
+
+TOLERATED = 10
+"""Training stops when more than one in this many pictures of a folder cannot be read."""
+
+
+class Folder:
+    """Pictures by number. `prepare` is applied once to each; up to `memory` bytes of the results stay in RAM.
+
+    Raises FileNotFoundError when the folder is missing or holds no picture.
+    """
+
+    def __init__(
+        self, path: Path, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None]
+    ) -> None:
+        self.path, self.files = path, find_images(path)
+        self.broken: dict[int, str] = {}
+        self._prepare, self._warn = prepare, warn
+        self._kept: dict[int, Pixels] = {}
+        self._room = memory
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Pixels:
+        """The prepared picture, (H, W, 3) in 0..255.
+
+        Raises UnreadableImage for a broken one, and ValueError once more than a tenth of the folder is broken.
+        """
+        if index in self._kept:
+            return self._kept[index]
+        if index in self.broken:
+            raise UnreadableImage(self.broken[index])
+        try:
+            pixels = self._prepare(np.asarray(read_image(self.files[index])))
+        except UnreadableImage as error:
+            self._leave_out(index, str(error))
+            raise
+        if pixels.nbytes <= self._room:
+            self._room -= pixels.nbytes
+            self._kept[index] = pixels
+        return pixels
+
+    def _leave_out(self, index: int, reason: str) -> None:
+        if index in self.broken:  # another thread met it at the same moment
+            return
+        self.broken[index] = reason
+        self._warn(f"left out: {reason}")
+        if len(self.broken) * TOLERATED > len(self.files):
+            some = "; ".join(list(self.broken.values())[:3])
+            of_all = f"{len(self.broken)} of {len(self.files)} pictures"
+            raise ValueError(f"{self.path}: {of_all} cannot be read; repair or remove them: {some}")

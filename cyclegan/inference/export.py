@@ -1,0 +1,44 @@
+"""One generator in one `.safetensors` file: weights, and in the metadata the config that builds their network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast, get_args
+
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from cyclegan.atomic import write_whole
+from cyclegan.networks.config import GeneratorConfig
+from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.types import Direction
+
+FORMAT = "cyclegan generator 1"
+
+
+def write_generator(network: ResnetGenerator, direction: Direction, path: Path) -> None:
+    """Write a generator that `Translator.load` reads and that needs nothing else."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {"format": FORMAT, "direction": direction, "generator": json.dumps(asdict(network.config))}
+    write_whole(path, lambda part: save_file(weights, part, metadata))
+
+
+def read_generator(path: Path) -> tuple[ResnetGenerator, Direction]:
+    """The generator and its direction. Raises ValueError, in one line, for a file that does not hold one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: damaged, or no safetensors file: {error}") from None
+    if metadata.get("format") != FORMAT or metadata.get("direction") not in get_args(Direction):
+        raise ValueError(f"{path}: no generator written by `cyclegan export`")
+    try:
+        network = TypeAdapter(GeneratorConfig).validate_json(metadata["generator"]).build()
+        network.load_state_dict(weights)
+    except (ValidationError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{path}: its weights do not fit its config: {str(error).splitlines()[0]}") from None
+    return network, cast(Direction, metadata["direction"])

@@ -1,0 +1,45 @@
+"""What a run or a file of weights holds, in words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+from torch import nn
+
+from cyclegan.checkpoint import SUFFIX, newest_checkpoint, read_checkpoint
+from cyclegan.inference.translator import load_generator
+
+
+def describe(path: Path) -> str:
+    """Recipe, images seen and parameters, as YAML. Raises FileNotFoundError or ValueError as `load_generator` does."""
+    if path.is_dir():
+        path = newest_checkpoint(path)
+    if path.suffix != SUFFIX:
+        network, direction = load_generator(path, None)
+        facts: dict[str, object] = {
+            "direction": direction,
+            "generator": asdict(network.config),
+            "parameters": _parameters(network),
+        }
+        return _yaml({str(path): facts})
+
+    checkpoint = read_checkpoint(path)
+    networks = checkpoint.recipe.method.build().named_children()
+    run: dict[str, object] = {
+        "images": checkpoint.images,
+        "epochs": round(checkpoint.images / checkpoint.epoch, 2),
+        "averaged": bool(checkpoint.average),
+        "parameters": {name: count for name, network in networks if (count := _parameters(network))},
+    }
+    return _yaml({str(path): run, "recipe": checkpoint.recipe.to_dict()})
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _yaml(facts: dict[str, object]) -> str:
+    text: str = yaml.safe_dump(facts, sort_keys=False)
+    return text.rstrip()

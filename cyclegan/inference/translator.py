@@ -1,0 +1,83 @@
+"""From a file of weights to translated pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.images.files import to_image, to_tensor
+from cyclegan.inference.export import read_generator
+from cyclegan.inference.imported import import_generator
+from cyclegan.machine import Device, Precision, autocast, choose_device
+from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.types import Direction
+
+
+class Translator:
+    """One direction of a trained method: pictures of one domain in, pictures of the other out.
+
+    painted = Translator.load("runs/monet2photo", "BtoA").translate(Image.open("photo.jpg"))
+    """
+
+    def __init__(self, network: nn.Module, *, device: Device = "auto", precision: Precision = "auto") -> None:
+        self.device = choose_device(device)
+        self.autocast = autocast(self.device, precision)
+        self.network = network.to(self.device).eval()
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        direction: Direction | None = None,
+        *,
+        device: Device = "auto",
+        precision: Precision = "auto",
+    ) -> Translator:
+        """From a run folder (its newest checkpoint), a checkpoint, an exported `.safetensors`, or a reference `.pth`.
+
+        `direction` may be left out where the file knows only one; a run that knows both is taken AtoB. Averaged weights
+        are used where there are any. Raises FileNotFoundError, or ValueError with one line, for what cannot be loaded.
+        """
+        network, _ = load_generator(Path(path), direction)
+        return cls(network, device=device, precision=precision)
+
+    def translate(self, image: Image.Image) -> Image.Image:
+        """A picture of any mode and size to its translation, RGB of the same size."""
+        return to_image(self.translate_batch(to_tensor(image.convert("RGB"))[None])[0])
+
+    @torch.inference_mode()
+    def translate_batch(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] on any device to the same shape and range, float32 on the translator's device."""
+        with self.autocast:
+            translated: Tensor = self.network(images.to(self.device))
+        return translated.float()
+
+
+def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
+    """The generator in any file that holds one, and the direction it translates; see `Translator.load`."""
+    if path.is_dir():
+        path = newest_checkpoint(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such run folder, checkpoint or generator")
+    if path.suffix == ".safetensors":
+        network, known = read_generator(path)
+        if direction not in (None, known):
+            raise ValueError(f"{path}: translates {known}, not {direction}")
+        return network, known
+    if path.suffix == ".pth":
+        return import_generator(path), direction or "AtoB"
+
+    checkpoint = read_checkpoint(path)
+    method = checkpoint.recipe.method.build()
+    method.load_state_dict(checkpoint.method)
+    translators = method.translators()
+    direction = direction or next(iter(translators))
+    if direction not in translators:
+        raise ValueError(f"{path}: its method translates {' and '.join(translators)}, not {direction}")
+    if checkpoint.average:
+        translators[direction].load_state_dict(checkpoint.average[direction])
+    return translators[direction], direction

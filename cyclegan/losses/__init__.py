@@ -1,0 +1,1 @@
+"""Losses: small functions from tensors to a scalar, each citing its equation."""

@@ -1,0 +1,52 @@
+"""Adversarial losses in pairs: what the generator wants of the scores, and what the discriminator wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GanKind = Literal["lsgan", "vanilla", "hinge"]
+
+
+class GanLoss(NamedTuple):
+    """Both sides of one game, on raw scores (N, 1, H, W); each returns a scalar."""
+
+    generator: Callable[[Tensor], Tensor]
+    """From the scores of fakes."""
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    """From the scores of real images and of fakes; the mean of both halves."""
+
+
+def _lsgan(scores: Tensor) -> Tensor:
+    return (scores - 1).square().mean()
+
+
+def _lsgan_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+
+
+def _vanilla(scores: Tensor) -> Tensor:
+    return F.softplus(-scores).mean()
+
+
+def _vanilla_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * (F.softplus(-real).mean() + F.softplus(fake).mean())
+
+
+def _hinge(scores: Tensor) -> Tensor:
+    return -scores.mean()
+
+
+def _hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * (torch.relu(1 - real).mean() + torch.relu(1 + fake).mean())
+
+
+GAN_LOSSES: dict[GanKind, GanLoss] = {
+    "lsgan": GanLoss(_lsgan, _lsgan_discriminator),  # Mao et al. 2017, eq. 9; what CycleGAN uses
+    "vanilla": GanLoss(_vanilla, _vanilla_discriminator),  # Goodfellow et al. 2014, the non-saturating form
+    "hinge": GanLoss(_hinge, _hinge_discriminator),  # Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17
+}

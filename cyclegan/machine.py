@@ -1,0 +1,44 @@
+"""What this machine can do: its device, its precision, its compiler."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from typing import Literal
+
+import torch
+
+Device = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["auto", "float32", "bf16"]
+
+
+def choose_device(wanted: Device = "auto") -> torch.device:
+    """The device asked for, or the fastest one here. Raises ValueError when the one asked for is not here."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, here in present.items() if here))
+    if not present[wanted]:
+        here = ", ".join(name for name, is_here in present.items() if is_here)
+        raise ValueError(f"speed.device: no {wanted} on this machine; it has {here}")
+    return torch.device(wanted)
+
+
+def autocast(device: torch.device, precision: Precision = "auto") -> torch.autocast:
+    """A context in which networks run in bf16, if asked for or (`auto`) if the device computes it in hardware."""
+    enabled = has_bf16(device) if precision == "auto" else precision == "bf16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 in hardware."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # mps has bf16, but not the speed of it
+    return device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def has_compiler(device: torch.device) -> bool:
+    """Whether `torch.compile` finds what it needs: a C++ compiler for the CPU, Triton for the GPU."""
+    if device.type == "cpu":
+        return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+    return device.type == "cuda" and importlib.util.find_spec("triton") is not None

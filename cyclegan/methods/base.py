@@ -1,0 +1,38 @@
+"""What a method is: networks, and players that move in turn."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import nn
+
+from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.types import Batch, Direction, Images, Losses
+
+
+class Player(NamedTuple):
+    """One side of the game: it may change its networks, and wants the sum of its losses small."""
+
+    name: str
+    networks: tuple[nn.Module, ...]
+    loss: Callable[[Batch, Images], Losses]
+    """Called once a step, in the player's turn, with what the method made of the batch before anyone moved."""
+
+
+class Method(nn.Module, ABC):
+    """Mathematics only: no devices, files, optimizers or logs. All of its state is in its `state_dict`."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Images:
+        """Every image that the players need, with its graph."""
+
+    @property
+    @abstractmethod
+    def players(self) -> tuple[Player, ...]:
+        """The players, in the order in which they move."""
+
+    @abstractmethod
+    def translators(self) -> dict[Direction, ResnetGenerator]:
+        """The networks that translate once training is over, by direction."""

@@ -1,0 +1,49 @@
+"""A history of fakes, so that the discriminator does not forget."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Pool(nn.Module):
+    """The image buffer of Shrivastava et al. 2017, section 2.3, image by image as in CycleGAN.
+
+    While it fills, a new fake is stored and returned. Then, with probability 1/2, a stored one is returned and
+    replaced by the new one; otherwise the new one is returned. A tensor buffer: it travels in `state_dict`, lives on
+    the device, and never makes the host wait. Fakes of another shape than before start it afresh.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("images", torch.empty(0))
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self.images: Tensor
+        self.count: Tensor
+
+    @torch.no_grad()
+    def forward(self, fakes: Tensor) -> Tensor:
+        """(N, C, H, W) new fakes to as many, new or old."""
+        if self.size == 0:
+            return fakes
+        if self.images.shape[1:] != fakes.shape[1:]:
+            self.images = fakes.new_zeros(self.size, *fakes.shape[1:])
+            self.count.zero_()
+        return torch.cat([self._exchange(fake) for fake in fakes.unsqueeze(1)])
+
+    def _exchange(self, fake: Tensor) -> Tensor:
+        full = self.count >= self.size
+        drawn = torch.randint(self.size, (), device=fake.device)
+        slot = torch.where(full, drawn, self.count).unsqueeze(0)
+        swap = full & (torch.rand((), device=fake.device) < 0.5)
+        old = self.images.index_select(0, slot)
+        self.images.index_copy_(0, slot, torch.where(swap | ~full, fake, old))
+        self.count += ~full
+        return torch.where(swap, old, fake)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        saved = state_dict.get(prefix + "images")
+        if saved is not None:  # the shape is known only once the first fake has come
+            self.images = self.images.new_empty(saved.shape)
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -1,0 +1,1 @@
+"""Metrics: how good a translation is, in numbers."""

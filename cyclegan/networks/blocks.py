@@ -1,0 +1,73 @@
+"""What the networks are built of: instance norm, the residual block, padding to any size, weight initialisation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class InstanceNorm(nn.Module):
+    """Every channel of every image to mean 0 and variance 1 (Ulyanov et al. 2016, eq. 4); eps 1e-5, nothing to learn.
+
+    Statistics are float32 whatever the input is. A flat channel becomes zero, and its gradient stays finite.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) of any float type and memory format to the same."""
+        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
+        return ((x - mean) * torch.rsqrt(variance + 1e-5)).to(x.dtype)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), reflection-padded and normalised; no activation after the sum (He et al. 2016)."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect", bias=False),
+            InstanceNorm(),
+            nn.ReLU(),
+            nn.Dropout(dropout) if dropout else nn.Identity(),
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect", bias=False),
+            InstanceNorm(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) to the same, H and W at least 2."""
+        return x + self.body(x)  # type: ignore[no-any-return]  # nn.Module calls are Any
+
+
+class Float32Conv2d(nn.Conv2d):
+    """A convolution that autocast leaves in float32: the last one, where rounding would show."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) of any float type to (N, out, H', W') float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+def mirror_pad(x: Tensor, multiple: int) -> Tensor:
+    """Reflect below and to the right until H and W divide by `multiple` and hold at least two of it.
+
+    Unlike `F.pad(mode="reflect")` the picture may be smaller than its padding, down to one pixel: it mirrors again.
+    """
+    height, width = (max(2, -(-side // multiple)) * multiple for side in x.shape[2:])
+    if (height, width) == x.shape[2:]:
+        return x
+    return x[:, :, _mirrored(x.shape[2], height, x.device)][:, :, :, _mirrored(x.shape[3], width, x.device)]
+
+
+def _mirrored(side: int, padded: int, device: torch.device) -> Tensor:
+    """0 1 2 3 2 1 0 1 ...: the row to read for each padded row."""
+    last = max(side - 1, 1)
+    position = torch.arange(padded, device=device) % (2 * last)
+    return (last - (position - last).abs()).clamp(max=side - 1)
+
+
+def initialise(network: nn.Module) -> None:
+    """Weights from N(0, 0.02), biases 0, as CycleGAN starts (Zhu et al. 2017, section 7.1)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,70 @@
+"""What can be said about a network. Free of torch, so that recipes and `--help` answer at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+if TYPE_CHECKING:
+    from cyclegan.networks.patchgan import PatchGan, PixelGan
+    from cyclegan.networks.resnet import ResnetGenerator
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResnetConfig:
+    """The generator of Johnson et al. 2016 as CycleGAN uses it."""
+
+    kind: Literal["resnet"] = "resnet"
+    """ResNet: two steps down, residual blocks, two steps up."""
+    width: PositiveInt = 64
+    """Channels after the first convolution (ngf); four times as many in the blocks."""
+    blocks: PositiveInt = 9
+    """Residual blocks: 9 for images of 256 pixels, 6 for 128 and smaller."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability of dropout inside every block; the reference offers 0 and 0.5."""
+
+    def build(self) -> ResnetGenerator:
+        """The network, with fresh weights."""
+        from cyclegan.networks.resnet import ResnetGenerator
+
+        return ResnetGenerator(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchganConfig:
+    """A discriminator that scores overlapping patches (Isola et al. 2017)."""
+
+    kind: Literal["patchgan"] = "patchgan"
+    """PatchGAN; `pixel` judges every pixel on its own."""
+    width: PositiveInt = 64
+    """Channels after the first convolution (ndf)."""
+    depth: Annotated[int, Field(ge=1, le=5)] = 3
+    """Convolutions of stride 2: patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
+
+    def build(self) -> PatchGan:
+        """The network, with fresh weights."""
+        from cyclegan.networks.patchgan import PatchGan
+
+        return PatchGan(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelConfig:
+    """A discriminator that scores every pixel on its own: colours, no texture (Isola et al. 2017, 1x1 PixelGAN)."""
+
+    kind: Literal["pixel"] = "pixel"
+    """Scores single pixels; `patchgan` scores patches."""
+    width: PositiveInt = 64
+    """Channels after the first convolution (ndf)."""
+
+    def build(self) -> PixelGan:
+        """The network, with fresh weights."""
+        from cyclegan.networks.patchgan import PixelGan
+
+        return PixelGan(self)
+
+
+GeneratorConfig = ResnetConfig
+DiscriminatorConfig = Annotated[PatchganConfig | PixelConfig, Field(discriminator="kind")]

@@ -1,0 +1,61 @@
+"""Discriminators that score patches or single pixels, so that a few layers judge pictures of any size."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from cyclegan.networks.blocks import Float32Conv2d, InstanceNorm, initialise
+from cyclegan.networks.config import PatchganConfig, PixelConfig
+
+
+class PatchGan(nn.Module):
+    """Scores of overlapping patches, 70x70 at depth 3 (Isola et al. 2017, section 6.1.2). No sigmoid."""
+
+    def __init__(self, config: PatchganConfig) -> None:
+        super().__init__()
+        width, depth = config.width, config.depth
+        channels = [width * min(2**i, 8) for i in range(depth + 1)]
+        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for i in range(1, depth + 1):
+            stride = 2 if i < depth else 1
+            layers += [
+                nn.Conv2d(channels[i - 1], channels[i], 4, stride=stride, padding=1, bias=False),
+                InstanceNorm(),
+                nn.LeakyReLU(0.2),
+            ]
+        self.layers = nn.Sequential(*layers, Float32Conv2d(channels[-1], 1, 4, padding=1))
+        self.smallest = 3 * 2**depth
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to (N, 1, H', W') float32 scores, higher for real; 256 gives 30 at depth 3.
+
+        Raises ValueError when a side is too short to hold a patch.
+        """
+        if min(x.shape[2:]) < self.smallest:
+            size = f"{x.shape[3]}x{x.shape[2]}"
+            raise ValueError(f"discriminator: {size} is too small, sides start at {self.smallest}; lower its depth")
+        scores: Tensor = self.layers(x)
+        return scores
+
+
+class PixelGan(nn.Module):
+    """Scores of single pixels by 1x1 convolutions (Isola et al. 2017, section 6.1.2)."""
+
+    def __init__(self, config: PixelConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 1, bias=False),
+            InstanceNorm(),
+            nn.LeakyReLU(0.2),
+            Float32Conv2d(2 * width, 1, 1),
+        )
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to (N, 1, H, W) float32 scores, higher for real."""
+        scores: Tensor = self.layers(x)
+        return scores

@@ -1,0 +1,57 @@
+"""The ResNet generator: a picture in, a picture of the same size out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from cyclegan.networks.blocks import Float32Conv2d, InstanceNorm, ResidualBlock, initialise, mirror_pad
+from cyclegan.networks.config import ResnetConfig
+
+
+class ResnetGenerator(nn.Module):
+    """Two steps down, residual blocks, two steps up (Johnson et al. 2016; Zhu et al. 2017, section 7.2).
+
+    Convolutions before a norm carry no bias: the norm would cancel it, and Adam magnify its rounding.
+    """
+
+    def __init__(self, config: ResnetConfig) -> None:
+        super().__init__()
+        self.config = config
+        w = config.width
+        self.stages = nn.Sequential(
+            _normalised(nn.Conv2d(3, w, 7, padding=3, padding_mode="reflect", bias=False)),
+            _normalised(nn.Conv2d(w, 2 * w, 3, stride=2, padding=1, bias=False)),
+            _normalised(nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1, bias=False)),
+            *(ResidualBlock(4 * w, config.dropout) for _ in range(config.blocks)),
+            _normalised(nn.ConvTranspose2d(4 * w, 2 * w, 3, stride=2, padding=1, output_padding=1, bias=False)),
+            _normalised(nn.ConvTranspose2d(2 * w, w, 3, stride=2, padding=1, output_padding=1, bias=False)),
+        )
+        self.head = nn.Sequential(Float32Conv2d(w, 3, 7, padding=3, padding_mode="reflect"), nn.Tanh())
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1], any H and W, to the same shape and range in float32."""
+        height, width = x.shape[2:]
+        y: Tensor = self.head(self.stages(mirror_pad(x, 4)))
+        return y[:, :, :height, :width]
+
+    def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
+        """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.
+
+        Stage 0 is the first convolution, 1 and 2 go down, then one for each block, and the last two go up.
+        Raises ValueError for a number that is no stage.
+        """
+        if not at or min(at) < 0 or max(at) >= len(self.stages):
+            raise ValueError(f"features: stages are 0 to {len(self.stages) - 1}, not {list(at)}")
+        x, kept = mirror_pad(x, 4), []
+        for number, stage in enumerate(self.stages[: max(at) + 1]):
+            x = stage(x)
+            if number in at:
+                kept.append(x)
+        return kept
+
+
+def _normalised(convolution: nn.Module) -> nn.Sequential:
+    return nn.Sequential(convolution, InstanceNorm(), nn.ReLU())

@@ -1,0 +1,166 @@
+"""The recipe: everything that can be said about a run, in one YAML file. It composes every config and runs nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+
+import yaml
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter
+from pydantic import ValidationError as PydanticError
+from pydantic_core import ErrorDetails
+
+from cyclegan.atomic import write_whole
+from cyclegan.images.config import DataConfig
+from cyclegan.methods import MethodConfig
+from cyclegan.methods.config import CycleganConfig
+
+Span = Annotated[str, Field(pattern=r"^\d+ (images?|epochs?)$")]
+"""A length of training, "100 epochs" or "50000 images". Images count pairs; an epoch is max(|A|, |B|) of them."""
+
+
+def images_in(span: Span, epoch: int) -> int:
+    """How many images a span lasts, when an epoch has `epoch` of them."""
+    return int(span.split()[0]) * unit_of(span, epoch)
+
+
+def unit_of(span: Span, epoch: int) -> int:
+    """How many images one unit of the span lasts: 1, or an epoch."""
+    return epoch if span.split()[1].startswith("epoch") else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How long, how fast and in what portions to learn; the defaults are the reference's."""
+
+    batch: PositiveInt = 1
+    """Pairs of pictures in a step."""
+    constant: Span = "100 epochs"
+    """At the full rate for this long, ..."""
+    decay: Span = "100 epochs"
+    """... then linearly towards zero for this long."""
+    rate: PositiveFloat = 2e-4
+    """Learning rate of Adam."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Decay of Adam's averages of the gradient and of its square."""
+    clip: NonNegativeFloat = 0.0
+    """Largest norm of a player's gradient; 0 does not clip."""
+    average: Span | None = None
+    """Half-life of a moving average (EMA) of the generators, used for samples and translation; null keeps none."""
+    seed: NonNegativeInt = 0
+    """Fixes weights, order, augmentation and pool: the same recipe gives the same run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedConfig:
+    """How to use the machine; nothing here changes what is learned, but for rounding."""
+
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """`auto` takes cuda, then mps, then cpu."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """`auto` is bf16 autocast where the device has it in hardware, else float32."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the networks (a minute or two at the start); `auto` does so when the run is long enough to repay it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalConfig:
+    """What a run writes down, and how often."""
+
+    log_every: Span = "100 images"
+    """Losses, rate and speed to TensorBoard."""
+    samples_every: Span = "5000 images"
+    """Grids of real | fake | cycle | identity, both directions, to TensorBoard and to `samples/`."""
+    samples: NonNegativeInt = 4
+    """Held-out pictures of each domain in a grid (of testA and testB, else of the training folders)."""
+    checkpoint_every: Span = "5000 images"
+    """Complete state to `checkpoints/`; the last one is always kept."""
+    keep_every: Span | None = None
+    """Checkpoints to keep for good besides the last; null keeps none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A run in one file. Its defaults are the reference CycleGAN: `method: {kind: cyclegan}` alone is that."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """The pictures."""
+    method: MethodConfig = field(default_factory=CycleganConfig)
+    """The networks and their game."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """The learning."""
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
+    """The machine."""
+    journal: JournalConfig = field(default_factory=JournalConfig)
+    """The records."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists, numbers and strings: what YAML and a checkpoint hold."""
+        plain: dict[str, Any] = _RECIPES.dump_python(self, mode="json")
+        return plain
+
+
+_RECIPES = TypeAdapter(Recipe)
+
+
+def read_recipe(path: Path | str) -> Recipe:
+    """The recipe in a YAML file. Raises FileNotFoundError, or ValueError with one line that names the key."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such recipe; experiments/ holds some")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return recipe_from({} if data is None else data, str(path))
+
+
+def recipe_from(data: Any, source: str) -> Recipe:
+    """A validated recipe from plain data; `source` is named in errors. Raises ValueError with one line."""
+    try:
+        return _RECIPES.validate_python(data)
+    except PydanticError as error:
+        raise ValueError(f"{source}: {_in_words(error.errors()[0])}") from None
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """The resolved recipe, every default spelt out, as YAML that `read_recipe` gives back unchanged."""
+    text = yaml.safe_dump(recipe.to_dict(), sort_keys=False)
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _in_words(error: ErrorDetails) -> str:
+    """One line for the person: the key, what is wrong with it, what would be right."""
+    key = ".".join(str(part) for part in error["loc"] if part not in _KINDS) or "the recipe"
+    match error["type"]:
+        case "unexpected_keyword_argument":
+            near = difflib.get_close_matches(str(error["loc"][-1]), set(_names(Recipe)), n=1)
+            return f"{key}: no such key" + (f"; did you mean '{near[0]}'?" if near else "")
+        case "dataclass_type":
+            return f"{key}: expected keys and values, not {error['input']!r}"
+        case "union_tag_not_found":
+            return f"{key}: give its kind"
+        case "string_pattern_mismatch":
+            return f"{key}: {error['input']!r} is no length; write '100 epochs' or '50000 images'"
+    return f"{key}: {error['msg'][0].lower()}{error['msg'][1:]} (it is {error['input']!r})"
+
+
+def _configs(config: Any) -> Iterator[Any]:
+    """The dataclass and every dataclass in its fields, unions included."""
+    yield config
+    for hint in get_type_hints(config).values():
+        for part in (hint, *get_args(hint)):
+            if is_dataclass(part):
+                yield from _configs(part)
+
+
+def _names(config: Any) -> Iterator[str]:
+    return (f.name for each in _configs(config) for f in fields(each))
+
+
+_KINDS = {f.default for each in _configs(Recipe) for f in fields(each) if f.name == "kind"}

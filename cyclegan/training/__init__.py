@@ -1,0 +1,1 @@
+"""Training: one loop that plays the game of any method."""

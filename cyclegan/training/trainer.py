@@ -1,0 +1,167 @@
+"""The loop: it gives each player of a method its turn, and knows no method by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cyclegan.checkpoint import Checkpoint, checkpoint_path, newest_checkpoint, read_checkpoint, write_checkpoint
+from cyclegan.images.files import from_bytes
+from cyclegan.images.folders import Folder
+from cyclegan.images.loader import Loader
+from cyclegan.machine import autocast, choose_device, has_compiler
+from cyclegan.recipe import Recipe, Span, images_in, write_recipe
+from cyclegan.training.average import Average
+from cyclegan.training.journal import Journal
+from cyclegan.training.samples import Samples
+from cyclegan.training.stop import Stopped, StopSignals
+from cyclegan.training.turn import Turn, rate_after
+from cyclegan.types import Batch, Losses
+
+COMPILING_REPAYS = 1000
+"""Steps after which the minute or two of compiling has paid for itself."""
+
+
+def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
+    """Train by the recipe into the folder `run`; returns the last checkpoint.
+
+    Raises FileExistsError when `run` holds a run already and `resume` is not set, ValueError or FileNotFoundError for
+    a recipe that cannot be followed here, and `Stopped` after a signal, once everything is saved.
+    """
+    return Trainer(recipe, Path(run), resume=resume).train()
+
+
+class Trainer:
+    """Keeps a run's method, its players' optimizers and the count of images seen."""
+
+    def __init__(self, recipe: Recipe, run: Path, *, resume: bool = False) -> None:
+        if (run / "recipe.yaml").exists() and not resume:
+            raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
+        self.recipe, self.run, self.images = recipe, run, 0
+        self.loader = self._open_data()
+        self.total = self._images_in(recipe.training.constant) + self._images_in(recipe.training.decay)
+
+        self.device = choose_device(recipe.speed.device)
+        self.autocast = autocast(self.device, recipe.speed.precision)
+        torch.manual_seed(recipe.training.seed)
+        self.method = recipe.method.build().to(self.device)
+        self.turns = [Turn(player, recipe.training) for player in self.method.players]
+        half_life = recipe.training.average
+        self.average = Average(self.method.translators(), self._images_in(half_life)) if half_life else None
+        if resume:
+            self._restore(newest_checkpoint(run))
+        self.journal = Journal(run, images=self.images, total=self.total)
+
+    def train(self) -> Path:
+        """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
+        write_recipe(self.recipe, self.run / "recipe.yaml")
+        with StopSignals() as stop, self.journal:
+            self._prepare()
+            for pixels in self.loader.batches(self.images, self.total):
+                batch = Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))
+                before, losses = self.images, self.step(batch)
+                self._record(losses, before)
+                if stop.received:
+                    break
+            self._save()
+        if self.images < self.total:
+            raise Stopped(f"stopped after {self.images:,} images; everything is saved in {self.run}", stop.received)
+        return checkpoint_path(self.run, self.images)
+
+    def step(self, batch: Batch) -> Losses:
+        """One batch: the method makes its images, then every player moves."""
+        torch.manual_seed(self._key())
+        with self.autocast:
+            images = self.method(batch)
+        losses: Losses = {}
+        for turn in self.turns:
+            losses |= turn.move(batch, images, rate=self.rate, autocast=self.autocast)
+        self.images += len(batch.a)
+        if self.average:
+            self.average.update(len(batch.a), self.images)
+        return losses
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return rate_after(self.images, self.recipe.training, self.loader.epoch)
+
+    def _key(self) -> int:
+        """Seeds dropout and pool for the next step: a function of seed and images seen, so that resume repeats it."""
+        return int(np.random.SeedSequence([self.recipe.training.seed, self.images]).generate_state(1)[0])
+
+    def _open_data(self) -> Loader:
+        data, training = self.recipe.data, self.recipe.training
+        augment, memory = data.build(), int(data.memory * 2**30) // 2
+        a, b = (
+            Folder(data.root / name, augment.prepare, memory=memory, warn=lambda line: self.journal.note(line))
+            for name in ("trainA", "trainB")
+        )
+        return Loader(a, b, augment, batch=training.batch, seed=training.seed, threads=data.threads)
+
+    def _prepare(self) -> None:
+        """What needs a first batch, or the person's patience, before the first step."""
+        first = next(self.loader.batches(self.images, self.images + 1))
+        self.samples = Samples(self.recipe.data.root, self.recipe.journal.samples, first.a.shape[2:], self.device)
+        self.journal.text("recipe", f"```yaml\n{(self.run / 'recipe.yaml').read_text(encoding='utf-8')}```")
+        a, b = len(self.loader.a), len(self.loader.b)
+        self.journal.note(
+            f"{self.run}: {a:,} + {b:,} pictures, {self.total - self.images:,} images to see, {self.device}"
+        )
+        wanted, steps = self.recipe.speed.compile, (self.total - self.images) // self.recipe.training.batch
+        if wanted == "on" or (wanted == "auto" and steps >= COMPILING_REPAYS and has_compiler(self.device)):
+            self.journal.note("compiling the networks: the first step takes a minute or two, the others half as long")
+            for turn in self.turns:
+                for network in turn.player.networks:
+                    network.compile(dynamic=False)
+
+    def _record(self, losses: Losses, before: int) -> None:
+        """Write down what the step from `before` images to now makes due."""
+        journal = self.recipe.journal
+        self.journal.advance(self.images)
+        if self._due(journal.log_every, before):
+            self.journal.losses(losses, self.rate, self.images)
+        if self._due(journal.samples_every, before) or before == 0 or self.images >= self.total:
+            translators = self.average.translators if self.average else self.method.translators()
+            for direction, grid in self.samples.grids(translators, self.autocast):
+                self.journal.samples(direction, grid, self.images)
+        if self._due(journal.checkpoint_every, before):
+            self._save()
+
+    def _due(self, every: Span, before: int) -> bool:
+        period = self._images_in(every)
+        return period > 0 and self.images // period > before // period
+
+    def _images_in(self, span: Span) -> int:
+        return images_in(span, self.loader.epoch)
+
+    def _save(self) -> None:
+        """Write a checkpoint, then remove the ones before it that the recipe does not keep."""
+        checkpoint = Checkpoint(
+            recipe=self.recipe,
+            images=self.images,
+            epoch=self.loader.epoch,
+            method=self.method.state_dict(),
+            average=self.average.state_dict() if self.average else {},
+            optimizers={turn.player.name: turn.state_dict() for turn in self.turns},
+        )
+        path = checkpoint_path(self.run, self.images)
+        write_checkpoint(checkpoint, path)
+        period = self._images_in(self.recipe.journal.keep_every) if self.recipe.journal.keep_every else 0
+        for older in path.parent.glob(f"*{path.suffix}"):
+            if older < path and not (period and int(older.stem) % period == 0):
+                older.unlink()
+
+    def _restore(self, path: Path) -> None:
+        """Continue from a checkpoint as if nothing had happened. Raises ValueError when the methods differ."""
+        saved = read_checkpoint(path)
+        if saved.recipe.method != self.recipe.method:
+            raise ValueError(f"{path}: trained with another `method` than the recipe's; give the recipe it began with")
+        self.images = saved.images
+        self.method.load_state_dict(saved.method)
+        for turn in self.turns:
+            turn.load_state_dict(saved.optimizers[turn.player.name])
+        if self.average:
+            self.average.load_state_dict(saved.average)

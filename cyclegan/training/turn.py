@@ -1,0 +1,52 @@
+"""A player's turn: its loss, the gradient of its own networks, one step of its optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from cyclegan.methods.base import Player
+from cyclegan.recipe import TrainingConfig, images_in, unit_of
+from cyclegan.types import Batch, Images, Losses
+
+
+class Turn:
+    """Keeps one player's optimizer."""
+
+    def __init__(self, player: Player, config: TrainingConfig) -> None:
+        self.player, self.clip = player, config.clip
+        self.parameters = [p for network in player.networks for p in network.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.rate, betas=config.betas, fused=True)
+
+    def move(self, batch: Batch, images: Images, *, rate: float, autocast: torch.autocast) -> Losses:
+        """Take one step and return the losses it saw. Other players' networks get no gradient, let alone a step."""
+        with autocast:
+            losses = self.player.loss(batch, images)
+        total = torch.stack(list(losses.values())).sum()
+        for parameter, gradient in zip(self.parameters, torch.autograd.grad(total, self.parameters), strict=True):
+            parameter.grad = gradient
+        if self.clip:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizer's state."""
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put the optimizer's state back."""
+        self.optimizer.load_state_dict(state)
+
+
+def rate_after(images: int, config: TrainingConfig, epoch: int) -> float:
+    """The learning rate once so many images are seen: constant, then linear towards zero in steps of `decay`'s unit.
+
+    As the paper counts, 100 + 100 epochs train epoch 101 at 100/101 of the rate and epoch 200 at 1/101.
+    """
+    unit = unit_of(config.decay, epoch)
+    into_decay = (images - images_in(config.constant, epoch)) // unit + 1
+    return config.rate * (1 - max(0, into_decay) / (images_in(config.decay, epoch) // unit + 1))

@@ -1,0 +1,23 @@
+"""The few types that every floor shares: a batch, named images, named losses, a direction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Images: TypeAlias = "dict[str, Tensor]"
+"""Images by name (`fake_b`, `cycle_a`, ...), each (N, C, H, W) in [-1, 1]."""
+
+Losses: TypeAlias = "dict[str, Tensor]"
+"""Losses by name (`gan_a`, `cycle_a`, ...), each a weighted float32 scalar; their sum is what a player minimises."""
+
+Direction = Literal["AtoB", "BtoA"]
+
+
+class Batch(NamedTuple):
+    """Unpaired pictures of the two domains, each (N, C, H, W) in [-1, 1]."""
+
+    a: Tensor
+    b: Tensor

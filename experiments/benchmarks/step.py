@@ -1,0 +1,389 @@
+"""Time one training step of CycleGAN: a plain eager float32 program and ours, in turns, in one process.
+
+    python experiments/benchmarks/step.py --json step.json
+
+The plain program is written here once more from the description of the authors' code, so that nothing of ours can slow
+it down. Both get the same pictures, already on the device. `peak` is the share of the speed that a large matrix
+multiplication reaches in the same precision on the same machine; both steps are charged the plain one's arithmetic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import platform
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from statistics import quantiles
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cyclegan.machine import autocast, choose_device, has_bf16, has_compiler
+from cyclegan.methods.config import CycleganConfig
+from cyclegan.networks.config import PatchganConfig, ResnetConfig
+from cyclegan.recipe import TrainingConfig
+from cyclegan.training.turn import Turn
+from cyclegan.types import Batch
+
+Step = Callable[[Tensor, Tensor], None]
+Pictures = Iterator[tuple[Tensor, Tensor]]
+
+
+# The plain program
+
+
+class Block(nn.Module):
+    """A residual block."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width), nn.ReLU(True)),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) to the same."""
+        return x + self.body(x)  # type: ignore[no-any-return]  # nn.Module calls are Any
+
+
+def plain_generator(width: int, blocks: int) -> nn.Sequential:
+    """`resnet_9blocks`, with the biases that the authors have before the norms."""
+    w = width
+
+    def up(i: int, o: int) -> tuple[nn.Module, ...]:
+        convolution = nn.ConvTranspose2d(i, o, 3, stride=2, padding=1, output_padding=1)
+        return convolution, nn.InstanceNorm2d(o), nn.ReLU(True)
+
+    return nn.Sequential(
+        *(nn.ReflectionPad2d(3), nn.Conv2d(3, w, 7), nn.InstanceNorm2d(w), nn.ReLU(True)),
+        *(nn.Conv2d(w, 2 * w, 3, stride=2, padding=1), nn.InstanceNorm2d(2 * w), nn.ReLU(True)),
+        *(nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1), nn.InstanceNorm2d(4 * w), nn.ReLU(True)),
+        *(Block(4 * w) for _ in range(blocks)),
+        *up(4 * w, 2 * w),
+        *up(2 * w, w),
+        *(nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()),
+    )
+
+
+def plain_discriminator(width: int) -> nn.Sequential:
+    """The 70x70 PatchGAN."""
+    w = width
+
+    def normalised(i: int, o: int, stride: int) -> tuple[nn.Module, ...]:
+        return nn.Conv2d(i, o, 4, stride, padding=1), nn.InstanceNorm2d(o), nn.LeakyReLU(0.2, True)
+
+    return nn.Sequential(
+        *(nn.Conv2d(3, w, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)),
+        *normalised(w, 2 * w, 2),
+        *normalised(2 * w, 4 * w, 2),
+        *normalised(4 * w, 8 * w, 1),
+        nn.Conv2d(8 * w, 1, 4, stride=1, padding=1),
+    )
+
+
+def start_weights(module: nn.Module) -> None:
+    """N(0, 0.02), biases 0."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)
+
+
+class PlainPool:
+    """Fifty old fakes in a list."""
+
+    def __init__(self) -> None:
+        self.images: list[Tensor] = []
+
+    def __call__(self, fakes: Tensor) -> Tensor:
+        """What the discriminator sees in place of (N, C, H, W) fakes."""
+        seen = []
+        for fake in fakes.detach().unsqueeze(1):
+            if len(self.images) < 50:
+                self.images.append(fake)
+                seen.append(fake)
+            elif random.random() < 0.5:
+                slot = random.randrange(50)
+                seen.append(self.images[slot])
+                self.images[slot] = fake
+            else:
+                seen.append(fake)
+        return torch.cat(seen)
+
+
+def plain(width: int, blocks: int, device: torch.device) -> Step:
+    """A step as the authors take it: six generator passes, generators first, then discriminators."""
+    a_to_b, b_to_a = (plain_generator(width, blocks).to(device).apply(start_weights) for _ in range(2))
+    discriminator_a, discriminator_b = (plain_discriminator(width).to(device).apply(start_weights) for _ in range(2))
+    generators, discriminators = nn.ModuleList([a_to_b, b_to_a]), nn.ModuleList([discriminator_a, discriminator_b])
+    adam_generators = torch.optim.Adam(generators.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    adam_discriminators = torch.optim.Adam(discriminators.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    pool_a, pool_b = PlainPool(), PlainPool()
+
+    def squared(scores: Tensor, target: float) -> Tensor:
+        return F.mse_loss(scores, torch.full_like(scores, target))
+
+    def step(a: Tensor, b: Tensor) -> None:
+        fake_b, fake_a = a_to_b(a), b_to_a(b)
+        cycle_a, cycle_b = b_to_a(fake_b), a_to_b(fake_a)
+
+        discriminators.requires_grad_(False)  # as the authors do: spares the gradients of their weights
+        loss = (
+            squared(discriminator_b(fake_b), 1)
+            + squared(discriminator_a(fake_a), 1)
+            + 10 * (F.l1_loss(cycle_a, a) + F.l1_loss(cycle_b, b))
+            + 5 * (F.l1_loss(a_to_b(b), b) + F.l1_loss(b_to_a(a), a))
+        )
+        adam_generators.zero_grad()
+        torch.autograd.backward(loss)
+        adam_generators.step()
+
+        discriminators.requires_grad_(True)
+        adam_discriminators.zero_grad()
+        for judge, real, fake in ((discriminator_a, a, pool_a(fake_a)), (discriminator_b, b, pool_b(fake_b))):
+            torch.autograd.backward(0.5 * (squared(judge(real), 1) + squared(judge(fake), 0)))
+        adam_discriminators.step()
+
+    return step
+
+
+def arithmetic(args: argparse.Namespace) -> int:
+    """Floating point operations of one plain step, counted without doing them."""
+    nothing = torch.device("meta")
+    step = plain(args.width, args.blocks, nothing)
+    a, b = (torch.empty(args.batch, 3, args.size, args.size, device=nothing) for _ in range(2))
+    with FlopCounterMode(display=False) as counter:
+        step(a, b)
+    return int(counter.get_total_flops())
+
+
+# Ours
+
+
+def ours(args: argparse.Namespace) -> Step:
+    """A step as `Trainer.step` takes it, at the recipe's defaults."""
+    config = CycleganConfig(
+        generator=ResnetConfig(width=args.width, blocks=args.blocks), discriminator=PatchganConfig(width=args.width)
+    )
+    training = TrainingConfig(batch=args.batch)
+    method = config.build().to(args.device)
+    turns = [Turn(player, training) for player in method.players]
+    precision = autocast(args.device, args.precision)
+    if args.compile:
+        for network in itertools.chain.from_iterable(turn.player.networks for turn in turns):
+            network.compile(dynamic=False)
+    keys = itertools.count()
+
+    def step(a: Tensor, b: Tensor) -> None:
+        batch = Batch(a, b)
+        torch.manual_seed(next(keys))
+        with precision:
+            images = method(batch)
+        for turn in turns:
+            turn.move(batch, images, rate=training.rate, autocast=precision)
+
+    return step
+
+
+# Measuring
+
+
+class Side(NamedTuple):
+    """One of the two programs, warm."""
+
+    name: str
+    precision: str
+    step: Step
+    memory: int | None
+    """Bytes of the device's memory that it holds at its peak, beyond what was held before it; None on a CPU."""
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done everything it was told."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def seconds(work: Callable[[], None], times: int, device: torch.device) -> float:
+    """Of one call of `work`, on average over `times` of them in a row."""
+    wait(device)
+    begin = time.perf_counter()
+    for _ in range(times):
+        work()
+    wait(device)
+    return (time.perf_counter() - begin) / times
+
+
+def peak_speed(precision: str, device: torch.device) -> float:
+    """Operations per second of the best of several square matrix multiplications."""
+    n, tries, times = (2048, 8, 1) if device.type == "cpu" else (8192, 10, 10)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    x, y = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+    out = torch.empty_like(x)
+
+    def multiply() -> None:
+        torch.mm(x, y, out=out)
+
+    before = torch.get_float32_matmul_precision()
+    if precision == "tf32":
+        torch.set_float32_matmul_precision("high")
+    multiply()
+    best = min(seconds(multiply, times, device) for _ in range(tries))
+    torch.set_float32_matmul_precision(before)
+    return 2 * n**3 / best
+
+
+def warm(name: str, precision: str, build: Callable[[], Step], pictures: Pictures, args: argparse.Namespace) -> Side:
+    """Build a program, run it until it is at its speed, and note the memory it takes."""
+    on_cuda = args.device.type == "cuda"
+    if on_cuda:
+        torch.cuda.empty_cache()
+    held = torch.cuda.memory_reserved() if on_cuda else 0
+    step = build()
+    for _ in range(args.warmup):
+        take(step, pictures)
+    wait(args.device)
+    if not on_cuda:
+        return Side(name, precision, step, None)
+    # Reserved, not allocated: a CUDA graph keeps its memory without counting as allocated.
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    take(step, pictures)
+    wait(args.device)
+    return Side(name, precision, step, torch.cuda.max_memory_reserved() - held)
+
+
+def random_pictures(args: argparse.Namespace) -> Pictures:
+    """Eight pairs of batches on the device, over and over."""
+    shape = (args.batch, 3, args.size, args.size)
+    batches = [torch.rand(shape, device=args.device) * 2 - 1 for _ in range(16)]
+    return itertools.cycle(zip(batches[::2], batches[1::2], strict=True))
+
+
+class Quartiles(NamedTuple):
+    """A quarter, a half and three quarters of the values are below."""
+
+    low: float
+    median: float
+    high: float
+
+
+def quartiles(values: list[float]) -> Quartiles:
+    """The quartiles; of a single value, that value."""
+    return Quartiles(*quantiles(values, n=4, method="inclusive")) if len(values) > 1 else Quartiles(*values * 3)
+
+
+def take(step: Step, pictures: Pictures) -> None:
+    """One step on the next pictures."""
+    step(*next(pictures))
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Everything that is printed, as plain data."""
+    torch.backends.cudnn.benchmark = True
+    on_cuda = args.device.type == "cuda"
+    plain_precision = "tf32" if on_cuda and torch.backends.cudnn.allow_tf32 else "float32"
+    our_precision = "bf16" if args.precision == "bf16" else plain_precision
+
+    peaks = {precision: peak_speed(precision, args.device) for precision in (plain_precision, our_precision)}
+    pictures = random_pictures(args)
+    sides = [
+        warm("plain", plain_precision, lambda: plain(args.width, args.blocks, args.device), pictures, args),
+        warm("ours", our_precision, lambda: ours(args), pictures, args),
+    ]
+    times: dict[str, list[float]] = {side.name: [] for side in sides}
+    for _ in range(args.steps):
+        for side in sides:
+            times[side.name].append(seconds(partial(take, side.step, pictures), args.burst, args.device))
+
+    # Once more, in case another program was in the way the first time.
+    peaks = {precision: max(speed, peak_speed(precision, args.device)) for precision, speed in peaks.items()}
+    flops = arithmetic(args)
+    rows = []
+    for name, precision, _, memory in sides:
+        time_of_step = quartiles(times[name])
+        rows.append(
+            {
+                "name": name,
+                "precision": precision,
+                "seconds": time_of_step._asdict(),
+                "images_per_second": args.batch / time_of_step.median,
+                "peak_fraction": flops / time_of_step.median / peaks[precision],
+                "memory_bytes": memory,
+                "every_time": times[name],
+            }
+        )
+    here = torch.cuda.get_device_name() if on_cuda else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    return {
+        "settings": {
+            name: value if isinstance(value, bool | int) else str(value) for name, value in vars(args).items()
+        },
+        "machine": here,
+        "torch": torch.__version__,
+        "flops_per_step": flops,
+        "peak_flops_per_second": peaks,
+        "steps": rows,
+        "times_faster": quartiles([p / o for p, o in zip(times["plain"], times["ours"], strict=True)])._asdict(),
+    }
+
+
+# Command line
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """The result for a person."""
+    peaks = ", ".join(f"{name} {speed / 1e12:.3g}" for name, speed in result["peak_flops_per_second"].items())
+    print(f"{result['machine']}, torch {result['torch']}; {result['flops_per_step'] / 1e12:.3g} TFLOP per step")
+    print(f"matrix multiplication peak in TFLOP/s: {peaks}\n")
+    print("step   precision   median s  (quartiles)            images/s   peak   memory")
+    for row in result["steps"]:
+        low, middle, high = row["seconds"].values()
+        memory = "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**30:5.2f} GiB"
+        print(
+            f"{row['name']:<7}{row['precision']:<9}{middle:>11.5f}  ({low:.5f} to {high:.5f})"
+            f"{row['images_per_second']:>13.2f}{row['peak_fraction']:>7.1%}   {memory}"
+        )
+    low, middle, high = result["times_faster"].values()
+    print(f"\nours is {middle:.2f} times as fast as plain ({low:.2f} to {high:.2f})")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line, with `auto` resolved."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", type=int, default=256, help="side of the pictures")
+    parser.add_argument("--width", type=int, default=64, help="channels of all four networks (ngf, ndf)")
+    parser.add_argument("--blocks", type=int, default=9, help="residual blocks of a generator")
+    parser.add_argument("--batch", type=int, default=1, help="pairs of pictures in a step")
+    parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto")
+    parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto", help="of ours")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="ours; default: on a CUDA GPU")
+    parser.add_argument("--steps", type=int, default=20, help="turns that each program gets")
+    parser.add_argument("--burst", type=int, help="steps in a turn; default: 10 on a GPU, 1 on a CPU")
+    parser.add_argument("--warmup", type=int, default=5, help="steps before the first turn")
+    parser.add_argument("--json", type=Path, help="write everything there too")
+    args = parser.parse_args()
+
+    args.device = choose_device(args.device)
+    if args.precision == "auto":
+        args.precision = "bf16" if has_bf16(args.device) else "float32"
+    if args.compile is None:
+        args.compile = args.device.type == "cuda" and has_compiler(args.device)
+    args.burst = args.burst or (1 if args.device.type == "cpu" else 10)
+    return args
+
+
+if __name__ == "__main__":
+    arguments_given = arguments()
+    result = measure(arguments_given)
+    print_table(result)
+    if arguments_given.json:
+        arguments_given.json.write_text(json.dumps(result, indent=1) + "\n")
