@@ -9,12 +9,13 @@ from torch import Tensor, nn
 class InstanceNorm(nn.Module):
     """Every channel of every image to mean 0 and variance 1 (Ulyanov et al. 2016, eq. 4); eps 1e-5, nothing to learn.
 
-    Statistics are float32 whatever the input is. A flat channel becomes zero, and its gradient stays finite.
+    Statistics are float32 where the input is bf16. A flat channel becomes zero, and its gradient stays finite.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) of any float type and memory format to the same."""
-        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
+        precise = x.to(torch.promote_types(x.dtype, torch.float32))
+        variance, mean = torch.var_mean(precise, dim=(2, 3), keepdim=True, correction=0)
         return ((x - mean) * torch.rsqrt(variance + 1e-5)).to(x.dtype)
 
 
@@ -37,13 +38,13 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)  # type: ignore[no-any-return]  # nn.Module calls are Any
 
 
-class Float32Conv2d(nn.Conv2d):
-    """A convolution that autocast leaves in float32: the last one, where rounding would show."""
+class PreciseConv2d(nn.Conv2d):
+    """A convolution in its weights' own precision, whatever autocast says: the last one, where rounding would show."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in, H, W) of any float type to (N, out, H', W') float32."""
+        """(N, in, H, W) of any float type to (N, out, H', W') of the weights' type."""
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float())
+            return super().forward(x.to(self.weight.dtype))
 
 
 def mirror_pad(x: Tensor, multiple: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cyclegan.networks.blocks import Float32Conv2d, InstanceNorm, initialise
+from cyclegan.networks.blocks import PreciseConv2d, InstanceNorm, initialise
 from cyclegan.networks.config import PatchganConfig, PixelConfig
 
 
@@ -23,7 +23,7 @@ class PatchGan(nn.Module):
                 InstanceNorm(),
                 nn.LeakyReLU(0.2),
             ]
-        self.layers = nn.Sequential(*layers, Float32Conv2d(channels[-1], 1, 4, padding=1))
+        self.layers = nn.Sequential(*layers, PreciseConv2d(channels[-1], 1, 4, padding=1))
         self.smallest = 3 * 2**depth
         initialise(self)
 
@@ -51,7 +51,7 @@ class PixelGan(nn.Module):
             nn.Conv2d(width, 2 * width, 1, bias=False),
             InstanceNorm(),
             nn.LeakyReLU(0.2),
-            Float32Conv2d(2 * width, 1, 1),
+            PreciseConv2d(2 * width, 1, 1),
         )
         initialise(self)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from cyclegan.networks.blocks import Float32Conv2d, InstanceNorm, ResidualBlock, initialise, mirror_pad
+from cyclegan.networks.blocks import PreciseConv2d, InstanceNorm, ResidualBlock, initialise, mirror_pad
 from cyclegan.networks.config import ResnetConfig
 
 
@@ -28,7 +28,7 @@ class ResnetGenerator(nn.Module):
             _normalised(nn.ConvTranspose2d(4 * w, 2 * w, 3, stride=2, padding=1, output_padding=1, bias=False)),
             _normalised(nn.ConvTranspose2d(2 * w, w, 3, stride=2, padding=1, output_padding=1, bias=False)),
         )
-        self.head = nn.Sequential(Float32Conv2d(w, 3, 7, padding=3, padding_mode="reflect"), nn.Tanh())
+        self.head = nn.Sequential(PreciseConv2d(w, 3, 7, padding=3, padding_mode="reflect"), nn.Tanh())
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,109 @@
+"""The contract that every method keeps, whatever it learns."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from cyclegan.methods.base import Method
+from cyclegan.methods.config import CycleganConfig
+from cyclegan.networks.config import PatchganConfig, PixelConfig, ResnetConfig
+from cyclegan.types import Batch, Losses
+
+NETWORKS: dict[str, Any] = {
+    "generator": ResnetConfig(width=4, blocks=1),
+    "discriminator": PatchganConfig(width=4, depth=2),
+}
+METHODS = {
+    "cyclegan": CycleganConfig(**NETWORKS),
+    "cyclegan without identity": CycleganConfig(**NETWORKS, identity=0),
+    "cyclegan hinge": CycleganConfig(**NETWORKS, gan="hinge"),
+    "cyclegan pixel": CycleganConfig(**NETWORKS | {"discriminator": PixelConfig(width=4)}, gan="vanilla", pool=0),
+}
+
+
+@pytest.fixture(params=METHODS)
+def method(request: pytest.FixtureRequest) -> Method:
+    torch.manual_seed(0)
+    return METHODS[request.param].build()
+
+
+def batch(n: int = 2, size: int = 32) -> Batch:
+    return Batch(torch.rand(n, 3, size, size) * 2 - 1, torch.rand(n, 3, size, size) * 2 - 1)
+
+
+def play(method: Method, batch: Batch) -> Losses:
+    images = method(batch)
+    return {name: loss for player in method.players for name, loss in player.loss(batch, images).items()}
+
+
+def test_images_have_the_shape_of_the_batch(method: Method) -> None:
+    for name, image in method(batch()).items():
+        assert image.shape == (2, 3, 32, 32), name
+        assert image.abs().max() <= 1, name
+
+
+def test_losses_are_finite_scalars_with_names_of_their_own(method: Method) -> None:
+    given = batch()
+    images = method(given)
+    names = [name for player in method.players for name in player.loss(given, images)]
+    assert len(names) == len(set(names))
+    for name, loss in play(method, batch()).items():
+        assert loss.shape == () and loss.isfinite(), name
+
+
+def test_every_network_belongs_to_one_player(method: Method) -> None:
+    owned = [id(p) for player in method.players for network in player.networks for p in network.parameters()]
+    assert sorted(owned) == sorted(id(p) for p in method.parameters())
+
+
+def test_each_player_reaches_all_of_its_parameters(method: Method) -> None:
+    given = batch()
+    images = method(given)
+    for player in method.players:
+        parameters = [p for network in player.networks for p in network.parameters()]
+        gradients = torch.autograd.grad(torch.stack(list(player.loss(given, images).values())).sum(), parameters)
+        assert all(g.isfinite().all() and g.abs().sum() > 0 for g in gradients), player.name
+
+
+def test_flat_pictures_stay_finite(method: Method) -> None:
+    flat = Batch(torch.ones(1, 3, 32, 32), -torch.ones(1, 3, 32, 32))
+    assert all(loss.isfinite() for loss in play(method, flat).values())
+
+
+def test_translators_translate(method: Method) -> None:
+    for network in method.translators().values():
+        assert network(torch.zeros(1, 3, 20, 24)).shape == (1, 3, 20, 24)
+
+
+def test_state_dict_is_all_there_is(method: Method) -> None:
+    given = batch()
+    play(method, given)
+    twin: Method = type(method)(method.config)  # type: ignore[call-arg, arg-type]
+    twin.load_state_dict(method.state_dict())
+    losses: list[dict[str, Tensor]] = []
+    for each in (method, twin):
+        torch.manual_seed(3)
+        losses.append(play(each, given))
+    assert losses[0].keys() == losses[1].keys()
+    assert all(torch.equal(losses[0][name], losses[1][name]) for name in losses[0])
+
+
+def test_one_call_for_real_and_identity_changes_nothing() -> None:
+    torch.manual_seed(0)
+    cyclegan, given = METHODS["cyclegan"].build(), batch()
+    images = cyclegan(given)
+    expected = {
+        "fake_b": cyclegan.a_to_b(given.a),
+        "identity_b": cyclegan.a_to_b(given.b),
+        "cycle_a": cyclegan.b_to_a(cyclegan.a_to_b(given.a)),
+    }
+    for name, image in expected.items():
+        torch.testing.assert_close(images[name], image)
+
+
+def test_domains_may_differ_in_size() -> None:
+    cyclegan = METHODS["cyclegan"].build()
+    losses = play(cyclegan, Batch(torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 40, 24)))
+    assert all(loss.isfinite() for loss in losses.values())

@@ -1,0 +1,108 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cyclegan.networks.blocks import InstanceNorm, mirror_pad
+from cyclegan.networks.config import PatchganConfig, PixelConfig, ResnetConfig
+
+SMALL = ResnetConfig(width=4, blocks=2)
+
+
+def parameters(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_generator_is_the_reference_less_its_cancelled_biases() -> None:
+    biases_before_norms = 64 + 128 + 256 + 18 * 256 + 128 + 64
+    assert parameters(ResnetConfig().build()) == 11_378_179 - biases_before_norms
+
+
+def test_discriminator_is_the_reference_less_its_cancelled_biases() -> None:
+    assert parameters(PatchganConfig().build()) == 2_764_737 - (128 + 256 + 512)
+
+
+def test_discriminator_gives_30_by_30_scores_of_256_pixels() -> None:
+    assert PatchganConfig(width=2).build()(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
+
+
+@pytest.mark.parametrize("depth, patch", [(1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
+def test_a_score_sees_the_patch_that_its_depth_promises(depth: int, patch: int) -> None:
+    network = PatchganConfig(width=2, depth=depth).build()
+    for module in network.layers:
+        if isinstance(module, InstanceNorm):  # it sees the whole image; the convolutions alone decide the patch
+            module.forward = lambda x: x  # type: ignore[method-assign]
+    image = torch.rand(1, 3, 600, 600, requires_grad=True)
+    scores = network(image)
+    [gradient] = torch.autograd.grad(scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2], image)
+    rows = gradient.abs().sum(dim=(0, 1, 3)).nonzero()
+    assert rows.max() - rows.min() + 1 == patch
+
+
+def test_pixel_discriminator_scores_every_pixel() -> None:
+    assert PixelConfig(width=4).build()(torch.zeros(2, 3, 7, 9)).shape == (2, 1, 7, 9)
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (1, 50), (2, 3), (7, 8), (33, 18), (64, 40), (101, 67)])
+def test_generator_keeps_any_size(height: int, width: int) -> None:
+    y = SMALL.build()(torch.rand(1, 3, height, width) * 2 - 1)
+    assert y.shape == (1, 3, height, width) and y.isfinite().all()
+
+
+def test_padding_reflects_as_torch_does_where_torch_can() -> None:
+    x = torch.rand(2, 3, 13, 10)
+    assert torch.equal(mirror_pad(x, 4), F.pad(x, (0, 2, 0, 3), mode="reflect"))
+
+
+@pytest.mark.parametrize("colour", [-1.0, 0.0, 1.0])
+def test_flat_images_give_finite_outputs_and_gradients(colour: float) -> None:
+    generator, discriminator = SMALL.build(), PatchganConfig(width=4, depth=2).build()
+    x = torch.full((1, 3, 32, 32), colour, requires_grad=True)
+    scores = discriminator(generator(x))
+    scores.sum().backward()
+    gradients = [p.grad for p in [*generator.parameters(), *discriminator.parameters()]]
+    assert scores.isfinite().all() and all(g is not None and g.isfinite().all() for g in gradients)
+
+
+def test_instance_norm_is_torchs() -> None:
+    x = torch.randn(2, 5, 8, 6) * 3 + 1
+    torch.testing.assert_close(InstanceNorm()(x), F.instance_norm(x, eps=1e-5), rtol=1e-5, atol=1e-5)
+
+
+def test_instance_norm_keeps_float32_statistics_for_bf16() -> None:
+    x = torch.randn(1, 2, 64, 64) + 50
+    rounded = x.bfloat16()
+    torch.testing.assert_close(
+        InstanceNorm()(rounded).float(), F.instance_norm(rounded.float(), eps=1e-5), rtol=0.01, atol=0.02
+    )
+
+
+def test_features_are_what_the_stages_give() -> None:
+    network, x = SMALL.build(), torch.rand(1, 3, 16, 16)
+    first, last = network.features(x, at=(0, len(network.stages) - 1))
+    assert first.shape == (1, 4, 16, 16)
+    torch.testing.assert_close(network.head(last), network(x))
+
+
+def test_features_of_no_stage_are_refused() -> None:
+    with pytest.raises(ValueError, match="stages are 0 to 6"):
+        SMALL.build().features(torch.rand(1, 3, 16, 16), at=(7,))
+
+
+def test_dropout_works_in_training_only() -> None:
+    network, x = ResnetConfig(width=4, blocks=2, dropout=0.5).build(), torch.rand(1, 3, 16, 16)
+    assert not torch.equal(network(x), network(x))
+    network.eval()
+    assert torch.equal(network(x), network(x))
+
+
+def test_too_small_for_the_discriminator_says_so() -> None:
+    with pytest.raises(ValueError, match="16x16 is too small, sides start at 24"):
+        PatchganConfig(width=2).build()(torch.zeros(1, 3, 16, 16))
+
+
+def test_weights_start_as_the_reference_starts() -> None:
+    torch.manual_seed(0)
+    network = ResnetConfig(width=16, blocks=1).build()
+    weights = torch.cat([p.flatten() for name, p in network.named_parameters() if name.endswith("weight")])
+    assert abs(weights.std() - 0.02) < 1e-3 and abs(weights.mean()) < 1e-3
+    assert all((p == 0).all() for name, p in network.named_parameters() if name.endswith("bias"))

@@ -1,0 +1,96 @@
+"""The package does what the reference does: the same weights and batches give the same losses and the same steps."""
+
+from pathlib import Path
+
+import plain_reference as plain
+import pytest
+import torch
+from torch import Tensor
+
+from cyclegan.inference.imported import import_generator
+from cyclegan.methods.config import CycleganConfig
+from cyclegan.methods.cyclegan import Cyclegan
+from cyclegan.networks.config import PatchganConfig, ResnetConfig
+from cyclegan.recipe import TrainingConfig
+from cyclegan.training.turn import Turn, rate_after
+from cyclegan.types import Batch
+
+NAMES = ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b")
+NO_AUTOCAST = torch.autocast("cpu", enabled=False)
+
+
+def small_cyclegan() -> Cyclegan:
+    torch.manual_seed(0)
+    config = CycleganConfig(generator=ResnetConfig(width=6, blocks=2), discriminator=PatchganConfig(width=6))
+    method = config.build().double()
+    for parameter in method.parameters():  # larger than at the start, so that every loss has something to say
+        parameter.data.mul_(4)
+    return method
+
+
+def largest_difference(method: Cyclegan, state: plain.State) -> float:
+    pairs = [
+        (ours - theirs).abs().max().item()
+        for name in NAMES
+        for ours, theirs in zip(getattr(method, name).parameters(), getattr(state, name), strict=True)
+    ]
+    return max(pairs)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_five_steps_are_the_references(batch: int) -> None:
+    method = small_cyclegan()
+    state = plain.State(**{name: list(getattr(method, name).parameters()) for name in NAMES})
+    turns = [Turn(player, TrainingConfig()) for player in method.players]
+    for _ in range(5):
+        a, b = (torch.rand(batch, 3, 32, 32, dtype=torch.float64) * 2 - 1 for _ in "ab")
+        images, losses = method(Batch(a, b)), {}
+        for turn in turns:
+            losses |= turn.move(Batch(a, b), images, rate=2e-4, autocast=NO_AUTOCAST)
+        expected = plain.step(state, a, b, lr=2e-4)
+        assert losses.keys() == expected.keys()
+        for name, loss in losses.items():
+            torch.testing.assert_close(loss, expected[name], rtol=1e-9, atol=1e-12, msg=name)
+    assert largest_difference(method, state) < 1e-9
+
+
+def test_the_rate_falls_as_the_paper_counts() -> None:
+    config, epoch = TrainingConfig(), 7
+    rates = [rate_after((number - 1) * epoch, config, epoch) / 2e-4 for number in (1, 100, 101, 200)]
+    assert rates == pytest.approx([1, 1, 100 / 101, 1 / 101])
+
+
+def test_the_rate_falls_image_by_image_when_counted_in_images() -> None:
+    config = TrainingConfig(constant="10 images", decay="3 images")
+    assert [rate_after(n, config, 7) / 2e-4 for n in (9, 10, 11, 12)] == pytest.approx([1, 3 / 4, 2 / 4, 1 / 4])
+
+
+def published(network: torch.nn.Module, blocks: int, *, legacy: bool) -> dict[str, Tensor]:
+    """The state dict as the authors' code names it, with biases before the norms, which cancel."""
+    places = ["1", "4", "7"]
+    places += [f"{10 + block}.conv_block.{conv}" for block in range(blocks) for conv in (1, 5)]
+    places += [str(10 + blocks), str(13 + blocks), str(17 + blocks)]
+    *weights, bias = network.parameters()
+    state: dict[str, Tensor] = {}
+    for place, weight in zip(places, weights, strict=True):
+        outputs = weight.shape[1] if place in places[-3:-1] else weight.shape[0]  # transposed convolutions
+        last = place == places[-1]
+        state |= {
+            f"model.{place}.weight": weight.detach(),
+            f"model.{place}.bias": bias.detach() if last else torch.randn(outputs),
+        }
+        if legacy and not last:
+            state |= {
+                f"model.{place}9.running_mean": torch.zeros(outputs),
+                f"model.{place}9.num_batches_tracked": torch.tensor(3),
+            }
+    return {f"module.{name}": value for name, value in state.items()} if legacy else state
+
+
+@pytest.mark.parametrize("blocks, legacy", [(9, False), (6, True), (6, False)])
+def test_a_published_generator_gives_the_references_output(tmp_path: Path, blocks: int, legacy: bool) -> None:
+    network = ResnetConfig(width=4, blocks=blocks).build()
+    torch.save(published(network, blocks, legacy=legacy), tmp_path / "latest_net_G_A.pth")
+    x = torch.rand(1, 3, 32, 48) * 2 - 1
+    imported = import_generator(tmp_path / "latest_net_G_A.pth")
+    torch.testing.assert_close(imported(x), plain.generator(list(network.parameters()), x), rtol=1e-4, atol=1e-5)
