@@ -49,7 +49,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise FileNotFoundError(f"{path}: no such checkpoint")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, BadZipFile, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, BadZipFile, KeyError, ValueError) as error:
         raise ValueError(f"{path}: damaged, or no checkpoint: {str(error).splitlines()[0]}") from None
     if not isinstance(state, dict) or "format" not in state:
         raise ValueError(f"{path}: not a checkpoint of cyclegan")

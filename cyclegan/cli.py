@@ -255,7 +255,8 @@ def _parsed(name: str, arguments: list[str]) -> Train | Translate | Export | Sho
 
 def _one_line(told: str, name: str) -> str:
     """What tyro says in a frame of several parts: the first part and, if there is a near spelling, that."""
-    text = " ".join(line.strip("│╭╮╰╯ ") for line in told.splitlines()[1:])
-    what, *more = (part.strip() for part in re.split("─{3,}", text))
+    lines = (line.strip("│| ") for line in told.splitlines())
+    text = " ".join("\n" if re.search("[─-]{3,}", line) else line for line in lines)  # the frame and its rules
+    what, *more = (part.strip() for part in text.split("\n") if part.strip())
     near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
     return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"

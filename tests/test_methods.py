@@ -80,7 +80,7 @@ def test_translators_translate(method: Method) -> None:
 def test_state_dict_is_all_there_is(method: Method) -> None:
     given = batch()
     play(method, given)
-    twin: Method = type(method)(method.config)  # type: ignore[call-arg, arg-type]
+    twin: Method = type(method)(method.config)
     twin.load_state_dict(method.state_dict())
     losses: list[dict[str, Tensor]] = []
     for each in (method, twin):

@@ -13,7 +13,7 @@ from cyclegan.methods.cyclegan import Cyclegan
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
 from cyclegan.training.turn import Turn, rate_after
-from cyclegan.types import Batch
+from cyclegan.types import Batch, Images, Losses
 
 NAMES = ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b")
 NO_AUTOCAST = torch.autocast("cpu", enabled=False)
@@ -29,7 +29,7 @@ def small_cyclegan() -> Cyclegan:
 
 
 def largest_difference(method: Cyclegan, state: plain.State) -> float:
-    pairs = [
+    pairs: list[float] = [
         (ours - theirs).abs().max().item()
         for name in NAMES
         for ours, theirs in zip(getattr(method, name).parameters(), getattr(state, name), strict=True)
@@ -44,7 +44,8 @@ def test_five_steps_are_the_references(batch: int) -> None:
     turns = [Turn(player, TrainingConfig()) for player in method.players]
     for _ in range(5):
         a, b = (torch.rand(batch, 3, 32, 32, dtype=torch.float64) * 2 - 1 for _ in "ab")
-        images, losses = method(Batch(a, b)), {}
+        images: Images = method(Batch(a, b))
+        losses: Losses = {}
         for turn in turns:
             losses |= turn.move(Batch(a, b), images, rate=2e-4, autocast=NO_AUTOCAST)
         expected = plain.step(state, a, b, lr=2e-4)
@@ -74,16 +75,13 @@ def published(network: torch.nn.Module, blocks: int, *, legacy: bool) -> dict[st
     state: dict[str, Tensor] = {}
     for place, weight in zip(places, weights, strict=True):
         outputs = weight.shape[1] if place in places[-3:-1] else weight.shape[0]  # transposed convolutions
-        last = place == places[-1]
-        state |= {
-            f"model.{place}.weight": weight.detach(),
-            f"model.{place}.bias": bias.detach() if last else torch.randn(outputs),
-        }
-        if legacy and not last:
-            state |= {
-                f"model.{place}9.running_mean": torch.zeros(outputs),
-                f"model.{place}9.num_batches_tracked": torch.tensor(3),
-            }
+        if place == places[-1]:
+            state |= {f"model.{place}.weight": weight.detach(), f"model.{place}.bias": bias.detach()}
+            continue
+        state |= {f"model.{place}.weight": weight.detach(), f"model.{place}.bias": torch.randn(outputs)}
+        if legacy:
+            statistics = {"running_mean": torch.randn(outputs), "num_batches_tracked": torch.tensor(3)}
+            state |= {f"model.{place}0.{name}": value for name, value in statistics.items()}
     return {f"module.{name}": value for name, value in state.items()} if legacy else state
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask the network for a newer version
 
 import albumentations as A
+from albumentations.augmentations.crops.transforms import CropSizeError
 
 from cyclegan.images.config import Transform
 
@@ -52,7 +53,10 @@ class Augment:
     def _apply(self, transforms: A.Compose, pixels: Pixels) -> Pixels:
         if not transforms.transforms:
             return pixels
-        result: Pixels = transforms(image=pixels)["image"]
+        try:
+            result: Pixels = transforms(image=pixels)["image"]
+        except CropSizeError as error:
+            raise ValueError(str(error)) from None
         if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
             raise ValueError("data.transforms: must end in an 8-bit RGB picture; leave Normalize and ToTensorV2 out")
         return result

@@ -23,7 +23,7 @@ def import_generator(path: Path) -> ResnetGenerator:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         raise ValueError(f"{path}: cannot be read as weights: {str(error).splitlines()[0]}") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path}: not a state dict of tensors; is it a `*_net_G*.pth` of the reference?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cyclegan.networks.blocks import PreciseConv2d, InstanceNorm, initialise
+from cyclegan.networks.blocks import InstanceNorm, PreciseConv2d, initialise
 from cyclegan.networks.config import PatchganConfig, PixelConfig
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from cyclegan.networks.blocks import PreciseConv2d, InstanceNorm, ResidualBlock, initialise, mirror_pad
+from cyclegan.networks.blocks import InstanceNorm, PreciseConv2d, ResidualBlock, initialise, mirror_pad
 from cyclegan.networks.config import ResnetConfig
 
 

@@ -1,0 +1,113 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import tiny_recipe, write_pictures
+from PIL import Image
+
+from cyclegan.cli import COMMANDS, main
+from cyclegan.recipe import write_recipe
+from cyclegan.training.trainer import train
+
+
+def run_main(*words: str | Path) -> int:
+    with pytest.raises(SystemExit) as done:
+        main([str(word) for word in words])
+    return int(done.value.code or 0)
+
+
+@pytest.fixture
+def run(data: Path, tmp_path: Path) -> Path:
+    train(tiny_recipe(data), tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_every_option_with_meaning_and_default(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(command, "--help") == 0
+    told = capsys.readouterr().out
+    options = [line for line in told.splitlines() if line.startswith("│ --")]
+    assert told.count("(default") + told.count("(required") + told.count("(fixed") >= len(options)
+
+
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys, cyclegan.cli\n"
+        "try: cyclegan.cli.main(['train', '--help'])\n"
+        "except SystemExit: print('torch' in sys.modules, file=sys.stderr)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == "False\n"
+
+
+def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main() == 0
+    told = capsys.readouterr().out
+    assert all(command in told for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        ("trian", "no command 'trian'; did you mean train?"),
+        ("train nowhere.yaml", "nowhere.yaml: no such recipe"),
+        ("train --training.btach 3", "did you mean --training.batch?"),
+        ("train --training.batch few", "--training.batch: invalid literal"),
+        ("train --training.batch 0", "training.batch: input should be greater than 0"),
+        ("train --data.root nowhere", "nowhere"),
+        ("translate nowhere in out", "nowhere: no such run folder"),
+        ("translate nowhere in out --direction AtoC", "--direction"),
+        ("translate nowhere", "Missing"),
+        ("translate nowhere in out --size 0", "--size: must be at least 1"),
+        ("export nowhere g.pth", "the name must end in .safetensors"),
+        ("show nowhere", "nowhere: no such run folder"),
+        ("fetch zebra", "did you mean horse2zebra?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(*words.split()) == 2
+    captured = capsys.readouterr()
+    assert told in captured.err and captured.err.count("\n") == 1
+    assert captured.err.startswith("cyclegan: ") and not captured.out
+
+
+def test_numbers_on_the_line_change_the_recipe(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_recipe(tiny_recipe(data), tmp_path / "tiny.yaml")
+    out = tmp_path / "run"
+    assert (
+        run_main("train", tmp_path / "tiny.yaml", "--out", out, "--training.decay", "2 images", "--method.cycle", "7")
+        == 0
+    )
+    assert f"cyclegan translate {out}" in capsys.readouterr().out
+    assert run_main("show", out) == 0
+    told = capsys.readouterr().out
+    assert "images: 6" in told and "cycle: 7.0" in told and "a_to_b: " in told
+
+
+def test_resume_of_an_absent_run_starts_it(data: Path, tmp_path: Path) -> None:
+    write_recipe(tiny_recipe(data), tmp_path / "tiny.yaml")
+    assert run_main("train", tmp_path / "tiny.yaml", "--out", tmp_path / "run", "--resume") == 0
+
+
+def test_a_run_that_exists_is_refused(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_recipe(tiny_recipe(data), run.parent / "tiny.yaml")
+    assert run_main("train", run.parent / "tiny.yaml", "--out", run) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_translate_exits_with_3_and_lists_what_it_could_not_read(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path / "in", 3)
+    (tmp_path / "in" / "1.png").write_text("no picture")
+    assert run_main("translate", run, tmp_path / "in", tmp_path / "out", "--direction", "BtoA") == 3
+    captured = capsys.readouterr()
+    assert "2 translated" in captured.out and "1.png" in captured.err
+
+
+def test_export_then_translate(run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main("export", run, tmp_path / "g.safetensors", "--direction", "BtoA") == 0
+    assert run_main("show", tmp_path / "g.safetensors") == 0
+    assert "direction: BtoA" in capsys.readouterr().out
+    assert run_main("translate", tmp_path / "g.safetensors", data / "testB" / "0.png", tmp_path / "out") == 0
+    assert Image.open(tmp_path / "out" / "0.png").size == (40, 40)

@@ -1,0 +1,85 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cyclegan.images.transforms import Augment
+from cyclegan.recipe import Recipe, images_in, read_recipe, recipe_from, write_recipe
+
+EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
+
+
+def test_naming_the_method_alone_is_the_reference(tmp_path: Path) -> None:
+    (tmp_path / "reference.yaml").write_text("method: {kind: cyclegan}\n")
+    recipe = read_recipe(tmp_path / "reference.yaml")
+    assert recipe == Recipe()
+    method, training = recipe.method, recipe.training
+    assert (method.generator.width, method.generator.blocks, method.discriminator.width) == (64, 9, 64)
+    assert (method.gan, method.cycle, method.identity, method.pool) == ("lsgan", 10, 5, 50)
+    assert (training.batch, training.rate, training.betas, training.clip) == (1, 2e-4, (0.5, 0.999), 0)
+    assert (training.constant, training.decay, training.average) == ("100 epochs", "100 epochs", None)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_recipe_of_experiments_is_valid(path: Path) -> None:
+    Augment(read_recipe(path).data.transforms)
+
+
+def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
+    changed = {"training": {"average": "500 images"}, "method": {"discriminator": {"kind": "pixel"}}}
+    recipe = recipe_from(changed, "test")
+    write_recipe(recipe, tmp_path / "recipe.yaml")
+    assert read_recipe(tmp_path / "recipe.yaml") == recipe
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("method: {cylce: 5}", "method.cylce: no such key; did you mean 'cycle'?"),
+        ("traning: {batch: 2}", "traning: no such key; did you mean 'training'?"),
+        ("method: {discriminator: {kind: patchgan, dept: 2}}", "method.discriminator.dept: no such key; did you mean"),
+        ("method: {discriminator: {width: 2}}", "method.discriminator: give its kind"),
+        ("method: {kind: cyclogan}", "method.kind: input should be 'cyclegan' (it is 'cyclogan')"),
+        ("training: {batch: many}", "training.batch: input should be a valid integer"),
+        ("training: {batch: 0}", "training.batch: input should be greater than 0 (it is 0)"),
+        ("training: {constant: 100}", "training.constant: input should be a valid string (it is 100)"),
+        ("training: {constant: 100 steps}", "training.constant: '100 steps' is no length; write '100 epochs' or"),
+        ("training: 3", "training: expected keys and values, not 3"),
+        ("- a\n- b", "the recipe: expected keys and values"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_file_and_key(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "mistaken.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError) as caught:
+        read_recipe(path)
+    assert str(caught.value).startswith(f"{path}: {told}") and "\n" not in str(caught.value)
+
+
+def test_a_missing_recipe_says_where_others_are() -> None:
+    with pytest.raises(FileNotFoundError, match="experiments/ holds some"):
+        read_recipe("nowhere.yaml")
+
+
+def test_yaml_that_runs_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evil.yaml"
+    path.write_text(f"data: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'touched'}]")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        read_recipe(path)
+    assert not (tmp_path / "touched").exists()
+
+
+def test_spans_count_images_or_epochs() -> None:
+    assert [images_in(span, epoch=1334) for span in ("500 images", "1 epoch", "2 epochs")] == [500, 1334, 2668]
+
+
+def test_reading_a_recipe_imports_no_torch() -> None:
+    code = "import sys, cyclegan.cli; print({'torch', 'albumentations', 'kornia'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_the_dump_is_plain_yaml() -> None:
+    assert yaml.safe_load(yaml.safe_dump(Recipe().to_dict())) == Recipe().to_dict()

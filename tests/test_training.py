@@ -1,0 +1,199 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import tiny_recipe, write_pictures
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.recipe import Recipe, read_recipe, write_recipe
+from cyclegan.training.average import Average
+from cyclegan.training.trainer import Trainer, train
+
+
+def events(run: Path) -> EventAccumulator:
+    read = EventAccumulator(str(run), size_guidance={"images": 0})
+    read.Reload()
+    return read
+
+
+def everything(run: Path) -> dict[str, Any]:
+    checkpoint = read_checkpoint(newest_checkpoint(run))
+    return {"method": checkpoint.method, "average": checkpoint.average, "optimizers": checkpoint.optimizers}
+
+
+def assert_equal(one: Any, two: Any) -> None:
+    assert type(one) is type(two)
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, two)
+    elif isinstance(one, dict):
+        assert one.keys() == two.keys()
+        for key in one:
+            assert_equal(one[key], two[key])
+    elif isinstance(one, list):
+        for x, y in zip(one, two, strict=True):
+            assert_equal(x, y)
+    else:
+        assert one == two
+
+
+def test_a_run_leaves_recipe_events_samples_and_checkpoints(recipe: Recipe, tmp_path: Path) -> None:
+    last = train(recipe, tmp_path / "run")
+    assert last.name == "0000000008.pt"
+    assert read_recipe(tmp_path / "run" / "recipe.yaml") == recipe
+    assert [p.name for p in sorted((tmp_path / "run" / "checkpoints").iterdir())] == ["0000000008.pt"]
+    samples = sorted(p.name for p in (tmp_path / "run" / "samples").iterdir())
+    assert samples == [f"{n:010}_{d}.png" for n in (1, 4, 8) for d in ("AtoB", "BtoA")]
+    assert not list((tmp_path / "run").rglob("*.part"))
+
+
+def test_a_grid_shows_real_fake_cycle_identity_for_each_held_out_picture(recipe: Recipe, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run")
+    grid = Image.open(tmp_path / "run" / "samples" / "0000000008_AtoB.png")
+    assert grid.size == (4 * (32 + 4) + 4, 2 * (32 + 4) + 4)
+
+
+def test_tensorboard_holds_every_loss_by_its_name(recipe: Recipe, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run")
+    tags = events(tmp_path / "run").Tags()
+    losses = {f"loss/{kind}_{x}" for kind in ("gan", "cycle", "identity", "discriminator") for x in "ab"}
+    assert set(tags["scalars"]) == losses | {"training/rate", "training/images_per_second"}
+    assert set(tags["images"]) == {"samples/AtoB", "samples/BtoA"}
+    assert [e.step for e in events(tmp_path / "run").Scalars("loss/gan_a")] == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_resume_continues_bit_for_bit(data: Path, tmp_path: Path, stop: int) -> None:
+    recipe = tiny_recipe(
+        data, training={"average": "4 images"}, method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}}
+    )
+    train(recipe, tmp_path / "whole")
+
+    every = replace(recipe, journal=replace(recipe.journal, checkpoint_every="1 images"))
+    trainer = Trainer(every, tmp_path / "cut")
+    trainer.total = stop
+    trainer.train()
+    train(recipe, tmp_path / "cut", resume=True)
+
+    assert_equal(everything(tmp_path / "cut"), everything(tmp_path / "whole"))
+    for tag in ("loss/gan_a", "loss/discriminator_b"):
+        values = [{e.step: e.value for e in events(tmp_path / name).Scalars(tag)} for name in ("cut", "whole")]
+        assert values[0] == values[1]
+    last = "samples/0000000008_AtoB.png"
+    assert (tmp_path / "cut" / last).read_bytes() == (tmp_path / "whole" / last).read_bytes()
+
+
+def test_the_same_recipe_gives_the_same_run(recipe: Recipe, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        train(recipe, tmp_path / name)
+    assert_equal(everything(tmp_path / "one"), everything(tmp_path / "two"))
+
+
+def test_a_run_is_not_overwritten(recipe: Recipe, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run")
+    with pytest.raises(FileExistsError, match="--resume"):
+        train(recipe, tmp_path / "run")
+
+
+def test_resuming_with_another_method_is_refused(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run")
+    other = tiny_recipe(data, method={"generator": {"width": 6, "blocks": 1}})
+    with pytest.raises(ValueError, match="another `method`"):
+        train(other, tmp_path / "run", resume=True)
+
+
+def test_old_checkpoints_go_unless_the_recipe_keeps_them(data: Path, tmp_path: Path) -> None:
+    journal = {"checkpoint_every": "1 images", "keep_every": "3 images"}
+    train(tiny_recipe(data, journal=journal), tmp_path / "run")
+    kept = sorted(int(p.stem) for p in (tmp_path / "run" / "checkpoints").iterdir())
+    assert kept == [3, 6, 8]
+
+
+def test_the_average_is_used_for_translation(data: Path, tmp_path: Path) -> None:
+    train(tiny_recipe(data, training={"average": "1000 images"}), tmp_path / "run")
+    checkpoint = read_checkpoint(newest_checkpoint(tmp_path / "run"))
+    ours = checkpoint.average["AtoB"]["head.0.weight"]
+    assert not torch.equal(ours, checkpoint.method["a_to_b.head.0.weight"])
+
+
+def test_the_average_halves_the_distance_in_its_half_life() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(network.weight)
+    average = Average({"AtoB": network}, half_life=10)
+    torch.nn.init.ones_(network.weight)
+    for step in range(10):
+        average.update(batch=1, images=1000 + step)
+    torch.testing.assert_close(average.state_dict()["AtoB"]["weight"].item(), 0.5)
+
+
+def test_folders_of_flat_pictures_train_to_finite_weights(tmp_path: Path) -> None:
+    for name, colour in (("trainA", "black"), ("trainB", "white")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (40, 40), colour).save(tmp_path / "data" / name / f"{i}.png")
+    train(tiny_recipe(tmp_path / "data", training={"rate": 0.01}), tmp_path / "run")
+    assert all(t.isfinite().all() for t in read_checkpoint(newest_checkpoint(tmp_path / "run")).method.values())
+
+
+def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(recipe, tmp_path / "run")
+    generators, discriminators = trainer.turns
+    before = [p.clone() for p in discriminators.parameters]
+    pixels = next(trainer.loader.batches(0, 1))
+    batch = type(pixels)(*(x.float() / 127.5 - 1 for x in pixels))
+    generators.move(batch, trainer.method(batch), rate=0.1, autocast=trainer.autocast)
+    assert all(torch.equal(x, y) for x, y in zip(before, discriminators.parameters, strict=True))
+    assert all(p.grad is None for p in discriminators.parameters)
+
+
+def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:
+    trainer = Trainer(tiny_recipe(data, training={"clip": 0.001}), tmp_path / "run")
+    pixels = next(trainer.loader.batches(0, 1))
+    trainer.step(type(pixels)(*(x.float() / 127.5 - 1 for x in pixels)))
+    for turn in trainer.turns:
+        norm = torch.stack([p.grad.norm() for p in turn.parameters if p.grad is not None]).norm()
+        torch.testing.assert_close(norm.item(), 0.001, rtol=1e-3, atol=0)
+
+
+def test_bf16_starts_with_the_losses_of_float32(data: Path, tmp_path: Path) -> None:
+    losses = {}
+    for precision in ("float32", "bf16"):
+        speed = {"device": "cpu", "precision": precision}
+        trainer = Trainer(tiny_recipe(data, speed=speed), tmp_path / precision)
+        pixels = next(trainer.loader.batches(0, 1))
+        losses[precision] = trainer.step(type(pixels)(*(x.float() / 127.5 - 1 for x in pixels)))
+    for name, loss in losses["bf16"].items():
+        torch.testing.assert_close(loss, losses["float32"][name], rtol=0.03, atol=0.01, msg=name)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_resume(data: Path, tmp_path: Path, number: int, code: int) -> None:
+    recipe = tiny_recipe(data, training={"constant": "100000 images"}, journal={"checkpoint_every": "100000 images"})
+    write_recipe(recipe, tmp_path / "recipe.yaml")
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "cyclegan", "train", str(tmp_path / "recipe.yaml"), "--out", str(run)]
+    command += ["--speed.compile", "off"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    while process.poll() is None and not list(run.glob("samples/*BtoA.png")):
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, told = process.communicate()
+    assert process.returncode == code, told
+    assert "--resume" in told and "Traceback" not in told
+    assert read_checkpoint(newest_checkpoint(run)).images > 0
+
+
+def test_training_goes_on_past_a_broken_picture(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_pictures(data / "trainA", 15)
+    (data / "trainA" / "2.png").write_bytes(b"\x89PNG broken")
+    train(tiny_recipe(data, training={"constant": "30 images"}), tmp_path / "run")
+    assert "2.png" in capfd.readouterr().err

@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_recipe, write_pictures
+from PIL import Image
+from safetensors.torch import save_file
+
+import cyclegan
+from cyclegan.checkpoint import newest_checkpoint
+from cyclegan.inference.directory import translate_directory
+from cyclegan.inference.export import write_generator
+from cyclegan.inference.translator import Translator, load_generator
+from cyclegan.networks.config import ResnetConfig
+from cyclegan.training.trainer import train
+from cyclegan.types import Direction
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("trained")
+    for name in ("trainA", "trainB"):
+        write_pictures(root / "data" / name, 3)
+    train(tiny_recipe(root / "data", training={"average": "4 images"}), root / "run")
+    return root / "run"
+
+
+@pytest.fixture
+def translator() -> Translator:
+    torch.manual_seed(0)
+    return Translator(ResnetConfig(width=4, blocks=1).build(), device="cpu", precision="float32")
+
+
+def picture(width: int = 37, height: int = 21) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def test_a_library_user_needs_three_names(run: Path) -> None:
+    translated = cyclegan.Translator.load(run, "BtoA").translate(picture())
+    assert translated.size == (37, 21) and translated.mode == "RGB"
+
+
+def test_a_batch_is_translated_as_its_pictures_are(translator: Translator) -> None:
+    images = torch.rand(3, 3, 20, 28) * 2 - 1
+    together = translator.translate_batch(images)
+    assert together.dtype == torch.float32 and together.abs().max() <= 1
+    torch.testing.assert_close(together, torch.cat([translator.translate_batch(one[None]) for one in images]))
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_run_checkpoint_and_export_translate_alike(run: Path, tmp_path: Path, direction: Direction) -> None:
+    network, _ = load_generator(run, direction)
+    write_generator(network, direction, tmp_path / "g.safetensors")
+    files = (run, newest_checkpoint(run), tmp_path / "g.safetensors")
+    pictures = [Translator.load(path, direction).translate(picture()).tobytes() for path in files]
+    assert len(set(pictures)) == 1
+
+
+def test_the_directions_differ(run: Path) -> None:
+    there, back = (Translator.load(run, direction).translate(picture()).tobytes() for direction in ("AtoB", "BtoA"))
+    assert there != back
+
+
+def test_an_export_knows_its_direction(run: Path, tmp_path: Path) -> None:
+    network, direction = load_generator(run, "BtoA")
+    write_generator(network, direction, tmp_path / "g.safetensors")
+    assert load_generator(tmp_path / "g.safetensors", None)[1] == "BtoA"
+    with pytest.raises(ValueError, match="translates BtoA, not AtoB"):
+        Translator.load(tmp_path / "g.safetensors", "AtoB")
+
+
+def test_a_directory_keeps_names_subfolders_and_sizes(translator: Translator, tmp_path: Path) -> None:
+    sizes = {"a.jpg": (30, 20), "sub/b.PNG": (17, 23), "sub/deep/c d.webp": (64, 8), "a.png": (9, 9)}
+    for name, size in sizes.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(*size).save(tmp_path / "in" / name)
+    outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out")
+    written = {p.relative_to(tmp_path / "out").as_posix(): p for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert {name: Image.open(path).size for name, path in written.items()} == sizes
+    assert len(outcome.translated) == 4
+
+
+def test_size_sets_the_shorter_side_and_keeps_the_aspect(translator: Translator, tmp_path: Path) -> None:
+    picture(40, 20).save(tmp_path / "wide.png")
+    translate_directory(translator, tmp_path / "wide.png", tmp_path / "out", size=30)
+    assert Image.open(tmp_path / "out" / "wide.png").size == (60, 30)
+
+
+def test_broken_pictures_are_listed_and_the_others_translated(translator: Translator, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", 3)
+    (tmp_path / "in" / "1.png").write_bytes(b"")
+    outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
+    assert len(outcome.unreadable) == 1 and "1.png" in outcome.unreadable[0]
+
+
+def test_resume_skips_what_is_there(translator: Translator, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", 3)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.png").write_bytes(b"mine")
+    outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out", resume=True)
+    assert (len(outcome.translated), len(outcome.skipped)) == (2, 1)
+    assert (tmp_path / "out" / "1.png").read_bytes() == b"mine"
+
+
+def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -> None:
+    [path] = write_pictures(tmp_path / "in", 1)
+    for source in (tmp_path / "in", path):
+        with pytest.raises(ValueError, match="would overwrite the sources"):
+            translate_directory(translator, source, tmp_path / "in")
+
+
+def test_what_cannot_be_loaded_is_one_line(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged.pt").write_bytes(newest_checkpoint(run).read_bytes()[:5000])
+    (tmp_path / "text.pt").write_text("hello")
+    (tmp_path / "text.pth").write_text("hello")
+    (tmp_path / "text.safetensors").write_text("hello")
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
+    torch.save({"model.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")
+    for path in [*tmp_path.iterdir(), tmp_path / "missing", tmp_path / "missing.pt"]:
+        with pytest.raises((ValueError, FileNotFoundError)) as caught:
+            Translator.load(path)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value), path
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (Path(tmp_path / "touched"),)  # type: ignore[return-value]
+
+    for name in ("evil.pt", "evil.pth"):
+        torch.save({"format": 1, "x": Evil()}, tmp_path / name)
+        with pytest.raises(ValueError, match=name):
+            Translator.load(tmp_path / name)
+    assert not (tmp_path / "touched").exists()
