@@ -214,7 +214,7 @@ def _main(arguments: list[str]) -> int:
         if name not in COMMANDS:
             near = difflib.get_close_matches(name, COMMANDS, n=1)
             raise ValueError(f"no command '{name}'{f'; did you mean {near[0]}?' if near else ''} See cyclegan --help")
-        return _parsed(name, rest).run()
+        return parse(name, rest).run()
     except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe
         return 0
@@ -229,7 +229,7 @@ def _overview() -> str:
     return "\n".join([title, "", *lines, "", "cyclegan COMMAND --help tells more."])
 
 
-def _parsed(name: str, arguments: list[str]) -> Train | Translate | Export | Show | Fetch | Demo:
+def parse(name: str, arguments: list[str]) -> Train | Translate | Export | Show | Fetch | Demo:
     """The command with its arguments, or ValueError in one line; `--help` prints and exits."""
     command: Any = COMMANDS[name]
     default: Any = tyro.MISSING_NONPROP
@@ -254,9 +254,9 @@ def _parsed(name: str, arguments: list[str]) -> Train | Translate | Export | Sho
 
 
 def _one_line(told: str, name: str) -> str:
-    """What tyro says in a frame of several parts: the first part and, if there is a near spelling, that."""
-    lines = (line.strip("│| ") for line in told.splitlines())
-    text = " ".join("\n" if re.search("[─-]{3,}", line) else line for line in lines)  # the frame and its rules
-    what, *more = (part.strip() for part in text.split("\n") if part.strip())
+    """What tyro says under a title, in several parts: the first part and, if there is a near spelling, that."""
+    lines = [line.strip("│| ") for line in told.splitlines()[1:]]
+    text = " ".join("\n" if re.search("[─-]{3,}", line) else line for line in lines)  # rules between the parts
+    what, *more = (words for part in text.split("\n") if (words := " ".join(part.split())))
     near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
     return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"

@@ -80,7 +80,7 @@ def test_features_are_what_the_stages_give() -> None:
     network, x = SMALL.build(), torch.rand(1, 3, 16, 16)
     first, last = network.features(x, at=(0, len(network.stages) - 1))
     assert first.shape == (1, 4, 16, 16)
-    torch.testing.assert_close(network.head(last), network(x))
+    torch.testing.assert_close(network.head(last).tanh(), network(x))
 
 
 def test_features_of_no_stage_are_refused() -> None:
@@ -93,6 +93,11 @@ def test_dropout_works_in_training_only() -> None:
     assert not torch.equal(network(x), network(x))
     network.eval()
     assert torch.equal(network(x), network(x))
+
+
+def test_a_skip_begins_with_the_input() -> None:
+    network, x = ResnetConfig(width=4, blocks=1, skip=True).build(), torch.rand(1, 3, 13, 18) * 2 - 1
+    torch.testing.assert_close(network(x), 0.9 * x)
 
 
 def test_too_small_for_the_discriminator_says_so() -> None:

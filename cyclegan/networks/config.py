@@ -24,6 +24,8 @@ class ResnetConfig:
     """Residual blocks: 9 for images of 256 pixels, 6 for 128 and smaller."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability of dropout inside every block; the reference offers 0 and 0.5."""
+    skip: bool = False
+    """Begin with the input itself and learn what to change: for translations that keep most of a picture."""
 
     def build(self) -> ResnetGenerator:
         """The network, with fresh weights."""

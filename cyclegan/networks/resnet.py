@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from cyclegan.networks.blocks import InstanceNorm, PreciseConv2d, ResidualBlock, initialise, mirror_pad
@@ -28,14 +29,19 @@ class ResnetGenerator(nn.Module):
             _normalised(nn.ConvTranspose2d(4 * w, 2 * w, 3, stride=2, padding=1, output_padding=1, bias=False)),
             _normalised(nn.ConvTranspose2d(2 * w, w, 3, stride=2, padding=1, output_padding=1, bias=False)),
         )
-        self.head = nn.Sequential(PreciseConv2d(w, 3, 7, padding=3, padding_mode="reflect"), nn.Tanh())
+        self.head = PreciseConv2d(w, 3, 7, padding=3, padding_mode="reflect")
         initialise(self)
+        if config.skip:
+            nn.init.zeros_(self.head.weight)  # the change begins at nothing
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], any H and W, to the same shape and range in float32."""
         height, width = x.shape[2:]
-        y: Tensor = self.head(self.stages(mirror_pad(x, 4)))
-        return y[:, :, :height, :width]
+        padded = mirror_pad(x, 4)
+        y: Tensor = self.head(self.stages(padded))
+        if self.config.skip:
+            y = y + torch.atanh(0.9 * padded)  # under the tanh, which undoes it; 0.9 because 1 could not change
+        return torch.tanh(y)[:, :, :height, :width]
 
     def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
         """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.

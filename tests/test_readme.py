@@ -1,0 +1,44 @@
+"""The commands that the documentation shows are commands that the program takes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cyclegan.cli import COMMANDS, parse
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "data/README.md", "experiments/README.md", "CONTRIBUTING.md"]
+
+
+def commands() -> list[str]:
+    lines = [line for page in PAGES for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.S)
+             for line in block.splitlines()]  # fmt: skip
+    return [line for line in lines if line.startswith("cyclegan ")]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_a_command_of_the_documentation_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    _, name, *rest = shlex.split(line)
+    assert isinstance(parse(name, rest), COMMANDS[name])
+
+
+def test_the_readme_shows_most_commands() -> None:
+    assert {line.split()[1] for line in commands()} >= {"train", "translate", "export", "show", "fetch"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_to_files_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text()):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_the_python_of_the_readme_names_what_the_package_has() -> None:
+    import cyclegan
+
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    compile(block, "README.md", "exec")
+    for name in re.findall(r"from cyclegan import (.*)", block)[0].split(", "):
+        assert hasattr(cyclegan, name)
