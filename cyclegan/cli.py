@@ -11,14 +11,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
 import cyclegan
 from cyclegan.recipe import Recipe, read_recipe, recipe_from
-from cyclegan.types import Direction
+from cyclegan.types import Device, Direction, Precision
 
 MISTAKE = 2
 UNREADABLE = 3
@@ -70,9 +70,9 @@ class Translate:
     """Pixels of the shorter side; by default the picture's own size."""
     resume: bool = False
     """Skip pictures whose translation is there already."""
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: Device = "auto"
     """Where to compute; auto takes cuda, then mps, then cpu."""
-    precision: Literal["auto", "float32", "bf16"] = "auto"
+    precision: Precision = "auto"
     """auto is bf16 where the device has it in hardware, else float32."""
 
     def run(self) -> int:

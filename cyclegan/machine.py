@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from typing import Literal
 
 import torch
 
-Device = Literal["auto", "cuda", "mps", "cpu"]
-Precision = Literal["auto", "float32", "bf16"]
+from cyclegan.types import Device, Precision
 
 
 def choose_device(wanted: Device = "auto") -> torch.device:

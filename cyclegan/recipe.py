@@ -17,6 +17,7 @@ from cyclegan.atomic import write_whole
 from cyclegan.images.config import DataConfig
 from cyclegan.methods import MethodConfig
 from cyclegan.methods.config import CycleganConfig
+from cyclegan.types import Device, Precision
 
 Span = Annotated[str, Field(pattern=r"^\d+ (images?|epochs?)$")]
 """A length of training, "100 epochs" or "50000 images". Images count pairs; an epoch is max(|A|, |B|) of them."""
@@ -58,9 +59,9 @@ class TrainingConfig:
 class SpeedConfig:
     """How to use the machine; nothing here changes what is learned, but for rounding."""
 
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: Device = "auto"
     """`auto` takes cuda, then mps, then cpu."""
-    precision: Literal["auto", "float32", "bf16"] = "auto"
+    precision: Precision = "auto"
     """`auto` is bf16 autocast where the device has it in hardware, else float32."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the networks (a minute or two at the start); `auto` does so when the run is long enough to repay it."""

@@ -15,6 +15,12 @@ Losses: TypeAlias = "dict[str, Tensor]"
 
 Direction = Literal["AtoB", "BtoA"]
 
+Device = Literal["auto", "cuda", "mps", "cpu"]
+"""`auto` takes cuda, then mps, then cpu."""
+
+Precision = Literal["auto", "float32", "bf16"]
+"""`auto` is bf16 autocast where the device has it in hardware, else float32."""
+
 
 class Batch(NamedTuple):
     """Unpaired pictures of the two domains, each (N, C, H, W) in [-1, 1]."""

@@ -12,9 +12,9 @@ from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
 from cyclegan.images.files import to_image, to_tensor
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.imported import import_generator
-from cyclegan.machine import Device, Precision, autocast, choose_device
+from cyclegan.machine import autocast, choose_device
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.types import Direction
+from cyclegan.types import Device, Direction, Precision
 
 
 class Translator:
