@@ -34,7 +34,9 @@ def demo_recipe(data: Path) -> Recipe:
             transforms=({"RandomCrop": {"height": SIZE, "width": SIZE}}, {"HorizontalFlip": {"p": 0.5}}),
         ),
         method=CycleganConfig(
-            generator=ResnetConfig(width=24, blocks=3, skip=True), discriminator=PatchganConfig(width=32), identity=0.0
+            generator=ResnetConfig(width=24, blocks=3, upsample="resize", skip=True),
+            discriminator=PatchganConfig(width=32, depth=2, norm="none"),
+            identity=0.0,
         ),
         training=TrainingConfig(batch=4, constant="1200 images", decay="1200 images", rate=1e-3, average="200 images"),
         speed=SpeedConfig(),

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -38,13 +41,20 @@ def test_a_score_sees_the_patch_that_its_depth_promises(depth: int, patch: int) 
     assert rows.max() - rows.min() + 1 == patch
 
 
+def test_a_discriminator_without_norm_carries_biases_instead() -> None:
+    network = PatchganConfig(width=4, depth=2, norm="none").build()
+    assert not any(isinstance(module, InstanceNorm) for module in network.modules())
+    assert all(module.bias is not None for module in network.modules() if isinstance(module, torch.nn.Conv2d))
+
+
 def test_pixel_discriminator_scores_every_pixel() -> None:
     assert PixelConfig(width=4).build()(torch.zeros(2, 3, 7, 9)).shape == (2, 1, 7, 9)
 
 
+@pytest.mark.parametrize("upsample", ["transpose", "resize"])
 @pytest.mark.parametrize("height, width", [(1, 1), (1, 50), (2, 3), (7, 8), (33, 18), (64, 40), (101, 67)])
-def test_generator_keeps_any_size(height: int, width: int) -> None:
-    y = SMALL.build()(torch.rand(1, 3, height, width) * 2 - 1)
+def test_generator_keeps_any_size(height: int, width: int, upsample: Literal["transpose", "resize"]) -> None:
+    y = replace(SMALL, upsample=upsample).build()(torch.rand(1, 3, height, width) * 2 - 1)
     assert y.shape == (1, 3, height, width) and y.isfinite().all()
 
 

@@ -24,6 +24,8 @@ class ResnetConfig:
     """Residual blocks: 9 for images of 256 pixels, 6 for 128 and smaller."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability of dropout inside every block; the reference offers 0 and 0.5."""
+    upsample: Literal["transpose", "resize"] = "transpose"
+    """Upwards by a transposed convolution, or by nearest neighbours and a convolution: dearer, but no checkerboard."""
     skip: bool = False
     """Begin with the input itself and learn what to change: for translations that keep most of a picture."""
 
@@ -44,6 +46,8 @@ class PatchganConfig:
     """Channels after the first convolution (ndf)."""
     depth: Annotated[int, Field(ge=1, le=5)] = 3
     """Convolutions of stride 2: patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
+    norm: Literal["instance", "none"] = "instance"
+    """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it."""
 
     def build(self) -> PatchGan:
         """The network, with fresh weights."""

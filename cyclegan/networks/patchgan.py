@@ -17,10 +17,10 @@ class PatchGan(nn.Module):
         channels = [width * min(2**i, 8) for i in range(depth + 1)]
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for i in range(1, depth + 1):
-            stride = 2 if i < depth else 1
+            stride, normalised = 2 if i < depth else 1, config.norm == "instance"
             layers += [
-                nn.Conv2d(channels[i - 1], channels[i], 4, stride=stride, padding=1, bias=False),
-                InstanceNorm(),
+                nn.Conv2d(channels[i - 1], channels[i], 4, stride=stride, padding=1, bias=not normalised),
+                InstanceNorm() if normalised else nn.Identity(),
                 nn.LeakyReLU(0.2),
             ]
         self.layers = nn.Sequential(*layers, PreciseConv2d(channels[-1], 1, 4, padding=1))

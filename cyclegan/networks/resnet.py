@@ -20,14 +20,14 @@ class ResnetGenerator(nn.Module):
     def __init__(self, config: ResnetConfig) -> None:
         super().__init__()
         self.config = config
-        w = config.width
+        w, up = config.width, UPSAMPLE[config.upsample]
         self.stages = nn.Sequential(
             _normalised(nn.Conv2d(3, w, 7, padding=3, padding_mode="reflect", bias=False)),
             _normalised(nn.Conv2d(w, 2 * w, 3, stride=2, padding=1, bias=False)),
             _normalised(nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1, bias=False)),
             *(ResidualBlock(4 * w, config.dropout) for _ in range(config.blocks)),
-            _normalised(nn.ConvTranspose2d(4 * w, 2 * w, 3, stride=2, padding=1, output_padding=1, bias=False)),
-            _normalised(nn.ConvTranspose2d(2 * w, w, 3, stride=2, padding=1, output_padding=1, bias=False)),
+            _normalised(up(4 * w, 2 * w)),
+            _normalised(up(2 * w, w)),
         )
         self.head = PreciseConv2d(w, 3, 7, padding=3, padding_mode="reflect")
         initialise(self)
@@ -57,6 +57,21 @@ class ResnetGenerator(nn.Module):
             if number in at:
                 kept.append(x)
         return kept
+
+
+def _transpose(width: int, narrower: int) -> nn.Module:
+    return nn.ConvTranspose2d(width, narrower, 3, stride=2, padding=1, output_padding=1, bias=False)
+
+
+def _resize(width: int, narrower: int) -> nn.Module:
+    """Odena et al. 2016: every output pixel gets as many contributions as its neighbour, so no checkerboard."""
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(width, narrower, 3, padding=1, padding_mode="reflect", bias=False),
+    )
+
+
+UPSAMPLE = {"transpose": _transpose, "resize": _resize}
 
 
 def _normalised(convolution: nn.Module) -> nn.Sequential:
