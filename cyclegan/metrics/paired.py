@@ -20,6 +20,6 @@ class Closeness(NamedTuple):
 def closeness(images: Tensor, truth: Tensor) -> Closeness:
     """SSIM and PSNR of each image against its truth, both (N, C, H, W) in [-1, 1], sides at least 11."""
     images, truth = (images.clamp(-1, 1) + 1) / 2, (truth + 1) / 2
-    ssim = kornia.metrics.ssim(images, truth, window_size=11)
+    ssim = kornia.metrics.ssim(images, truth, window_size=11, padding="valid")
     psnr = [kornia.metrics.psnr(image, true, max_val=1.0) for image, true in zip(images, truth, strict=True)]
     return Closeness(ssim=float(ssim.mean()), psnr=float(sum(psnr)) / len(psnr))
