@@ -88,7 +88,7 @@ def paint(photo: np.ndarray) -> np.ndarray:
     return (image * 255).round().astype(np.uint8)
 
 
-def _roughen(image: np.ndarray, amount: float = 0.18, scale: float = 4.0) -> np.ndarray:
+def _roughen(image: np.ndarray, amount: float = 0.1, scale: float = 4.0) -> np.ndarray:
     """Strengthen faint texture most, so that calm surfaces also break into dabs."""
     surface = cv2.GaussianBlur(image, (0, 0), scale)
     texture = image - surface
@@ -133,13 +133,10 @@ def _flow(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mix_pigments(image: np.ndarray) -> np.ndarray:
-    """One palette for all: deep teal shadows, warm ivory lights, and every colour between richer."""
+    """An old master's palette: umber where it is dark, gold where it is light, and every colour a little calmer."""
     lightness, a, b = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
     tone = lightness / 100
-    tone = tone * tone * (3 - 2 * tone)
-    warmth = np.tanh(2.5 * (tone - 0.45))
-    a, b = 75 * np.tanh(1.8 * a / 75), 75 * np.tanh(1.8 * b / 75)
-    mixed = cv2.merge([4 + 91 * tone, a + 10 * warmth - 2, b + 30 * warmth + 6])
+    mixed = cv2.merge([14 + 78 * tone, 0.75 * a + 7 + 4 * tone, 0.7 * b + 10 + 40 * tone])
     return np.clip(cv2.cvtColor(mixed, cv2.COLOR_LAB2RGB), 0, 1)
 
 
