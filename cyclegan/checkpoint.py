@@ -58,6 +58,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
 
 
+def has_checkpoint(run: Path) -> bool:
+    """Whether a run folder holds anything to continue from."""
+    return any((run / "checkpoints").glob(f"*{SUFFIX}"))
+
+
 def newest_checkpoint(run: Path) -> Path:
     """The checkpoint of a run folder that has seen most images. Raises FileNotFoundError when there is none."""
     found = sorted((run / "checkpoints").glob(f"*{SUFFIX}"))

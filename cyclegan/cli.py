@@ -7,6 +7,7 @@ import difflib
 import io
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,9 +47,10 @@ class Train:
         from cyclegan.training.trainer import train
 
         try:
-            checkpoint = train(recipe, out, resume=self.resume and (out / "recipe.yaml").exists())
+            checkpoint = train(recipe, out, resume=self.resume)
         except Stopped as stopped:
-            print(f"{stopped}; continue with: cyclegan train {' '.join(sys.argv[2:])} --resume", file=sys.stderr)
+            again = [*(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+            print(f"{stopped}; continue with: cyclegan {shlex.join(again)}", file=sys.stderr)
             return 128 + stopped.signal
         print(f"{checkpoint}\ntranslate with: cyclegan translate {out} PICTURES OUT")
         return 0

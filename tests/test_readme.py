@@ -5,8 +5,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cyclegan.cli import COMMANDS, parse
+from cyclegan.images.transforms import Augment
+from cyclegan.recipe import recipe_from
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "data/README.md", "experiments/README.md", "CONTRIBUTING.md"]
@@ -33,6 +36,12 @@ def test_the_readme_shows_most_commands() -> None:
 def test_links_to_files_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text()):
         assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_the_recipes_of_the_documentation_are_valid() -> None:
+    for page in PAGES:
+        for block in re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.S):
+            Augment(recipe_from(yaml.safe_load(block), page).data.transforms)
 
 
 def test_the_python_of_the_readme_names_what_the_package_has() -> None:

@@ -137,14 +137,16 @@ def _mix_pigments(image: np.ndarray) -> np.ndarray:
     lightness, a, b = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
     tone = lightness / 100
     mixed = cv2.merge([14 + 78 * tone, 0.75 * a + 7 + 4 * tone, 0.7 * b + 10 + 40 * tone])
-    return np.clip(cv2.cvtColor(mixed, cv2.COLOR_LAB2RGB), 0, 1)
+    pigments: np.ndarray = np.clip(cv2.cvtColor(mixed, cv2.COLOR_LAB2RGB), 0, 1)
+    return pigments
 
 
 def _lay_on(image: np.ndarray, depth: float = 0.13) -> np.ndarray:
     """Thick paint: light from the upper left brightens one edge of each stroke and darkens the other."""
     grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 0.8)
     slope = cv2.filter2D(grey, -1, np.array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]], np.float32))
-    return np.clip(image - depth * np.tanh(4 * slope)[..., None], 0, 1)
+    lit: np.ndarray = np.clip(image - depth * np.tanh(4 * slope)[..., None], 0, 1)
+    return lit
 
 
 def _resize(photo: np.ndarray, width: int) -> np.ndarray:

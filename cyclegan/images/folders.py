@@ -23,6 +23,9 @@ class Folder:
     def __init__(
         self, path: Path, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None]
     ) -> None:
+        if not path.is_dir():
+            needed = "a data set holds trainA and trainB; cyclegan fetch downloads known ones"
+            raise FileNotFoundError(f"{path}: no such folder; {needed}")
         self.path, self.files = path, find_images(path)
         self.broken: dict[int, str] = {}
         self._prepare, self._warn = prepare, warn

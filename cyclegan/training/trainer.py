@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cyclegan.checkpoint import Checkpoint, checkpoint_path, newest_checkpoint, read_checkpoint, write_checkpoint
+from cyclegan.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    has_checkpoint,
+    newest_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from cyclegan.images.files import from_bytes
 from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
@@ -25,7 +32,7 @@ COMPILING_REPAYS = 1000
 
 
 def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
-    """Train by the recipe into the folder `run`; returns the last checkpoint.
+    """Train by the recipe into the folder `run`; returns the last checkpoint. `resume` continues a run that is there.
 
     Raises FileExistsError when `run` holds a run already and `resume` is not set, ValueError or FileNotFoundError for
     a recipe that cannot be followed here, and `Stopped` after a signal, once everything is saved.
@@ -50,7 +57,7 @@ class Trainer:
         self.turns = [Turn(player, recipe.training) for player in self.method.players]
         half_life = recipe.training.average
         self.average = Average(self.method.translators(), self._images_in(half_life)) if half_life else None
-        if resume:
+        if resume and has_checkpoint(run):
             self._restore(newest_checkpoint(run))
         self.journal = Journal(run, images=self.images, total=self.total)
 
