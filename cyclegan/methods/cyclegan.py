@@ -38,7 +38,7 @@ class Cyclegan(Method):
         return {"AtoB": self.a_to_b, "BtoA": self.b_to_a}
 
     def forward(self, batch: Batch) -> Images:
-        """Fakes, cycles and (unless their weight is 0) identities, in four or two calls of a generator instead of six.
+        """Fakes, cycles and, unless their weight is 0, identities, in four calls of a generator instead of six.
 
         A generator sees real and identity inputs in one call: exact, because instance norm is per image.
         """

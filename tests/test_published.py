@@ -1,0 +1,53 @@
+"""The package itself against outputs of the authors' code; CYCLEGAN_PARITY says where they are."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_plain_reference import LOSSES, NETWORKS, PARITY, flat, needs_parity, networks
+
+from cyclegan.inference.imported import import_generator
+from cyclegan.methods.config import CycleganConfig
+from cyclegan.networks.config import PatchganConfig, ResnetConfig
+from cyclegan.recipe import TrainingConfig
+from cyclegan.training.turn import Turn
+from cyclegan.types import Batch, Images, Losses
+
+
+@needs_parity
+def test_three_steps_in_float32_are_the_authors() -> None:
+    folder = PARITY / "cyclegan_3_steps"
+    batches, after = load_file(folder / "batches.safetensors"), networks("after.safetensors")
+    networks_of = ResnetConfig(width=8, blocks=6), PatchganConfig(width=8)
+    method = CycleganConfig(generator=networks_of[0], discriminator=networks_of[1]).build()
+    before = networks("before.safetensors")
+    for name in NETWORKS:
+        for ours, theirs in zip(getattr(method, name).parameters(), before[name], strict=True):
+            ours.data.copy_(theirs)
+
+    turns = [Turn(player, TrainingConfig()) for player in method.players]
+    steps = json.loads((folder / "losses.json").read_text())["losses"]
+    for i, (expected, tolerance) in enumerate(zip(steps, (2e-6, 2e-6, 2e-4), strict=True)):
+        batch = Batch(batches[f"a_{i}"], batches[f"b_{i}"])
+        images: Images = method(batch)
+        losses: Losses = {}
+        for turn in turns:
+            losses |= turn.move(batch, images, rate=2e-4, autocast=torch.autocast("cpu", enabled=False))
+        wrong = {name: losses[name].item() - expected[LOSSES[name]] for name in LOSSES}
+        assert max(map(abs, wrong.values())) < tolerance, f"step {i}: {wrong}"
+
+    for name in NETWORKS:
+        start, end, ours = flat(before[name]), flat(after[name]), flat(list(getattr(method, name).parameters()))
+        assert (ours - end).norm() < 0.03 * (end - start).norm(), name
+
+
+@needs_parity
+@pytest.mark.parametrize(
+    "file", ["resnet_9blocks_ngf8/latest_net_G.pth", "legacy_resnet_6blocks_ngf8/latest_net_G_A.pth"]
+)
+def test_generator_files_of_the_authors_give_their_images(file: str) -> None:
+    expected = load_file(PARITY / f"{file}.expected.safetensors")
+    with torch.no_grad():
+        image = import_generator(PARITY / file)(expected["input"])
+    torch.testing.assert_close(image, expected["output"], rtol=0, atol=5e-5)
