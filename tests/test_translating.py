@@ -106,9 +106,9 @@ def test_resume_skips_what_is_there(translator: Translator, tmp_path: Path) -> N
 
 def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -> None:
     [path] = write_pictures(tmp_path / "in", 1)
-    for source in (tmp_path / "in", path):
-        with pytest.raises(ValueError, match="would overwrite the sources"):
-            translate_directory(translator, source, tmp_path / "in")
+    for source, out in [(tmp_path / "in", "in"), (path, "in"), (tmp_path / "in", "in/translated")]:
+        with pytest.raises(ValueError, match="lies among the sources"):
+            translate_directory(translator, source, tmp_path / out)
 
 
 def test_what_cannot_be_loaded_is_one_line(run: Path, tmp_path: Path) -> None:

@@ -35,13 +35,14 @@ def translate_directory(
 
     Every output has its source's name and format, in the same subfolder, and the picture's own size or, with `size`,
     that many pixels on the shorter side. `resume` skips outputs that exist. `report` is told (done, total) after each.
-    Raises FileNotFoundError when there is nothing to translate, ValueError when `out` would overwrite the sources.
+    Raises FileNotFoundError when there is nothing to translate, ValueError when `out` lies among the sources.
     """
     base, files = (source, find_images(source)) if source.is_dir() else (source.parent, [source])
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such picture or directory")
-    if out.resolve() == base.resolve():
-        raise ValueError(f"{out}: would overwrite the sources; choose another directory")
+    inside = out.resolve().is_relative_to(base.resolve())
+    if out.resolve() == base.resolve() or (source.is_dir() and inside):
+        raise ValueError(f"{out}: lies among the sources, which are never overwritten; choose another directory")
     outcome = Outcome([], [], [])
     for done, path in enumerate(files, start=1):
         target = out / path.relative_to(base)

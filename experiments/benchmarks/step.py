@@ -365,7 +365,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1, help="pairs of pictures in a step")
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto")
     parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto", help="of ours")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="ours; default: on a CUDA GPU")
+    parser.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction, help="ours; default: where there is a compiler"
+    )
     parser.add_argument("--steps", type=int, default=20, help="turns that each program gets")
     parser.add_argument("--burst", type=int, help="steps in a turn; default: 10 on a GPU, 1 on a CPU")
     parser.add_argument("--warmup", type=int, default=5, help="steps before the first turn")
@@ -376,7 +378,7 @@ def arguments() -> argparse.Namespace:
     if args.precision == "auto":
         args.precision = "bf16" if has_bf16(args.device) else "float32"
     if args.compile is None:
-        args.compile = args.device.type == "cuda" and has_compiler(args.device)
+        args.compile = has_compiler(args.device)
     args.burst = args.burst or (1 if args.device.type == "cpu" else 10)
     return args
 
