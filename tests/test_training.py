@@ -14,9 +14,12 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
-from cyclegan.recipe import Recipe, read_recipe, write_recipe
+from cyclegan.methods.base import Player
+from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe
 from cyclegan.training.average import Average
 from cyclegan.training.trainer import Trainer, train
+from cyclegan.training.turn import Turn
+from cyclegan.types import Batch, Images, Losses
 
 
 def events(run: Path) -> EventAccumulator:
@@ -152,6 +155,26 @@ def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) ->
     generators.move(batch, trainer.method(batch), rate=0.1, autocast=trainer.autocast)
     assert all(torch.equal(x, y) for x, y in zip(before, discriminators.parameters, strict=True))
     assert all(p.grad is None for p in discriminators.parameters)
+
+
+def test_gradients_in_another_memory_format_move_the_same() -> None:
+    """Compiled networks give such gradients; fused Adam would read them in the wrong order."""
+    weights = [torch.nn.Conv2d(3, 4, 3) for _ in range(2)]
+    weights[1].load_state_dict(weights[0].state_dict())
+    pull = torch.randn(4, 3, 3, 3)
+    for convolution, layout in zip(weights, (torch.contiguous_format, torch.channels_last), strict=True):
+
+        def loss(
+            batch: Batch, images: Images, c: torch.nn.Conv2d = convolution, f: torch.memory_format = layout
+        ) -> Losses:
+            return {"pull": (c.weight.to(memory_format=f) * pull.to(memory_format=f)).sum() + c.bias.sum()}
+
+        [gradient] = torch.autograd.grad(loss(None, {})["pull"], [convolution.weight])  # type: ignore[arg-type]
+        assert gradient.is_contiguous(memory_format=layout)
+        turn = Turn(Player("puller", (convolution,), loss), TrainingConfig())
+        for _ in range(2):
+            turn.move(None, {}, rate=0.1, autocast=torch.autocast("cpu", enabled=False))  # type: ignore[arg-type]
+    assert torch.equal(weights[0].weight, weights[1].weight)
 
 
 def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:

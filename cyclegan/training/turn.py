@@ -25,7 +25,7 @@ class Turn:
             losses = self.player.loss(batch, images)
         total = torch.stack(list(losses.values())).sum()
         for parameter, gradient in zip(self.parameters, torch.autograd.grad(total, self.parameters), strict=True):
-            parameter.grad = gradient
+            parameter.grad = torch.empty_like(parameter).copy_(gradient)  # fused Adam needs the parameter's own strides
         if self.clip:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.clip)
         for group in self.optimizer.param_groups:
