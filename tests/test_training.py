@@ -12,6 +12,7 @@ import torch
 from conftest import tiny_recipe, write_pictures
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
 from cyclegan.methods.base import Player
@@ -159,22 +160,20 @@ def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) ->
 
 def test_gradients_in_another_memory_format_move_the_same() -> None:
     """Compiled networks give such gradients; fused Adam would read them in the wrong order."""
-    weights = [torch.nn.Conv2d(3, 4, 3) for _ in range(2)]
-    weights[1].load_state_dict(weights[0].state_dict())
-    pull = torch.randn(4, 3, 3, 3)
-    for convolution, layout in zip(weights, (torch.contiguous_format, torch.channels_last), strict=True):
+    networks = [torch.nn.Conv2d(3, 4, 3, bias=False) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    pull, nothing = torch.randn(4, 3, 3, 3), Batch(torch.empty(0), torch.empty(0))
+    for network, layout in zip(networks, (torch.contiguous_format, torch.channels_last), strict=True):
 
-        def loss(
-            batch: Batch, images: Images, c: torch.nn.Conv2d = convolution, f: torch.memory_format = layout
-        ) -> Losses:
-            return {"pull": (c.weight.to(memory_format=f) * pull.to(memory_format=f)).sum() + c.bias.sum()}
+        def loss(batch: Batch, images: Images, weight: Tensor = network.weight, to: Layout = layout) -> Losses:
+            return {"pull": (weight.to(memory_format=to) * pull.to(memory_format=to)).sum()}
 
-        [gradient] = torch.autograd.grad(loss(None, {})["pull"], [convolution.weight])  # type: ignore[arg-type]
+        [gradient] = torch.autograd.grad(loss(nothing, {})["pull"], [network.weight])
         assert gradient.is_contiguous(memory_format=layout)
-        turn = Turn(Player("puller", (convolution,), loss), TrainingConfig())
+        turn = Turn(Player("puller", (network,), loss), TrainingConfig())
         for _ in range(2):
-            turn.move(None, {}, rate=0.1, autocast=torch.autocast("cpu", enabled=False))  # type: ignore[arg-type]
-    assert torch.equal(weights[0].weight, weights[1].weight)
+            turn.move(nothing, {}, rate=0.1, autocast=torch.autocast("cpu", enabled=False))
+    assert torch.equal(networks[0].weight, networks[1].weight)
 
 
 def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:
