@@ -165,7 +165,7 @@ def test_gradients_in_another_memory_format_move_the_same() -> None:
     pull, nothing = torch.randn(4, 3, 3, 3), Batch(torch.empty(0), torch.empty(0))
     for network, layout in zip(networks, (torch.contiguous_format, torch.channels_last), strict=True):
 
-        def loss(batch: Batch, images: Images, weight: Tensor = network.weight, to: Layout = layout) -> Losses:
+        def loss(batch: Batch, images: Images, weight: Tensor = network.weight, to: Any = layout) -> Losses:
             return {"pull": (weight.to(memory_format=to) * pull.to(memory_format=to)).sum()}
 
         [gradient] = torch.autograd.grad(loss(nothing, {})["pull"], [network.weight])
