@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.machine import has_compiler
 from cyclegan.methods.base import Player
 from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe
 from cyclegan.training.average import Average
@@ -194,6 +195,18 @@ def test_bf16_starts_with_the_losses_of_float32(data: Path, tmp_path: Path) -> N
         losses[precision] = trainer.step(type(pixels)(*(x.float() / 127.5 - 1 for x in pixels)))
     for name, loss in losses["bf16"].items():
         torch.testing.assert_close(loss, losses["float32"][name], rtol=0.03, atol=0.01, msg=name)
+
+
+@pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
+def test_compiled_networks_learn_what_eager_ones_do(data: Path, tmp_path: Path) -> None:
+    runs = {}
+    for compile_ in ("off", "on"):
+        speed = {"device": "cpu", "precision": "float32", "compile": compile_}
+        changes = {"constant": "3 images", "decay": "0 images", "rate": 0.01}
+        runs[compile_] = read_checkpoint(train(tiny_recipe(data, training=changes, speed=speed), tmp_path / compile_))
+    for name, weight in runs["on"].method.items():
+        if name.startswith("discriminator") or name.startswith("a_to_b"):
+            torch.testing.assert_close(weight, runs["off"].method[name], rtol=0, atol=2e-3, msg=name)
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
