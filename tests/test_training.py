@@ -129,6 +129,13 @@ def test_the_average_is_used_for_translation(data: Path, tmp_path: Path) -> None
     assert not torch.equal(ours, checkpoint.method["a_to_b.head.weight"])
 
 
+def test_an_average_asked_for_on_resume_begins_with_the_weights_of_then(data: Path, tmp_path: Path) -> None:
+    train(tiny_recipe(data), tmp_path / "run")
+    trainer = Trainer(tiny_recipe(data, training={"average": "4 images"}), tmp_path / "run", resume=True)
+    assert trainer.average is not None
+    assert_equal(dict(trainer.average.state_dict()["AtoB"]), dict(trainer.method.translators()["AtoB"].state_dict()))
+
+
 def test_the_average_halves_the_distance_in_its_half_life() -> None:
     network = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.zeros_(network.weight)

@@ -171,4 +171,5 @@ class Trainer:
         for turn in self.turns:
             turn.load_state_dict(saved.optimizers[turn.player.name])
         if self.average:
-            self.average.load_state_dict(saved.average)
+            now = {direction: network.state_dict() for direction, network in self.method.translators().items()}
+            self.average.load_state_dict(saved.average or now)  # an average asked for only now begins here
