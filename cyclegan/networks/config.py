@@ -27,7 +27,7 @@ class ResnetConfig:
     upsample: Literal["transpose", "resize"] = "transpose"
     """Upwards by a transposed convolution, or by nearest neighbours and a convolution: dearer, but no checkerboard."""
     skip: bool = False
-    """Begin with the input itself and learn what to change: for translations that keep most of a picture."""
+    """The last convolution sees the input too and begins as its copy: for translations that keep most of a picture."""
 
     def build(self) -> ResnetGenerator:
         """The network, with fresh weights."""

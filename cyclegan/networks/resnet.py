@@ -29,19 +29,21 @@ class ResnetGenerator(nn.Module):
             _normalised(up(4 * w, 2 * w)),
             _normalised(up(2 * w, w)),
         )
-        self.head = PreciseConv2d(w, 3, 7, padding=3, padding_mode="reflect")
+        self.head = PreciseConv2d(w + 3 if config.skip else w, 3, 7, padding=3, padding_mode="reflect")
         initialise(self)
-        if config.skip:
-            nn.init.zeros_(self.head.weight)  # the change begins at nothing
+        if config.skip:  # at first the picture passes through as it is
+            nn.init.zeros_(self.head.weight)
+            nn.init.dirac_(self.head.weight[:, w:])
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], any H and W, to the same shape and range in float32."""
         height, width = x.shape[2:]
         padded = mirror_pad(x, 4)
-        y: Tensor = self.head(self.stages(padded))
+        y: Tensor = self.stages(padded)
         if self.config.skip:
-            y = y + torch.atanh(0.9 * padded)  # under the tanh, which undoes it; 0.9 because 1 could not change
-        return torch.tanh(y)[:, :, :height, :width]
+            picture = torch.atanh(0.9 * padded)  # tanh undoes it; 0.9 because 1 could not change
+            y = torch.cat([y.to(picture.dtype), picture], dim=1)
+        return torch.tanh(self.head(y))[:, :, :height, :width]
 
     def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
         """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.
