@@ -220,7 +220,7 @@ def _main(arguments: list[str]) -> int:
     except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe
         return 0
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, MemoryError) as error:
         print(f"cyclegan: {error}", file=sys.stderr)
         return MISTAKE
 

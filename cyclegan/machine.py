@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 
 import torch
+from torch import Tensor
 
 from cyclegan.types import Device, Precision
 
@@ -40,3 +41,20 @@ def has_compiler(device: torch.device) -> bool:
     if device.type == "cpu":
         return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
     return device.type == "cuda" and importlib.util.find_spec("triton") is not None
+
+
+def compiler_problem(device: torch.device) -> str:
+    """Why `torch.compile` does not work here, in a few words; empty when it does. Tries it on one addition."""
+    if not has_compiler(device):
+        return {"cpu": "no C++ compiler found, install g++", "cuda": "no Triton found"}.get(
+            device.type, f"not supported on {device.type}"
+        )
+    try:
+        torch.compile(_add_one)(torch.zeros(8, device=device))
+    except Exception as error:  # whatever is wrong with compilers, headers, drivers
+        return str(error).strip().partition("\n")[0] or type(error).__name__
+    return ""
+
+
+def _add_one(x: Tensor) -> Tensor:
+    return x + 1

@@ -1,5 +1,6 @@
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def flat_pictures(folder: Path, number: int) -> None:
         Image.new("RGB", (20, 20), (i, 0, 0)).save(folder / f"{i:03}.png")
 
 
-def open_loader(root: Path, *, batch: int = 1, seed: int = 0, **others: int) -> Loader:
+def open_loader(root: Path, *, batch: int = 1, seed: int = 0, **others: Any) -> Loader:
     augment = Augment(CROP_AND_FLIP)
     a, b = (Folder(root / name, augment.prepare, memory=RAM, warn=silence) for name in ("A", "B"))
     return Loader(a, b, augment, batch=batch, seed=seed, **others)

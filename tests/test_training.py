@@ -161,7 +161,7 @@ def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) ->
     before = [p.clone() for p in discriminators.parameters]
     pixels = next(trainer.loader.batches(0, 1))
     batch = type(pixels)(*(x.float() / 127.5 - 1 for x in pixels))
-    generators.move(batch, trainer.method(batch), rate=0.1, autocast=trainer.autocast)
+    generators.move(batch, trainer.method(batch), trainer.autocast)
     assert all(torch.equal(x, y) for x, y in zip(before, discriminators.parameters, strict=True))
     assert all(p.grad is None for p in discriminators.parameters)
 
@@ -180,14 +180,15 @@ def test_gradients_in_another_memory_format_move_the_same() -> None:
         assert gradient.is_contiguous(memory_format=layout)
         turn = Turn(Player("puller", (network,), loss), TrainingConfig())
         for _ in range(2):
-            turn.move(nothing, {}, rate=0.1, autocast=torch.autocast("cpu", enabled=False))
+            turn.set_rate(0.1)
+            turn.move(nothing, {}, torch.autocast("cpu", enabled=False))
     assert torch.equal(networks[0].weight, networks[1].weight)
 
 
 def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:
     trainer = Trainer(tiny_recipe(data, training={"clip": 0.001}), tmp_path / "run")
     pixels = next(trainer.loader.batches(0, 1))
-    trainer.step(type(pixels)(*(x.float() / 127.5 - 1 for x in pixels)))
+    trainer.step(pixels)
     for turn in trainer.turns:
         norm = torch.stack([p.grad.norm() for p in turn.parameters if p.grad is not None]).norm()
         torch.testing.assert_close(norm.item(), 0.001, rtol=1e-3, atol=0)
@@ -199,7 +200,7 @@ def test_bf16_starts_with_the_losses_of_float32(data: Path, tmp_path: Path) -> N
         speed = {"device": "cpu", "precision": precision}
         trainer = Trainer(tiny_recipe(data, speed=speed), tmp_path / precision)
         pixels = next(trainer.loader.batches(0, 1))
-        losses[precision] = trainer.step(type(pixels)(*(x.float() / 127.5 - 1 for x in pixels)))
+        losses[precision] = trainer.step(pixels)
     for name, loss in losses["bf16"].items():
         torch.testing.assert_close(loss, losses["float32"][name], rtol=0.03, atol=0.01, msg=name)
 

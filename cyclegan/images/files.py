@@ -112,6 +112,13 @@ def from_bytes(pixels: Tensor) -> Tensor:
     return pixels.float().div(127.5).sub(1)
 
 
+def to_bytes(values: Tensor) -> Tensor:
+    """The inverse of `from_bytes`, values outside [-1, 1] clamped. Raises ValueError for NaN, which has no colour."""
+    if values.isnan().any():
+        raise ValueError("the image holds NaN: the network that made it has diverged, or was given NaN")
+    return values.float().clamp(-1, 1).mul(127.5).add(127.5).round().byte()
+
+
 def to_image(tensor: Tensor) -> Image.Image:
     """A (3, H, W) float tensor in [-1, 1], on any device, as an RGB picture; values outside are clamped.
 
@@ -119,10 +126,7 @@ def to_image(tensor: Tensor) -> Image.Image:
     """
     if tensor.ndim != 3 or tensor.shape[0] != 3 or not tensor.is_floating_point():
         raise ValueError(f"expected a (3, H, W) float tensor, got {tuple(tensor.shape)} {tensor.dtype}")
-    if tensor.isnan().any():
-        raise ValueError("the image holds NaN: the network that made it has diverged, or was given NaN")
-    pixels = tensor.detach().float().clamp(-1, 1).mul(127.5).add(127.5).round().byte()
-    return Image.fromarray(pixels.permute(1, 2, 0).cpu().contiguous().numpy())
+    return Image.fromarray(to_bytes(tensor.detach()).permute(1, 2, 0).cpu().contiguous().numpy())
 
 
 def _rgb(image: Image.Image) -> Image.Image:

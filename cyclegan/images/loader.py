@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
 
@@ -12,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclegan.images.ahead import ahead
 from cyclegan.images.files import UnreadableImage
 from cyclegan.images.folders import Folder
 from cyclegan.images.transforms import Augment, Pixels
@@ -23,16 +22,17 @@ DOMAIN_A, DOMAIN_B, ORDER = range(3)
 class Loader:
     """Pairs number 0, 1, 2, ... of a run, in batches: A shuffled anew each epoch, B at random, each augmented apart.
 
-    Pairs have global numbers, so `processes` of them share the work by `rank` without overlap.
+    Pairs have global numbers, so `processes` of them share the work by `rank` without overlap. `pin` puts batches where
+    a GPU can fetch them without the host waiting.
     """
 
     def __init__(
         self, a: Folder, b: Folder, augment: Augment, *, batch: int, seed: int, threads: int = 0,
-        rank: int = 0, processes: int = 1,
+        rank: int = 0, processes: int = 1, pin: bool = False,
     ) -> None:  # fmt: skip
         self.a, self.b, self.augment = a, b, augment
         self.batch, self.seed, self.threads = batch, seed, threads
-        self.rank, self.processes = rank, processes
+        self.rank, self.processes, self.pin = rank, processes, pin
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     @property
@@ -42,26 +42,13 @@ class Loader:
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """This process's batches from `start` images seen until `stop`, uint8 (N, 3, H, W), made ahead by threads."""
-        starts = range(start, stop, self.batch * self.processes)
-        if not self.threads:
-            yield from map(self._batch, starts)
-            return
-        pool = ThreadPoolExecutor(self.threads)
-        ahead: deque[Future[Batch]] = deque()
-        try:
-            for seen in starts:
-                ahead.append(pool.submit(self._batch, seen))
-                if len(ahead) > 2 * self.threads:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return ahead(self._batch, range(start, stop, self.batch * self.processes), self.threads)
 
     def _batch(self, seen: int) -> Batch:
         first = seen + self.rank * self.batch
         pairs = [self._pair(number) for number in range(first, first + self.batch)]
-        return Batch(_stack([a for a, _ in pairs]), _stack([b for _, b in pairs]))
+        batch = Batch(_stack([a for a, _ in pairs]), _stack([b for _, b in pairs]))
+        return Batch(*(domain.pin_memory() for domain in batch)) if self.pin else batch
 
     def _pair(self, number: int) -> tuple[Pixels, Pixels]:
         epoch, position = divmod(number, self.epoch)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
+from cyclegan.images.ahead import ahead
 from cyclegan.images.files import UnreadableImage, find_images, read_image, write_image
 from cyclegan.inference.translator import Translator
+
+THREADS = 2
+"""Threads that read, and as many that write, while the network works."""
 
 
 class Outcome(NamedTuple):
@@ -43,21 +52,55 @@ def translate_directory(
     inside = out.resolve().is_relative_to(base.resolve())
     if out.resolve() == base.resolve() or (source.is_dir() and inside):
         raise ValueError(f"{out}: lies among the sources, which are never overwritten; choose another directory")
-    outcome = Outcome([], [], [])
-    for done, path in enumerate(files, start=1):
-        target = out / path.relative_to(base)
-        if resume and target.exists():
-            outcome.skipped.append(path)
+    skipped = [path for path in files if resume and (out / path.relative_to(base)).exists()]
+    outcome, there = Outcome([], skipped, []), set(skipped)
+    report(len(skipped), len(files))
+    # Reading, the network and writing overlap: each line pulls from the one above it.
+    pictures = ahead(partial(_read, size=size), (path for path in files if path not in there), THREADS)
+    translated = _translated(translator, pictures)
+    for picture in ahead(partial(_write, base=base, out=out), translated, THREADS):
+        if picture.problem:
+            outcome.unreadable.append(picture.problem)
         else:
-            try:
-                image = read_image(path)
-            except UnreadableImage as error:
-                outcome.unreadable.append(str(error))
-            else:
-                write_image(translator.translate(_scaled(image, size) if size else image), target)
-                outcome.translated.append(path)
-        report(done, len(files))
+            outcome.translated.append(picture.path)
+        report(sum(len(part) for part in outcome), len(files))
     return outcome
+
+
+class _Picture(NamedTuple):
+    """A picture on its way from file to file, or why it ends here."""
+
+    path: Path
+    pixels: Tensor
+    """(3, H, W) in 0..255; empty when it could not be read."""
+    problem: str = ""
+
+
+def _read(path: Path, size: int | None) -> _Picture:
+    try:
+        image = read_image(path)
+    except UnreadableImage as error:
+        return _Picture(path, torch.empty(0), str(error))
+    pixels = np.array(_scaled(image, size) if size else image)
+    return _Picture(path, torch.from_numpy(pixels).permute(2, 0, 1))
+
+
+def _translated(translator: Translator, pictures: Iterator[_Picture]) -> Iterator[_Picture]:
+    """Neighbours of one size go through the network together; what could not be read passes by."""
+    for shape, alike in groupby(pictures, key=lambda picture: picture.pixels.shape):
+        if not shape.numel():
+            yield from alike
+            continue
+        while batch := list(islice(alike, translator.batch(*shape[1:]))):
+            pixels = translator.translate_bytes(torch.stack([picture.pixels for picture in batch]))
+            yield from (picture._replace(pixels=new) for picture, new in zip(batch, pixels, strict=True))
+
+
+def _write(picture: _Picture, base: Path, out: Path) -> _Picture:
+    if not picture.problem:
+        image = Image.fromarray(picture.pixels.permute(1, 2, 0).contiguous().numpy())
+        write_image(image, out / picture.path.relative_to(base))
+    return picture
 
 
 def _scaled(image: Image.Image, shorter: int) -> Image.Image:

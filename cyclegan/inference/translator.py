@@ -9,12 +9,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
-from cyclegan.images.files import to_image, to_tensor
+from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.imported import import_generator
 from cyclegan.machine import autocast, choose_device
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.types import Device, Direction, Precision
+
+MEGAPIXELS = 2
+"""In a batch on a GPU: 32 pictures of 256 pixels, or one large one."""
 
 
 class Translator:
@@ -49,12 +52,20 @@ class Translator:
         """A picture of any mode and size to its translation, RGB of the same size."""
         return to_image(self.translate_batch(to_tensor(image.convert("RGB"))[None])[0])
 
+    def translate_bytes(self, pixels: Tensor) -> Tensor:
+        """(N, 3, H, W) in 0..255 to the same, uint8 on the CPU: the quick way for pictures that come from files."""
+        return to_bytes(self.translate_batch(from_bytes(pixels.to(self.device, non_blocking=True)))).cpu()
+
     @torch.inference_mode()
     def translate_batch(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] on any device to the same shape and range, float32 on the translator's device."""
         with self.autocast:
             translated: Tensor = self.network(images.to(self.device))
         return translated.float()
+
+    def batch(self, height: int, width: int) -> int:
+        """How many pictures of this size to give it at once: a CPU is busy with one, a GPU wants some megapixels."""
+        return 1 if self.device.type == "cpu" else max(1, MEGAPIXELS * 2**20 // (height * width))
 
 
 def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:

@@ -18,17 +18,22 @@ from cyclegan.checkpoint import (
 from cyclegan.images.files import from_bytes
 from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
-from cyclegan.machine import autocast, choose_device, has_compiler
+from cyclegan.machine import autocast, choose_device
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
 from cyclegan.training.average import Average
 from cyclegan.training.journal import Journal
 from cyclegan.training.samples import Samples
+from cyclegan.training.speed import (
+    Graphed,
+    checkpoint_activations,
+    compile_networks,
+    has_graphs,
+    memory_format,
+    memory_told,
+)
 from cyclegan.training.stop import Stopped, StopSignals
 from cyclegan.training.turn import Turn, rate_after
 from cyclegan.types import Batch, Losses
-
-COMPILING_REPAYS = 1000
-"""Steps after which the minute or two of compiling has paid for itself."""
 
 
 def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
@@ -47,29 +52,30 @@ class Trainer:
         if (run / "recipe.yaml").exists() and not resume:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
         self.recipe, self.run, self.images = recipe, run, 0
+        self.device = choose_device(recipe.speed.device)
         self.loader = self._open_data()
         self.total = self._images_in(recipe.training.constant) + self._images_in(recipe.training.decay)
 
-        self.device = choose_device(recipe.speed.device)
         self.autocast = autocast(self.device, recipe.speed.precision)
         torch.manual_seed(recipe.training.seed)
-        self.method = recipe.method.build().to(self.device)
+        self.method = recipe.method.build().to(self.device).to(memory_format=memory_format(self.device))
         self.turns = [Turn(player, recipe.training) for player in self.method.players]
         half_life = recipe.training.average
         self.average = Average(self.method.translators(), self._images_in(half_life)) if half_life else None
         if resume and has_checkpoint(run):
             self._restore(newest_checkpoint(run))
+        self.play = Graphed(self._play) if has_graphs(recipe.speed, self.device) else self._play
         self.journal = Journal(run, images=self.images, total=self.total)
 
     def train(self) -> Path:
         """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
         write_recipe(self.recipe, self.run / "recipe.yaml")
-        with StopSignals() as stop, self.journal:
+        with StopSignals() as stop, self.journal, memory_told():
             self._prepare()
+            self._speed_up()
             for pixels in self.loader.batches(self.images, self.total):
-                batch = Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))
-                before, losses = self.images, self.step(batch)
-                self._record(losses, before)
+                before = self.images
+                self._record(self.step(pixels), before)
                 if stop.received:
                     break
             self._save()
@@ -77,17 +83,25 @@ class Trainer:
             raise Stopped(f"stopped after {self.images:,} images; everything is saved in {self.run}", stop.received)
         return checkpoint_path(self.run, self.images)
 
-    def step(self, batch: Batch) -> Losses:
-        """One batch: the method makes its images, then every player moves."""
+    def step(self, pixels: Batch) -> Losses:
+        """One batch, (N, 3, H, W) in 0..255: the method makes its images, then every player moves."""
         torch.manual_seed(self._key())
+        for turn in self.turns:
+            turn.set_rate(self.rate)
+        losses = self.play(Batch(*(domain.to(self.device, non_blocking=True) for domain in pixels)))
+        self.images += len(pixels.a)
+        if self.average:
+            self.average.update(len(pixels.a), self.images)
+        return losses
+
+    def _play(self, pixels: Batch) -> Losses:
+        """The mathematics of a step: on the device alone, so that a CUDA graph can record it."""
+        batch = Batch(*(from_bytes(domain).to(memory_format=memory_format(self.device)) for domain in pixels))
         with self.autocast:
             images = self.method(batch)
         losses: Losses = {}
         for turn in self.turns:
-            losses |= turn.move(batch, images, rate=self.rate, autocast=self.autocast)
-        self.images += len(batch.a)
-        if self.average:
-            self.average.update(len(batch.a), self.images)
+            losses |= turn.move(batch, images, self.autocast)
         return losses
 
     @property
@@ -106,7 +120,8 @@ class Trainer:
             Folder(data.root / name, augment.prepare, memory=memory, warn=lambda line: self.journal.note(line))
             for name in ("trainA", "trainB")
         )
-        return Loader(a, b, augment, batch=training.batch, seed=training.seed, threads=data.threads)
+        pin = self.device.type == "cuda"
+        return Loader(a, b, augment, batch=training.batch, seed=training.seed, threads=data.threads, pin=pin)
 
     def _prepare(self) -> None:
         """What needs a first batch, or the person's patience, before the first step."""
@@ -117,12 +132,14 @@ class Trainer:
         self.journal.note(
             f"{self.run}: {a:,} + {b:,} pictures, {self.total - self.images:,} images to see, {self.device}"
         )
-        wanted, steps = self.recipe.speed.compile, (self.total - self.images) // self.recipe.training.batch
-        if wanted == "on" or (wanted == "auto" and steps >= COMPILING_REPAYS and has_compiler(self.device)):
-            self.journal.note("compiling the networks: the first step takes a minute or two, the others half as long")
-            for turn in self.turns:
-                for network in turn.player.networks:
-                    network.compile(dynamic=False)
+
+    def _speed_up(self) -> None:
+        """Pull the levers that the recipe names and say what that means for the first step."""
+        networks = [network for turn in self.turns for network in turn.player.networks]
+        if self.recipe.speed.checkpoint_activations:
+            checkpoint_activations(networks)
+        steps = (self.total - self.images) // self.recipe.training.batch
+        self.journal.note(compile_networks(networks, self.recipe.speed, steps, self.device))
 
     def _record(self, losses: Losses, before: int) -> None:
         """Write down what the step from `before` images to now makes due."""

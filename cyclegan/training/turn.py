@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cyclegan.methods.base import Player
 from cyclegan.recipe import TrainingConfig, images_in, unit_of
@@ -17,9 +18,20 @@ class Turn:
     def __init__(self, player: Player, config: TrainingConfig) -> None:
         self.player, self.clip = player, config.clip
         self.parameters = [p for network in player.networks for p in network.parameters()]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.rate, betas=config.betas, fused=True)
+        device = self.parameters[0].device
+        on_cuda = device.type == "cuda"  # there a graph may replay the step, which reads the rate from this tensor
+        rate = torch.tensor(config.rate, device=device) if on_cuda else config.rate
+        self.optimizer = torch.optim.Adam(self.parameters, rate, config.betas, fused=True, capturable=on_cuda)
 
-    def move(self, batch: Batch, images: Images, *, rate: float, autocast: torch.autocast) -> Losses:
+    def set_rate(self, rate: float) -> None:
+        """The learning rate of the moves to come."""
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def move(self, batch: Batch, images: Images, autocast: torch.autocast) -> Losses:
         """Take one step and return the losses it saw. Other players' networks get no gradient, let alone a step."""
         with autocast:
             losses = self.player.loss(batch, images)
@@ -28,8 +40,6 @@ class Turn:
             parameter.grad = torch.empty_like(parameter).copy_(gradient)  # fused Adam needs the parameter's own strides
         if self.clip:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.optimizer.step()
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -38,8 +48,11 @@ class Turn:
         return self.optimizer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put the optimizer's state back."""
+        """Put the optimizer's state back; its settings stay the recipe's and this device's."""
+        settings = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state)
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(own)
 
 
 def rate_after(images: int, config: TrainingConfig, epoch: int) -> float:

@@ -26,12 +26,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclegan.machine import autocast, choose_device, has_bf16, has_compiler
+from cyclegan.machine import autocast, choose_device, compiler_problem, has_bf16
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
+from cyclegan.training.speed import Graphed, checkpoint_activations
 from cyclegan.training.turn import Turn
-from cyclegan.types import Batch
+from cyclegan.types import Batch, Losses
 
 Step = Callable[[Tensor, Tensor], None]
 Pictures = Iterator[tuple[Tensor, Tensor]]
@@ -169,29 +170,69 @@ def arithmetic(args: argparse.Namespace) -> int:
 # Ours
 
 
-def ours(args: argparse.Namespace) -> Step:
-    """A step as `Trainer.step` takes it, at the recipe's defaults."""
+class Levers(NamedTuple):
+    """What makes our step faster than eager float32, each on or off."""
+
+    bf16: bool
+    channels_last: bool
+    compile: bool
+    graph: bool
+    checkpoint: bool
+
+
+def defaults(device: torch.device) -> Levers:
+    """What the trainer takes on this device."""
+    on_cuda = device.type == "cuda"
+    return Levers(has_bf16(device), on_cuda, not compiler_problem(device), on_cuda, checkpoint=False)
+
+
+def ours(levers: Levers, args: argparse.Namespace) -> Step:
+    """A step as `Trainer.step` takes it."""
     config = CycleganConfig(
         generator=ResnetConfig(width=args.width, blocks=args.blocks), discriminator=PatchganConfig(width=args.width)
     )
-    training = TrainingConfig(batch=args.batch)
-    method = config.build().to(args.device)
-    turns = [Turn(player, training) for player in method.players]
-    precision = autocast(args.device, args.precision)
-    if args.compile:
-        for network in itertools.chain.from_iterable(turn.player.networks for turn in turns):
+    layout = torch.channels_last if levers.channels_last else torch.contiguous_format
+    method = config.build().to(args.device).to(memory_format=layout)
+    turns = [Turn(player, TrainingConfig(batch=args.batch)) for player in method.players]
+    precision = autocast(args.device, "bf16" if levers.bf16 else "float32")
+    networks = [network for turn in turns for network in turn.player.networks]
+    if levers.checkpoint:
+        checkpoint_activations(networks)
+    if levers.compile:
+        for network in networks:
             network.compile(dynamic=False)
-    keys = itertools.count()
 
-    def step(a: Tensor, b: Tensor) -> None:
-        batch = Batch(a, b)
-        torch.manual_seed(next(keys))
+    def play(batch: Batch) -> Losses:
+        batch = Batch(*(domain.to(memory_format=layout) for domain in batch))
         with precision:
             images = method(batch)
+        losses: Losses = {}
         for turn in turns:
-            turn.move(batch, images, rate=training.rate, autocast=precision)
+            losses |= turn.move(batch, images, precision)
+        return losses
+
+    keys, maybe_graphed = itertools.count(), Graphed(play) if levers.graph else play
+
+    def step(a: Tensor, b: Tensor) -> None:
+        torch.manual_seed(next(keys))
+        for turn in turns:
+            turn.set_rate(2e-4)
+        maybe_graphed(Batch(a, b))
 
     return step
+
+
+def chosen(args: argparse.Namespace) -> dict[str, Levers]:
+    """The rows to measure: the defaults, changed by the options; with --levers, one lever more in each row."""
+    given = {name: value for name in Levers._fields if (value := getattr(args, name)) is not None}
+    final = defaults(args.device)._replace(**given)
+    if not args.levers:
+        return {"ours": final}
+    rows = {"ours, eager float32": Levers(*[False] * len(Levers._fields))}
+    for name in Levers._fields:
+        if getattr(final, name):
+            rows[f"+ {name}"] = [*rows.values()][-1]._replace(**{name: True})
+    return rows
 
 
 # Measuring
@@ -292,14 +333,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     torch.backends.cudnn.benchmark = True
     on_cuda = args.device.type == "cuda"
     plain_precision = "tf32" if on_cuda and torch.backends.cudnn.allow_tf32 else "float32"
-    our_precision = "bf16" if args.precision == "bf16" else plain_precision
+    rows_of_ours = chosen(args)
+    precisions = {name: "bf16" if levers.bf16 else plain_precision for name, levers in rows_of_ours.items()}
 
-    peaks = {precision: peak_speed(precision, args.device) for precision in (plain_precision, our_precision)}
+    peaks = {precision: peak_speed(precision, args.device) for precision in {plain_precision, *precisions.values()}}
     pictures = random_pictures(args)
-    sides = [
-        warm("plain", plain_precision, lambda: plain(args.width, args.blocks, args.device), pictures, args),
-        warm("ours", our_precision, lambda: ours(args), pictures, args),
-    ]
+    sides = [warm("plain", plain_precision, lambda: plain(args.width, args.blocks, args.device), pictures, args)]
+    for name, levers in rows_of_ours.items():
+        sides.append(warm(name, precisions[name], partial(ours, levers, args), pictures, args))
     times: dict[str, list[float]] = {side.name: [] for side in sides}
     for _ in range(args.steps):
         for side in sides:
@@ -319,6 +360,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 "images_per_second": args.batch / time_of_step.median,
                 "peak_fraction": flops / time_of_step.median / peaks[precision],
                 "memory_bytes": memory,
+                "times_faster": quartiles([p / o for p, o in zip(times["plain"], times[name], strict=True)])._asdict(),
                 "every_time": times[name],
             }
         )
@@ -332,7 +374,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "flops_per_step": flops,
         "peak_flops_per_second": peaks,
         "steps": rows,
-        "times_faster": quartiles([p / o for p, o in zip(times["plain"], times["ours"], strict=True)])._asdict(),
     }
 
 
@@ -344,16 +385,21 @@ def print_table(result: dict[str, Any]) -> None:
     peaks = ", ".join(f"{name} {speed / 1e12:.3g}" for name, speed in result["peak_flops_per_second"].items())
     print(f"{result['machine']}, torch {result['torch']}; {result['flops_per_step'] / 1e12:.3g} TFLOP per step")
     print(f"matrix multiplication peak in TFLOP/s: {peaks}\n")
-    print("step   precision   median s  (quartiles)            images/s   peak   memory")
+    print(f"{'step':<21}precision   median s  (quartiles)            images/s   peak  times faster          memory")
     for row in result["steps"]:
         low, middle, high = row["seconds"].values()
         memory = "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**30:5.2f} GiB"
         print(
-            f"{row['name']:<7}{row['precision']:<9}{middle:>11.5f}  ({low:.5f} to {high:.5f})"
-            f"{row['images_per_second']:>13.2f}{row['peak_fraction']:>7.1%}   {memory}"
+            f"{row['name']:<21}{row['precision']:<9}{middle:>11.5f}  ({low:.5f} to {high:.5f})"
+            f"{row['images_per_second']:>13.2f}{row['peak_fraction']:>7.1%}"
+            f"{times_faster(row):>22}   {memory}"
         )
-    low, middle, high = result["times_faster"].values()
-    print(f"\nours is {middle:.2f} times as fast as plain ({low:.2f} to {high:.2f})")
+
+
+def times_faster(row: dict[str, Any]) -> str:
+    """Than plain, with quartiles."""
+    low, middle, high = row["times_faster"].values()
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def arguments() -> argparse.Namespace:
@@ -364,10 +410,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks of a generator")
     parser.add_argument("--batch", type=int, default=1, help="pairs of pictures in a step")
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto")
-    parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto", help="of ours")
-    parser.add_argument(
-        "--compile", action=argparse.BooleanOptionalAction, help="ours; default: where there is a compiler"
-    )
+    for lever in Levers._fields:
+        option = f"--{lever.replace('_', '-')}"
+        parser.add_argument(option, action=argparse.BooleanOptionalAction, help="of ours; default: as the trainer does")
+    parser.add_argument("--levers", action="store_true", help="a row for each lever, every row with one more")
     parser.add_argument("--steps", type=int, default=20, help="turns that each program gets")
     parser.add_argument("--burst", type=int, help="steps in a turn; default: 10 on a GPU, 1 on a CPU")
     parser.add_argument("--warmup", type=int, default=5, help="steps before the first turn")
@@ -375,10 +421,6 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
 
     args.device = choose_device(args.device)
-    if args.precision == "auto":
-        args.precision = "bf16" if has_bf16(args.device) else "float32"
-    if args.compile is None:
-        args.compile = has_compiler(args.device)
     args.burst = args.burst or (1 if args.device.type == "cpu" else 10)
     return args
 
