@@ -95,6 +95,46 @@ def test_broken_pictures_are_listed_and_the_others_translated(translator: Transl
     assert len(outcome.unreadable) == 1 and "1.png" in outcome.unreadable[0]
 
 
+def test_neighbours_of_one_size_go_together_and_come_out_the_same(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [(30, 20)] * 4 + [(20, 30), (8, 8)] + [(30, 20)] * 3
+    (tmp_path / "in").mkdir()
+    for i, size in enumerate(sizes):
+        picture(*size).rotate(i).save(tmp_path / "in" / f"{i}.png")
+    (tmp_path / "in" / "2.png").write_bytes(b"broken")
+    translate_directory(translator, tmp_path / "in", tmp_path / "alone")
+
+    together: list[int] = []
+    whole = translator.translate_bytes
+    monkeypatch.setattr(translator, "translate_bytes", lambda x: (together.append(len(x)), whole(x))[1])
+    monkeypatch.setattr(translator, "batch", lambda height, width: 2)
+    outcome = translate_directory(translator, tmp_path / "in", tmp_path / "together")
+    assert together == [2, 1, 1, 1, 2, 1] and len(outcome.unreadable) == 1
+    for path in outcome.translated:
+        one, other = (np.asarray(Image.open(tmp_path / way / path.name), np.int16) for way in ("alone", "together"))
+        assert np.abs(one - other).max() <= 1  # the order of float sums may differ
+
+
+def test_progress_counts_every_file_once(translator: Translator, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", 5)
+    (tmp_path / "in" / "3.png").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.png").write_bytes(b"mine")
+    told: list[tuple[int, int]] = []
+    translate_directory(
+        translator, tmp_path / "in", tmp_path / "out", resume=True, report=lambda *counts: told.append(counts)
+    )
+    assert told == [(done, 5) for done in range(1, 6)]
+
+
+def test_what_cannot_be_written_stops_with_its_name(translator: Translator, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", 2)
+    (tmp_path / "out").write_text("a file where the directory should be")
+    with pytest.raises(OSError, match="out"):
+        translate_directory(translator, tmp_path / "in", tmp_path / "out")
+
+
 def test_resume_skips_what_is_there(translator: Translator, tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", 3)
     (tmp_path / "out").mkdir()
