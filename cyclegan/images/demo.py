@@ -97,7 +97,7 @@ def _roughen(image: np.ndarray, amount: float = 0.1, scale: float = 4.0) -> np.n
     return roughened.clip(0, 1)
 
 
-def _brush(image: np.ndarray, radius: float = 5.5, sectors: int = 8, sharpness: float = 12.0) -> np.ndarray:
+def _brush(image: np.ndarray, radius: float = 3.5, sectors: int = 8, sharpness: float = 12.0) -> np.ndarray:
     """Each pixel takes the mean of the calmest sector of a stroke around it, long where edges are clear, else round.
 
     The anisotropic Kuwahara filter (Kyprianidis et al. 2009), with a few samples per sector; `radius` in pixels.
@@ -141,7 +141,7 @@ def _mix_pigments(image: np.ndarray) -> np.ndarray:
     return pigments
 
 
-def _lay_on(image: np.ndarray, depth: float = 0.13) -> np.ndarray:
+def _lay_on(image: np.ndarray, depth: float = 0.35) -> np.ndarray:
     """Thick paint: light from the upper left brightens one edge of each stroke and darkens the other."""
     grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 0.8)
     slope = cv2.filter2D(grey, -1, np.array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]], np.float32))
