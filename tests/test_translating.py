@@ -107,7 +107,12 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
 
     together: list[int] = []
     whole = translator.translate_bytes
-    monkeypatch.setattr(translator, "translate_bytes", lambda x: (together.append(len(x)), whole(x))[1])
+
+    def counted(pixels: torch.Tensor) -> torch.Tensor:
+        together.append(len(pixels))
+        return whole(pixels)
+
+    monkeypatch.setattr(translator, "translate_bytes", counted)
     monkeypatch.setattr(translator, "batch", lambda height, width: 2)
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "together")
     assert together == [2, 1, 1, 1, 2, 1] and len(outcome.unreadable) == 1
