@@ -99,6 +99,7 @@ class Translate:
                 size=self.size,
                 resume=self.resume,
                 report=lambda done, total: progress.update(bar, completed=done, total=total),
+                note=lambda line: progress.console.print(line, markup=False, highlight=False, soft_wrap=True),
             )
         skipped = f", {len(outcome.skipped)} were there already" if outcome.skipped else ""
         print(f"{len(outcome.translated)} translated to {self.out}{skipped}")

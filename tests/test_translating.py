@@ -8,10 +8,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import cyclegan
+import cyclegan.inference.directory
 from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.translator import Translator, load_generator
+from cyclegan.machine import has_compiler
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
 from cyclegan.types import Direction
@@ -119,6 +121,24 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
     for path in outcome.translated:
         one, other = (np.asarray(Image.open(tmp_path / way / path.name), np.int16) for way in ("alone", "together"))
         assert np.abs(one - other).max() <= 1  # the order of float sums may differ
+
+
+@pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
+def test_many_pictures_of_one_size_are_compiled_for_and_come_out_the_same(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "in", 11)
+    picture(24, 24).save(tmp_path / "in" / "odd.png")
+    notes: list[str] = []
+    translate_directory(translator, tmp_path / "in", tmp_path / "eager", note=notes.append)
+    assert not notes
+    monkeypatch.setattr(cyclegan.inference.directory, "COMPILING_REPAYS", 10)
+    translate_directory(translator, tmp_path / "in", tmp_path / "compiled", note=notes.append)
+    assert notes == ["compiling the network for pictures of 40 x 40 pixels: half a minute, then faster"]
+    assert list(translator._compiled) == [(1, 3, 40, 40)]
+    for path in (tmp_path / "eager").iterdir():
+        one, other = (np.asarray(Image.open(tmp_path / way / path.name), np.int16) for way in ("eager", "compiled"))
+        assert np.abs(one - other).max() <= 1
 
 
 def test_progress_counts_every_file_once(translator: Translator, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import groupby, islice
@@ -19,6 +20,11 @@ from cyclegan.inference.translator import Translator
 
 THREADS = 2
 """Threads that read, and as many that write, while the network works."""
+
+COMPILING_REPAYS = 200
+"""Batches of one size that repay compiling for them; it begins once some have come and so many may follow."""
+
+SOME = 8
 
 
 class Outcome(NamedTuple):
@@ -39,11 +45,13 @@ def translate_directory(
     size: int | None = None,
     resume: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
+    note: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Translate `source`, a picture or a directory with all its subfolders, into the directory `out`.
 
     Every output has its source's name and format, in the same subfolder, and the picture's own size or, with `size`,
-    that many pixels on the shorter side. `resume` skips outputs that exist. `report` is told (done, total) after each.
+    that many pixels on the shorter side. `resume` skips outputs that exist. `report` is told (done, total) after each,
+    `note` a line when something takes long.
     Raises FileNotFoundError when there is nothing to translate, ValueError when `out` lies among the sources.
     """
     base, files = (source, find_images(source)) if source.is_dir() else (source.parent, [source])
@@ -57,7 +65,7 @@ def translate_directory(
     report(len(skipped), len(files))
     # Reading, the network and writing overlap: each line pulls from the one above it.
     pictures = ahead(partial(_read, size=size), (path for path in files if path not in there), THREADS)
-    translated = _translated(translator, pictures)
+    translated = _translated(translator, pictures, len(files) - len(skipped), note)
     for picture in ahead(partial(_write, base=base, out=out), translated, THREADS):
         if picture.problem:
             outcome.unreadable.append(picture.problem)
@@ -85,15 +93,23 @@ def _read(path: Path, size: int | None) -> _Picture:
     return _Picture(path, torch.from_numpy(pixels).permute(2, 0, 1))
 
 
-def _translated(translator: Translator, pictures: Iterator[_Picture]) -> Iterator[_Picture]:
+def _translated(
+    translator: Translator, pictures: Iterator[_Picture], number: int, note: Callable[[str], None]
+) -> Iterator[_Picture]:
     """Neighbours of one size go through the network together; what could not be read passes by."""
+    seen: Counter[torch.Size] = Counter()
     for shape, alike in groupby(pictures, key=lambda picture: picture.pixels.shape):
         if not shape.numel():
             yield from alike
             continue
-        while batch := list(islice(alike, translator.batch(*shape[1:]))):
-            pixels = translator.translate_bytes(torch.stack([picture.pixels for picture in batch]))
-            yield from (picture._replace(pixels=new) for picture, new in zip(batch, pixels, strict=True))
+        most = translator.batch(*shape[1:])
+        while batch := list(islice(alike, most)):
+            pixels = torch.stack([picture.pixels for picture in batch])
+            seen[pixels.shape] += 1
+            if seen[pixels.shape] == SOME and number >= COMPILING_REPAYS * most:
+                note(translator.compile(pixels.shape))
+            translated = translator.translate_bytes(pixels)
+            yield from (picture._replace(pixels=new) for picture, new in zip(batch, translated, strict=True))
 
 
 def _write(picture: _Picture, base: Path, out: Path) -> _Picture:

@@ -12,7 +12,7 @@ from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
 from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.imported import import_generator
-from cyclegan.machine import autocast, choose_device
+from cyclegan.machine import autocast, choose_device, compiler_problem
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.types import Device, Direction, Precision
 
@@ -30,6 +30,7 @@ class Translator:
         self.device = choose_device(device)
         self.autocast = autocast(self.device, precision)
         self.network = network.to(self.device).eval()
+        self._compiled: dict[torch.Size, nn.Module] = {}
 
     @classmethod
     def load(
@@ -60,8 +61,18 @@ class Translator:
     def translate_batch(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] on any device to the same shape and range, float32 on the translator's device."""
         with self.autocast:
-            translated: Tensor = self.network(images.to(self.device))
+            translated: Tensor = self._compiled.get(images.shape, self.network)(images.to(self.device))
         return translated.float()
+
+    def compile(self, shape: torch.Size) -> str:
+        """Compile for batches of this shape, (N, 3, H, W), and return what to tell the person; others go on as before.
+
+        Takes the next batch some twenty seconds, and then, on a CPU with bf16, about half the time of each.
+        """
+        if problem := compiler_problem(self.device):
+            return f"not compiling the network: {problem}"
+        self._compiled[shape] = torch.compile(self.network, dynamic=False)
+        return f"compiling the network for pictures of {shape[3]} x {shape[2]} pixels: half a minute, then faster"
 
     def batch(self, height: int, width: int) -> int:
         """How many pictures of this size to give it at once: a CPU is busy with one, a GPU wants some megapixels."""
