@@ -59,11 +59,12 @@ def test_checkpointed_activations_are_computed_twice(data: Path, tmp_path: Path)
 
 
 def test_channels_last_leaves_the_result_alone(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = losses_of(tiny_recipe(data, speed=PLAIN), tmp_path / "plain", steps=4)
+    recipe = tiny_recipe(data, speed=PLAIN, training={"rate": 1e-5})  # Adam magnifies rounding
+    plain = losses_of(recipe, tmp_path / "plain", steps=4)
     monkeypatch.setattr(cyclegan.training.trainer, "memory_format", lambda device: torch.channels_last)
-    levered = losses_of(tiny_recipe(data, speed=PLAIN), tmp_path / "levered", steps=4)
+    levered = losses_of(recipe, tmp_path / "levered", steps=4)
     for expected, seen in zip(plain, levered, strict=True):
-        assert seen == pytest.approx(expected, rel=2e-3)  # Adam magnifies the rounding of another order of sums
+        assert seen == pytest.approx(expected, rel=1e-4)
 
 
 def test_bf16_leaves_the_losses_near(data: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ class Translator:
         self.device = choose_device(device)
         self.autocast = autocast(self.device, precision)
         self.network = network.to(self.device).eval()
-        self._compiled: dict[torch.Size, nn.Module] = {}
+        self._compiled: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
 
     @classmethod
     def load(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -14,6 +15,9 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) of any float type and memory format to the same."""
+        if not torch.compiler.is_compiling():
+            return F.instance_norm(x, eps=1e-5)
+        # What the compiler fuses with its surroundings in any memory format; step by step it is several times slower.
         precise = x.to(torch.promote_types(x.dtype, torch.float32))
         variance, mean = torch.var_mean(precise, dim=(2, 3), keepdim=True, correction=0)
         return ((x - mean) * torch.rsqrt(variance + 1e-5)).to(x.dtype)
