@@ -80,20 +80,30 @@ def normalised(x: torch.Tensor) -> torch.Tensor:
     return centred / (centred.square().mean(dim=(2, 3), keepdim=True) + 1e-5).sqrt()
 
 
-@pytest.mark.parametrize("compiling", [False, True])
-def test_instance_norm_is_the_papers(compiling: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)
+@pytest.mark.parametrize("training", [False, True])
+def test_instance_norm_is_the_papers(training: bool) -> None:
     x = torch.randn(2, 5, 8, 6) * 3 + 1
-    torch.testing.assert_close(InstanceNorm()(x).double(), normalised(x), rtol=1e-5, atol=1e-5)
+    with torch.set_grad_enabled(training):
+        torch.testing.assert_close(InstanceNorm()(x).double(), normalised(x), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("compiling", [False, True])
-def test_instance_norm_keeps_float32_statistics_for_bf16(compiling: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_of_instance_norm_is_the_papers_in_any_memory_format(layout: torch.memory_format) -> None:
+    x = (torch.randn(1, 5, 8, 6) * 3 + 1).to(memory_format=layout).requires_grad_()
+    pull = torch.randn(1, 5, 8, 6).to(memory_format=layout)
+    [ours], [papers] = (
+        torch.autograd.grad(norm(x), x, pull.to(norm(x).dtype)) for norm in (InstanceNorm(), normalised)
+    )
+    torch.testing.assert_close(ours, papers, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_instance_norm_keeps_float32_statistics_for_bf16(training: bool) -> None:
     x = (torch.randn(1, 2, 64, 64) + 50).bfloat16()
-    y = InstanceNorm()(x)
+    with torch.set_grad_enabled(training):
+        y = InstanceNorm()(x)
     assert y.dtype == torch.bfloat16
-    torch.testing.assert_close(y.double(), normalised(x), rtol=0.01, atol=0.02)
+    torch.testing.assert_close(y.double(), normalised(x), rtol=0.01, atol=0.05)
 
 
 def test_features_are_what_the_stages_give() -> None:
