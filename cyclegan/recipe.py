@@ -66,7 +66,7 @@ class SpeedConfig:
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the networks (a minute or two at the start); `auto` does so when the run is long enough to repay it."""
     graph: Literal["auto", "on", "off"] = "auto"
-    """Record a step as a CUDA graph and replay it; `auto` does so on cuda."""
+    """Record a step as a CUDA graph and replay it; `auto` does so on cuda, unless activations are checkpointed."""
     checkpoint_activations: bool = False
     """Compute what happens inside the generators' stages twice instead of keeping it: less memory, slower steps."""
 

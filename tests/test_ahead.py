@@ -46,5 +46,5 @@ def test_who_stops_asking_leaves_no_thread_behind() -> None:
     before = threading.active_count()
     results = ahead(lambda x: x, range(100), threads=3)
     next(results)
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert threading.active_count() == before

@@ -112,6 +112,7 @@ def test_graphs_are_for_cuda() -> None:
     with pytest.raises(ValueError, match=r"speed\.graph: only cuda has graphs, and this run is on cpu"):
         has_graphs(SpeedConfig(graph="on"), CPU)
     assert has_graphs(SpeedConfig(), torch.device("cuda"))
+    assert not has_graphs(SpeedConfig(checkpoint_activations=True), torch.device("cuda"))
 
 
 class FakeGraph:

@@ -22,9 +22,10 @@ THREADS = 2
 """Threads that read, and as many that write, while the network works."""
 
 COMPILING_REPAYS = 200
-"""Batches of one size that repay compiling for them; it begins once some have come and so many may follow."""
+"""Batches that repay compiling for their size."""
 
 SOME = 8
+"""Batches of one size to see before it is compiled for, so that no time goes into a size that stays alone."""
 
 
 class Outcome(NamedTuple):

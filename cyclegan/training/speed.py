@@ -50,7 +50,9 @@ def has_graphs(config: SpeedConfig, device: torch.device) -> bool:
     """Whether to replay steps as CUDA graphs. Raises ValueError when that is asked of another device."""
     if config.graph == "on" and device.type != "cuda":
         raise ValueError(f"speed.graph: only cuda has graphs, and this run is on {device.type}; leave it at auto")
-    return config.graph != "off" and device.type == "cuda"
+    # Checkpointing asks for the random state in the middle of a step, which no graph can record.
+    fits = device.type == "cuda" and not config.checkpoint_activations
+    return config.graph == "on" or (config.graph == "auto" and fits)
 
 
 class Graphed:
