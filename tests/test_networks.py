@@ -80,27 +80,40 @@ def normalised(x: torch.Tensor) -> torch.Tensor:
     return centred / (centred.square().mean(dim=(2, 3), keepdim=True) + 1e-5).sqrt()
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_instance_norm_is_the_papers(training: bool) -> None:
-    x = torch.randn(2, 5, 8, 6) * 3 + 1
-    with torch.set_grad_enabled(training):
-        torch.testing.assert_close(InstanceNorm()(x).double(), normalised(x), rtol=1e-5, atol=1e-5)
+layouts = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+pulls = pytest.mark.parametrize("pulled", [torch.contiguous_format, torch.channels_last])
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_gradient_of_instance_norm_is_the_papers_in_any_memory_format(layout: torch.memory_format) -> None:
-    x = (torch.randn(1, 5, 8, 6) * 3 + 1).to(memory_format=layout).requires_grad_()
-    pull = torch.randn(1, 5, 8, 6).to(memory_format=layout)
+@layouts
+@pytest.mark.parametrize("height, width", [(8, 6), (1, 9), (1, 1)])
+def test_instance_norm_is_the_papers(height: int, width: int, layout: torch.memory_format) -> None:
+    x = (torch.randn(2, 5, height, width) * 3 + 1).to(memory_format=layout)
+    torch.testing.assert_close(InstanceNorm()(x).double(), normalised(x), rtol=1e-5, atol=1e-5)
+
+
+@layouts
+@pulls
+@pytest.mark.parametrize("images", [1, 2])
+def test_the_gradient_of_instance_norm_is_the_papers_in_any_memory_format(
+    images: int, layout: torch.memory_format, pulled: torch.memory_format
+) -> None:
+    x = (torch.randn(images, 5, 8, 6) * 3 + 1).to(memory_format=layout).requires_grad_()
+    pull = torch.randn(images, 5, 8, 6).to(memory_format=pulled)
     [ours], [papers] = (
         torch.autograd.grad(norm(x), x, pull.to(norm(x).dtype)) for norm in (InstanceNorm(), normalised)
     )
     torch.testing.assert_close(ours, papers, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_instance_norm_keeps_float32_statistics_for_bf16(training: bool) -> None:
-    x = (torch.randn(1, 2, 64, 64) + 50).bfloat16()
-    with torch.set_grad_enabled(training):
+@layouts
+def test_instance_norm_keeps_the_memory_format(layout: torch.memory_format) -> None:
+    assert InstanceNorm()(torch.randn(2, 5, 8, 6).to(memory_format=layout)).is_contiguous(memory_format=layout)
+
+
+@layouts
+def test_instance_norm_keeps_float32_statistics_for_bf16(layout: torch.memory_format) -> None:
+    x = (torch.randn(1, 2, 64, 64) + 50).bfloat16().to(memory_format=layout)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
         y = InstanceNorm()(x)
     assert y.dtype == torch.bfloat16
     torch.testing.assert_close(y.double(), normalised(x), rtol=0.01, atol=0.05)
