@@ -88,7 +88,7 @@ pulls = pytest.mark.parametrize("pulled", [torch.contiguous_format, torch.channe
 @pytest.mark.parametrize("height, width", [(8, 6), (1, 9), (1, 1)])
 def test_instance_norm_is_the_papers(height: int, width: int, layout: torch.memory_format) -> None:
     x = (torch.randn(2, 5, height, width) * 3 + 1).to(memory_format=layout)
-    torch.testing.assert_close(InstanceNorm()(x).double(), normalised(x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(InstanceNorm()(x).double(), normalised(x), rtol=1e-5, atol=1e-4)
 
 
 @layouts
