@@ -15,8 +15,8 @@ class InstanceNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) of any float type and memory format to the same."""
         if x.is_contiguous() and not torch.compiler.is_compiling():
-            # One kernel instead of eight. Not F.instance_norm: torch 2.15 gives it wrong gradients on a CPU, where those of
-            # a single image come in channels_last. Nor in channels_last, which this kernel would leave on a GPU.
+            # One kernel instead of eight. Not F.instance_norm: on a CPU, torch 2.15 gives it wrong gradients where
+            # those of a single image come in channels_last. Nor for that format, which it would leave on a GPU.
             return torch.group_norm(x, x.shape[1], eps=1e-5).to(x.dtype)
         precise = x.to(torch.promote_types(x.dtype, torch.float32))
         variance, mean = torch.var_mean(precise, dim=(2, 3), keepdim=True, correction=0)

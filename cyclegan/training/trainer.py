@@ -135,6 +135,7 @@ class Trainer:
 
     def _speed_up(self) -> None:
         """Pull the levers that the recipe names and say what that means for the first step."""
+        torch.backends.cudnn.benchmark = True  # batches have one shape, so cuDNN may look for its fastest kernels once
         networks = [network for turn in self.turns for network in turn.player.networks]
         if self.recipe.speed.checkpoint_activations:
             checkpoint_activations(networks)
