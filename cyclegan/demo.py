@@ -41,7 +41,7 @@ def demo_recipe(data: Path) -> Recipe:
             cycle=3.0,
             identity=0.0,
         ),
-        training=TrainingConfig(constant="2200 images", decay="1400 images", rate=4e-4, average="200 images"),
+        training=TrainingConfig(constant="1700 images", decay="1100 images", rate=4e-4, average="200 images"),
         speed=SpeedConfig(compile="off"),
         journal=JournalConfig(samples_every="500 images", checkpoint_every="1000 images", log_every="20 images"),
     )
