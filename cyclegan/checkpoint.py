@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
@@ -15,8 +16,15 @@ from cyclegan.atomic import write_whole
 from cyclegan.recipe import Recipe, recipe_from
 from cyclegan.types import Direction
 
-FORMAT = 1
+FORMAT = 2
+"""Raised when the fields change; `_UPGRADES` tells how to read the formats before."""
+
 SUFFIX = ".pt"
+
+_UPGRADES: dict[Any, dict[str, Any]] = {1: {"processes": 1}, FORMAT: {}}
+"""What each format that can be read lacks."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,8 @@ class Checkpoint:
     """Pairs of pictures seen."""
     epoch: int
     """Pairs in an epoch."""
+    processes: int
+    """How many trained together."""
     method: dict[str, Tensor]
     """The method's `state_dict`: networks and pools."""
     average: dict[Direction, dict[str, Tensor]]
@@ -37,38 +47,92 @@ class Checkpoint:
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write the file whole, or leave what was there."""
-    state = {field: getattr(checkpoint, field) for field in checkpoint.__dataclass_fields__}
+    """Write the file whole and onto the disk, or leave what was there. Raises OSError when it cannot be written."""
+    state = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
     state |= {"format": FORMAT, "recipe": checkpoint.recipe.to_dict()}
-    write_whole(path, lambda part: torch.save(state, part))
+
+    def save(part: Path) -> None:
+        try:
+            with part.open("wb") as file:
+                torch.save(state, file)
+        except RuntimeError as error:  # torch's own, while it tidies up after what really happened
+            raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from None
+
+    write_whole(path, save, durable=True)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in a file, on the CPU. Raises FileNotFoundError, or ValueError with one line that says why not."""
+    """The checkpoint in a file, on the CPU; older formats are understood.
+
+    Raises FileNotFoundError, or ValueError with one line that says why not: damaged (every part carries a CRC-32), of
+    another program, or of a newer cyclegan.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     try:
+        _check(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, BadZipFile, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: damaged, or no checkpoint: {str(error).splitlines()[0]}") from None
+    except _UNREADABLE as error:
+        raise ValueError(f"{path}: damaged, or no checkpoint: {_first_line(error)}") from None
     if not isinstance(state, dict) or "format" not in state:
         raise ValueError(f"{path}: not a checkpoint of cyclegan")
-    if state.pop("format") != FORMAT:
-        raise ValueError(f"{path}: written by another version of cyclegan (this one reads format {FORMAT})")
+    found = state.pop("format")
+    if not isinstance(found, int) or found not in _UPGRADES:
+        raise ValueError(f"{path}: format {found!r}, of another version of cyclegan; this one reads 1 to {FORMAT}")
+    state = _UPGRADES[found] | state
+    expected = {"recipe": dict, "images": int, "epoch": int, "processes": int}
+    expected |= {"method": dict, "average": dict, "optimizers": dict}
+    if state.keys() != expected.keys() or not all(isinstance(state[name], kind) for name, kind in expected.items()):
+        raise ValueError(f"{path}: not a checkpoint of cyclegan, though it says so")
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
 
 
-def has_checkpoint(run: Path) -> bool:
-    """Whether a run folder holds anything to continue from."""
-    return any((run / "checkpoints").glob(f"*{SUFFIX}"))
+_UNREADABLE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, BadZipFile, KeyError, ValueError)
+
+
+def _check(path: Path) -> None:
+    """Raise BadZipFile unless every part of the file is as it was written; torch itself does not look."""
+    with ZipFile(path) as packed:
+        if any(part.compress_type != ZIP_STORED for part in packed.infolist()):
+            raise BadZipFile("it is compressed, which checkpoints never are")
+        if damaged := packed.testzip():
+            raise BadZipFile(f"the checksum of {damaged} is wrong")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def checkpoints_in(run: Path) -> list[Path]:
+    """The checkpoints of a run folder, the newest last."""
+    return sorted((run / "checkpoints").glob(f"*{SUFFIX}"))
 
 
 def newest_checkpoint(run: Path) -> Path:
     """The checkpoint of a run folder that has seen most images. Raises FileNotFoundError when there is none."""
-    found = sorted((run / "checkpoints").glob(f"*{SUFFIX}"))
+    found = checkpoints_in(run)
     if not found:
         raise FileNotFoundError(f"{run}: no checkpoint in this folder; is it a run folder?")
     return found[-1]
+
+
+def read_newest(run: Path) -> Checkpoint:
+    """The checkpoint of a run folder that has seen most images; damaged ones are named in the log and passed over.
+
+    Raises FileNotFoundError when there is none, ValueError when none can be read.
+    """
+    newest_checkpoint(run)
+    problems = []
+    for path in reversed(checkpoints_in(run)):
+        try:
+            checkpoint = read_checkpoint(path)
+        except (ValueError, FileNotFoundError) as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            log.warning("%s; taking %s instead", problem, path.name)
+        return checkpoint
+    raise ValueError(f"{problems[0]}; {run} holds no good checkpoint")
 
 
 def checkpoint_path(run: Path, images: int) -> Path:

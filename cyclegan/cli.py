@@ -23,6 +23,8 @@ from cyclegan.types import Device, Direction, Precision
 
 MISTAKE = 2
 UNREADABLE = 3
+UNSAVED = 4
+DIVERGED = 5
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,27 @@ class Train:
         """Train until the recipe's end."""
         recipe = recipe_from(self.settings.to_dict(), "command line")
         out = self.out or Path("runs") / (self.recipe.stem if self.recipe else "cyclegan")
+        # What torchrun sets: which of its processes this is, and how often it has started them again.
+        first = os.environ.get("RANK", "0") == "0"
+        restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
+        from cyclegan.training.finite import Diverged
+        from cyclegan.training.keeper import Unsaved
         from cyclegan.training.stop import Stopped
         from cyclegan.training.trainer import train
 
         try:
-            checkpoint = train(recipe, out, resume=self.resume)
+            checkpoint = train(recipe, out, resume=self.resume or restarted)
         except Stopped as stopped:
             again = [*(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
-            print(f"{stopped}; continue with: cyclegan {shlex.join(again)}", file=sys.stderr)
+            if first:
+                print(f"{stopped}; continue with: cyclegan {shlex.join(again)}", file=sys.stderr)
             return 128 + stopped.signal
-        print(f"{checkpoint}\ntranslate with: cyclegan translate {out} PICTURES OUT")
+        except (Unsaved, Diverged) as end:
+            print(f"cyclegan: {end}", file=sys.stderr)
+            return UNSAVED if isinstance(end, Unsaved) else DIVERGED
+        if first:
+            print(f"{checkpoint}\ntranslate with: cyclegan translate {out} PICTURES OUT")
         return 0
 
 
@@ -201,7 +213,11 @@ COMMANDS: dict[str, type[Train | Translate | Export | Show | Fetch | Demo]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 2 a mistake (told in one line), 3 some pictures unreadable, 128 + n signal n."""
+    """Run a command and exit.
+
+    0 done, 2 a mistake (told in one line), 3 some pictures unreadable, 4 the end of a training could not be saved,
+    5 it diverged, 128 + n ended by signal n.
+    """
     sys.exit(_main(list(sys.argv[1:] if arguments is None else arguments)))
 
 

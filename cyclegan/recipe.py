@@ -49,6 +49,8 @@ class TrainingConfig:
     """Decay of Adam's averages of the gradient and of its square."""
     clip: NonNegativeFloat = 0.0
     """Largest norm of a player's gradient; 0 does not clip."""
+    tolerate: PositiveInt = 10
+    """Steps in a row whose losses or gradients may be not finite. Each is left out; at so many the run ends."""
     average: Span | None = None
     """Half-life of a moving average (EMA) of the generators, used for samples and translation; null keeps none."""
     seed: NonNegativeInt = 0
@@ -67,6 +69,8 @@ class SpeedConfig:
     """Compile the networks (a minute or two at the start); `auto` does so when the run is long enough to repay it."""
     graph: Literal["auto", "on", "off"] = "auto"
     """Record a step as a CUDA graph and replay it; `auto` does so on cuda, unless activations are checkpointed."""
+    deterministic: bool = False
+    """On cuda, the same run bit for bit at the price of some speed; on a CPU every run is."""
     checkpoint_activations: bool = False
     """Compute what happens inside the generators' stages twice instead of keeping it: less memory, slower steps."""
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cyclegan.networks.blocks import InstanceNorm, mirror_pad
+from cyclegan.networks.blocks import InstanceNorm, mirror_pad, reflect_pad
 from cyclegan.networks.config import PatchganConfig, PixelConfig, ResnetConfig
 
 SMALL = ResnetConfig(width=4, blocks=2)
@@ -61,6 +61,17 @@ def test_generator_keeps_any_size(height: int, width: int, upsample: Literal["tr
 def test_padding_reflects_as_torch_does_where_torch_can() -> None:
     x = torch.rand(2, 3, 13, 10)
     assert torch.equal(mirror_pad(x, 4), F.pad(x, (0, 2, 0, 3), mode="reflect"))
+
+
+def test_the_deterministic_padding_is_the_other_one() -> None:
+    x = torch.rand(2, 3, 6, 9, requires_grad=True)
+    torch.use_deterministic_algorithms(True)
+    ours = reflect_pad(x, 3)
+    torch.use_deterministic_algorithms(False)
+    theirs = reflect_pad(x, 3)
+    pull = torch.randn_like(ours)
+    assert torch.equal(ours, theirs) and type(ours.grad_fn) is not type(theirs.grad_fn)
+    torch.testing.assert_close(*(torch.autograd.grad(y, x, pull)[0] for y in (ours, theirs)))
 
 
 @pytest.mark.parametrize("colour", [-1.0, 0.0, 1.0])
@@ -123,7 +134,7 @@ def test_features_are_what_the_stages_give() -> None:
     network, x = SMALL.build(), torch.rand(1, 3, 16, 16)
     first, last = network.features(x, at=(0, len(network.stages) - 1))
     assert first.shape == (1, 4, 16, 16)
-    torch.testing.assert_close(network.head(last).tanh(), network(x))
+    torch.testing.assert_close(network.head(reflect_pad(last, 3)).tanh(), network(x))
 
 
 def test_features_of_no_stage_are_refused() -> None:

@@ -118,12 +118,12 @@ def test_graphs_are_for_cuda() -> None:
 class FakeGraph:
     """Plays the recorded step again, as a CUDA graph would: on the memory of the recording."""
 
-    def __init__(self, graphed: Graphed, step: Callable[[Batch], Losses]) -> None:
+    def __init__(self, graphed: Graphed[Losses], step: Callable[[Batch], Losses]) -> None:
         self.graphed, self.step = graphed, step
 
     def replay(self) -> None:
         for name, loss in self.step(self.graphed.batch).items():
-            self.graphed.losses[name].copy_(loss)
+            self.graphed.result[name].copy_(loss)
 
 
 def test_a_graph_sees_every_batch_and_leaves_odd_ones_to_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import count
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -40,35 +40,52 @@ class Loader:
         """Pairs in an epoch: the size of the larger folder."""
         return max(len(self.a), len(self.b))
 
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        """The pictures of A and of B, named from their folder on."""
+        a, b = ([path.relative_to(f.path).as_posix() for path in f.files] for f in (self.a, self.b))
+        return a, b
+
+    def files(self, seen: int) -> list[Path]:
+        """The pictures in this process's batch from `seen` images on: A, B, A, B, ..."""
+        found = []
+        for number in self._numbers(seen):
+            for folder, index, generator in self._drawn(number):
+                whole = (i for i in _candidates(folder, index, generator) if i not in folder.broken)
+                found.append(folder.files[next(whole)])
+        return found
+
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """This process's batches from `start` images seen until `stop`, uint8 (N, 3, H, W), made ahead by threads."""
         return ahead(self._batch, range(start, stop, self.batch * self.processes), self.threads)
 
     def _batch(self, seen: int) -> Batch:
-        first = seen + self.rank * self.batch
-        pairs = [self._pair(number) for number in range(first, first + self.batch)]
+        pairs = [[self._augmented(*drawn) for drawn in self._drawn(number)] for number in self._numbers(seen)]
         batch = Batch(_stack([a for a, _ in pairs]), _stack([b for _, b in pairs]))
         return Batch(*(domain.pin_memory() for domain in batch)) if self.pin else batch
 
-    def _pair(self, number: int) -> tuple[Pixels, Pixels]:
+    def _numbers(self, seen: int) -> range:
+        first = seen + self.rank * self.batch
+        return range(first, first + self.batch)
+
+    def _drawn(self, number: int) -> Iterator[tuple[Folder, int, np.random.Generator]]:
+        """For A and for B: the folder, the picture in it, and what decides about its augmentation."""
         epoch, position = divmod(number, self.epoch)
         a = int(self._order(epoch)[position]) % len(self.a)
         b = int(self._generator(ORDER, DOMAIN_B, number).integers(len(self.b)))
-        return self._draw(self.a, a, DOMAIN_A, number), self._draw(self.b, b, DOMAIN_B, number)
+        yield self.a, a, self._generator(DOMAIN_A, number)
+        yield self.b, b, self._generator(DOMAIN_B, number)
 
-    def _draw(self, folder: Folder, index: int, domain: int, number: int) -> Pixels:
-        """The picture, augmented; in place of a broken one another, drawn by the same key."""
-        generator = self._generator(domain, number)
-        for _ in count():
+    def _augmented(self, folder: Folder, index: int, generator: np.random.Generator) -> Pixels:
+        for candidate in _candidates(folder, index, generator):
             try:
-                pixels = folder[index]
+                pixels = folder[candidate]
             except UnreadableImage:
-                index = int(generator.integers(len(folder)))
                 continue
             try:
                 return self.augment(pixels, int(generator.integers(2**32)))
             except ValueError as error:
-                raise ValueError(f"{folder.files[index]}: {error}") from None
+                raise ValueError(f"{folder.files[candidate]}: {error}") from None
         raise AssertionError("unreachable")
 
     def _generator(self, *key: int) -> np.random.Generator:
@@ -76,6 +93,13 @@ class Loader:
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return self._generator(ORDER, DOMAIN_A, epoch).permutation(self.epoch)
+
+
+def _candidates(folder: Folder, index: int, generator: np.random.Generator) -> Iterator[int]:
+    """The picture drawn and, should it be broken, others by the same key."""
+    yield index
+    while True:
+        yield int(generator.integers(len(folder)))
 
 
 def _stack(pictures: list[Pixels]) -> Tensor:

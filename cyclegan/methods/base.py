@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from cyclegan.methods.pool import Gather, Pool
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.types import Batch, Direction, Images, Losses
 
@@ -36,3 +37,9 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def translators(self) -> dict[Direction, ResnetGenerator]:
         """The networks that translate once training is over, by direction."""
+
+    def share(self, gather: Gather) -> None:
+        """Let what remembers images, the pools, see those of every process."""
+        for module in self.modules():
+            if isinstance(module, Pool):
+                module.gather = gather

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor, nn
+
+Gather: TypeAlias = Callable[[Tensor], tuple[Tensor, slice]]
+"""From one process's fakes to those of all, (N * processes, C, H, W), and the place of its own among them."""
 
 
 class Pool(nn.Module):
@@ -11,12 +17,14 @@ class Pool(nn.Module):
 
     While it fills, a new fake is stored and returned. Then, with probability 1/2, a stored one is returned and
     replaced by the new one; otherwise the new one is returned. A tensor buffer: it travels in `state_dict`, lives on
-    the device, and never makes the host wait. Fakes of another shape than before start it afresh.
+    the device, and never makes the host wait. Fakes of another shape than before start it afresh; a fake that is not
+    finite is returned and never stored. With `gather`, all processes keep the same pool, that of one large batch.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
+        self.gather: Gather = lambda fakes: (fakes, slice(None))
         self.register_buffer("images", torch.empty(0))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
         self.images: Tensor
@@ -30,16 +38,17 @@ class Pool(nn.Module):
         if self.images.shape[1:] != fakes.shape[1:]:
             self.images = fakes.new_zeros(self.size, *fakes.shape[1:])
             self.count.zero_()
-        return torch.cat([self._exchange(fake) for fake in fakes.unsqueeze(1)])
+        everybodys, own = self.gather(fakes)
+        return torch.cat([self._exchange(fake) for fake in everybodys.unsqueeze(1)])[own]
 
     def _exchange(self, fake: Tensor) -> Tensor:
-        full = self.count >= self.size
+        full, finite = self.count >= self.size, fake.isfinite().all()
         drawn = torch.randint(self.size, (), device=fake.device)
         slot = torch.where(full, drawn, self.count).unsqueeze(0)
-        swap = full & (torch.rand((), device=fake.device) < 0.5)
+        swap = full & finite & (torch.rand((), device=fake.device) < 0.5)
         old = self.images.index_select(0, slot)
-        self.images.index_copy_(0, slot, torch.where(swap | ~full, fake, old))
-        self.count += ~full
+        self.images.index_copy_(0, slot, torch.where(swap | (~full & finite), fake, old))
+        self.count += ~full & finite
         return torch.where(swap, old, fake)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -23,17 +24,28 @@ class InstanceNorm(nn.Module):
         return ((x - mean) * torch.rsqrt(variance + 1e-5)).to(x.dtype)
 
 
+class ReflectConv2d(nn.Conv2d):
+    """A convolution of odd `side` that keeps the size of a picture, reflected at its borders."""
+
+    def __init__(self, inputs: int, outputs: int, side: int, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, side, padding=side // 2, padding_mode="reflect", bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H, W), H and W larger than side // 2."""
+        return F.conv2d(reflect_pad(x, self.kernel_size[0] // 2), self.weight, self.bias)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), reflection-padded and normalised; no activation after the sum (He et al. 2016)."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect", bias=False),
+            ReflectConv2d(width, width, 3, bias=False),
             InstanceNorm(),
             nn.ReLU(),
             nn.Dropout(dropout) if dropout else nn.Identity(),
-            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect", bias=False),
+            ReflectConv2d(width, width, 3, bias=False),
             InstanceNorm(),
         )
 
@@ -49,6 +61,16 @@ class PreciseConv2d(nn.Conv2d):
         """(N, in, H, W) of any float type to (N, out, H', W') of the weights' type."""
         with torch.autocast(x.device.type, enabled=False):
             return super().forward(x.to(self.weight.dtype))
+
+
+def reflect_pad(x: Tensor, by: int) -> Tensor:
+    """So many pixels, fewer than the picture has, reflected on all four sides: (N, C, H, W) to (N, C, H', W')."""
+    if not torch.are_deterministic_algorithms_enabled():
+        return F.pad(x, (by, by, by, by), mode="reflect")
+    for side in (2, 3):  # on CUDA the gradient of F.pad adds up in no fixed order
+        near, far = x.narrow(side, 1, by), x.narrow(side, x.shape[side] - 1 - by, by)
+        x = torch.cat([near.flip(side), x, far.flip(side)], dim=side)
+    return x
 
 
 def mirror_pad(x: Tensor, multiple: int) -> Tensor:

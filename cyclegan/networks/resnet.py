@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cyclegan.networks.blocks import InstanceNorm, PreciseConv2d, ResidualBlock, initialise, mirror_pad
+from cyclegan.networks.blocks import (
+    InstanceNorm,
+    PreciseConv2d,
+    ReflectConv2d,
+    ResidualBlock,
+    initialise,
+    mirror_pad,
+    reflect_pad,
+)
 from cyclegan.networks.config import ResnetConfig
 
 
@@ -22,14 +30,14 @@ class ResnetGenerator(nn.Module):
         self.config = config
         w, up = config.width, UPSAMPLE[config.upsample]
         self.stages = nn.Sequential(
-            _normalised(nn.Conv2d(3, w, 7, padding=3, padding_mode="reflect", bias=False)),
+            _normalised(ReflectConv2d(3, w, 7, bias=False)),
             _normalised(nn.Conv2d(w, 2 * w, 3, stride=2, padding=1, bias=False)),
             _normalised(nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1, bias=False)),
             *(ResidualBlock(4 * w, config.dropout) for _ in range(config.blocks)),
             _normalised(up(4 * w, 2 * w)),
             _normalised(up(2 * w, w)),
         )
-        self.head = PreciseConv2d(w + 3 if config.skip else w, 3, 7, padding=3, padding_mode="reflect")
+        self.head = PreciseConv2d(w + 3 if config.skip else w, 3, 7)
         initialise(self)
         if config.skip:  # at first the picture passes through as it is
             nn.init.zeros_(self.head.weight)
@@ -43,7 +51,7 @@ class ResnetGenerator(nn.Module):
         if self.config.skip:
             picture = torch.atanh(0.9 * padded)  # tanh undoes it; 0.9 because 1 could not change
             y = torch.cat([y.to(picture.dtype), picture], dim=1)
-        return torch.tanh(self.head(y))[:, :, :height, :width]
+        return torch.tanh(self.head(reflect_pad(y, 3)))[:, :, :height, :width]
 
     def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
         """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.
@@ -67,10 +75,7 @@ def _transpose(width: int, narrower: int) -> nn.Module:
 
 def _resize(width: int, narrower: int) -> nn.Module:
     """Odena et al. 2016: every output pixel gets as many contributions as its neighbour, so no checkerboard."""
-    return nn.Sequential(
-        nn.Upsample(scale_factor=2),
-        nn.Conv2d(width, narrower, 3, padding=1, padding_mode="reflect", bias=False),
-    )
+    return nn.Sequential(nn.Upsample(scale_factor=2), ReflectConv2d(width, narrower, 3, bias=False))
 
 
 UPSAMPLE = {"transpose": _transpose, "resize": _resize}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,11 +21,14 @@ from cyclegan.images.files import to_image, write_image
 class Journal:
     """Keeps the event file and the bar of one run, from `images` seen to `total`. A context manager.
 
-    The bar shows only on a terminal; elsewhere there are just the notes, so that logs stay readable.
+    The bar shows only on a terminal; elsewhere there are just the notes, so that logs stay readable. What cannot be
+    written, on a full disk, is left out after one note: records are no reason to lose a run. Of several processes only
+    the one that `writes` has more than notes.
     """
 
-    def __init__(self, run: Path, *, images: int, total: int) -> None:
-        self.run, self.images = run, images
+    def __init__(self, run: Path, *, images: int, total: int, writes: bool = True) -> None:
+        self.run, self.images, self.writes = run, images, writes
+        self.writer: SummaryWriter | None = None
         console = Console(stderr=True, highlight=False)
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -32,12 +38,16 @@ class Journal:
             TimeRemainingColumn(),
             TextColumn("{task.fields[losses]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (console.is_terminal and writes),
         )
         self.bar = self.progress.add_task(run.name, total=total, completed=images, speed=0.0, losses="")
+        self._since = (time.perf_counter(), images)
+        self._complained = False
 
     def __enter__(self) -> Journal:
-        self.writer = SummaryWriter(str(self.run), purge_step=self.images + 1)
+        threading.excepthook, self._hook = _without_tensorboard(threading.excepthook), threading.excepthook
+        if self.writes:
+            self._record(lambda events: None)
         self._since = (time.perf_counter(), self.images)
         self.progress.start()
         return self
@@ -46,7 +56,9 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.stop()
-        self.writer.close()
+        if self.writer:
+            self._record(lambda events: events.close())
+        threading.excepthook = self._hook
 
     def note(self, line: str) -> None:
         """A line for the person who watches."""
@@ -56,24 +68,50 @@ class Journal:
         """Move the bar."""
         self.progress.update(self.bar, completed=images)
 
-    def losses(self, losses: Mapping[str, Tensor], rate: float, images: int) -> None:
-        """Losses, learning rate and images per second as scalars; this is where the host waits for the device."""
-        numbers = {name: loss.item() for name, loss in losses.items()}
+    def losses(self, losses: Mapping[str, Tensor], rate: float, left_out: int, images: int) -> None:
+        """Losses, rate, steps left out and images per second as scalars; here the host waits for the device."""
+        numbers = {f"loss/{name}": loss.item() for name, loss in losses.items()}
         now, (then, before) = time.perf_counter(), self._since
         speed, self._since = (images - before) / (now - then), (now, images)
+        training = {"rate": rate, "images_per_second": speed, "left_out": left_out}
+        numbers |= {f"training/{name}": number for name, number in training.items()}
         for name, number in numbers.items():
-            self.writer.add_scalar(f"loss/{name}", number, images)
-        self.writer.add_scalar("training/rate", rate, images)
-        self.writer.add_scalar("training/images_per_second", speed, images)
-        shown = "  ".join(f"{name} {number:.2f}" for name, number in numbers.items() if not name.startswith("identity"))
+            self._record(partial(SummaryWriter.add_scalar, tag=name, scalar_value=number, global_step=images))
+        shown = "  ".join(f"{name} {loss:.2f}" for name, loss in losses.items() if not name.startswith("identity"))
         self.progress.update(self.bar, speed=speed, losses=shown)
 
     def samples(self, direction: str, grid: Tensor, images: int) -> None:
-        """A grid (3, H, W) in [-1, 1] to TensorBoard and to `samples/`."""
-        picture = to_image(grid)
-        write_image(picture, self.run / "samples" / f"{images:010d}_{direction}.png")
-        self.writer.add_image(f"samples/{direction}", (grid.float().cpu().clamp(-1, 1) + 1) / 2, images)
+        """A grid (3, H, W) in [-1, 1] to TensorBoard and to `samples/`; one that is not finite is left out."""
+        if not grid.isfinite().all():
+            self.note(f"no sample {direction} at image {images:,}: it is not finite")
+            return
+        picture, path = to_image(grid), self.run / "samples" / f"{images:010d}_{direction}.png"
+        shown = (grid.float().cpu().clamp(-1, 1) + 1) / 2
+        self._record(lambda events: events.add_image(f"samples/{direction}", shown, images))
+        self._record(lambda events: write_image(picture, path))
 
     def text(self, name: str, words: str) -> None:
         """Words, such as the recipe, to TensorBoard."""
-        self.writer.add_text(name, words)
+        self._record(lambda events: events.add_text(name, words))
+
+    def _record(self, write: Callable[[SummaryWriter], object]) -> None:
+        try:
+            if self.writer is None:
+                self.writer = SummaryWriter(str(self.run), purge_step=None if self._complained else self.images + 1)
+            write(self.writer)
+        except OSError as error:
+            self.writer = None  # it does not recover; the next record gets a new one
+            if not self._complained:
+                self.note(f"{self.run}: records cannot be written ({error.strerror or error}); training goes on")
+            self._complained = True
+
+
+def _without_tensorboard(hook: Callable[[threading.ExceptHookArgs], object]) -> Callable[[Any], object]:
+    """The hook for threads that fail, but for TensorBoard's on a full disk: the journal meets the same error itself."""
+
+    def quieter(failed: threading.ExceptHookArgs) -> None:
+        ours = type(failed.thread).__module__.startswith("tensorboard") and isinstance(failed.exc_value, OSError)
+        if not ours:
+            hook(failed)
+
+    return quieter

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -12,7 +14,9 @@ from torch.utils.checkpoint import checkpoint
 
 from cyclegan.machine import compiler_problem
 from cyclegan.recipe import SpeedConfig
-from cyclegan.types import Batch, Losses
+from cyclegan.types import Batch
+
+Result = TypeVar("Result")
 
 COMPILING_REPAYS = 1000
 """Steps after which the minute or two of compiling has paid for itself."""
@@ -24,6 +28,14 @@ UNRECORDED = 3
 def memory_format(device: torch.device) -> torch.memory_format:
     """What convolutions of the device like best; on a CPU the compiler chooses by itself."""
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+
+
+def set_determinism(on: bool) -> None:
+    """Let CUDA choose kernels that give the same bits each time, or else the fastest for the shape of the batches."""
+    if on:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(on)
+    torch.backends.cudnn.benchmark = not on
 
 
 def compile_networks(networks: Iterable[nn.Module], config: SpeedConfig, steps: int, device: torch.device) -> str:
@@ -46,16 +58,16 @@ def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
             stage.forward = partial(checkpoint, stage.forward, use_reentrant=False)
 
 
-def has_graphs(config: SpeedConfig, device: torch.device) -> bool:
+def has_graphs(config: SpeedConfig, device: torch.device, processes: int = 1) -> bool:
     """Whether to replay steps as CUDA graphs. Raises ValueError when that is asked of another device."""
     if config.graph == "on" and device.type != "cuda":
         raise ValueError(f"speed.graph: only cuda has graphs, and this run is on {device.type}; leave it at auto")
     # Checkpointing asks for the random state in the middle of a step, which no graph can record.
-    fits = device.type == "cuda" and not config.checkpoint_activations
+    fits = device.type == "cuda" and not config.checkpoint_activations and processes == 1
     return config.graph == "on" or (config.graph == "auto" and fits)
 
 
-class Graphed:
+class Graphed(Generic[Result]):
     """Plays `step` as a CUDA graph once it has run a few times, so that the GPU never waits for Python.
 
     `step` must launch the same kernels on the same memory each time and never fetch a number from the device; what
@@ -63,12 +75,12 @@ class Graphed:
     A batch of another shape is played as usual.
     """
 
-    def __init__(self, step: Callable[[Batch], Losses]) -> None:
+    def __init__(self, step: Callable[[Batch], Result]) -> None:
         self.step, self.played = step, 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, batch: Batch) -> Losses:
-        """One step, and the losses it saw; the next call overwrites them."""
+    def __call__(self, batch: Batch) -> Result:
+        """One step, and what it returns; the next call overwrites its tensors."""
         self.played += 1
         if self.played <= UNRECORDED:
             return self._aside(batch)
@@ -80,22 +92,22 @@ class Graphed:
             kept.copy_(new, non_blocking=True)
         assert self.graph
         self.graph.replay()
-        return self.losses
+        return self.result
 
-    def _aside(self, batch: Batch) -> Losses:
+    def _aside(self, batch: Batch) -> Result:
         """As usual, but on a stream of its own, as capturing asks of what runs before it."""
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            losses = self.step(batch)
+            result = self.step(batch)
         torch.cuda.current_stream().wait_stream(stream)
-        return losses
+        return result
 
     def _record(self, batch: Batch) -> None:
         """Note down the kernels of a step; nothing is computed yet."""
         self.batch, self.graph = Batch(*(domain.clone() for domain in batch)), torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
-            self.losses = self.step(self.batch)
+            self.result = self.step(self.batch)
 
 
 @contextmanager

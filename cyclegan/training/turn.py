@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from cyclegan.methods.base import Player
 from cyclegan.recipe import TrainingConfig, images_in, unit_of
+from cyclegan.training.processes import ALONE, Processes
 from cyclegan.types import Batch, Images, Losses
+
+
+class Move(NamedTuple):
+    """What a player saw in its turn."""
+
+    losses: Losses
+    finite: Tensor
+    """Whether its losses and gradients were numbers, bool (). If not, it has not moved."""
 
 
 class Turn:
     """Keeps one player's optimizer."""
 
-    def __init__(self, player: Player, config: TrainingConfig) -> None:
-        self.player, self.clip = player, config.clip
+    def __init__(self, player: Player, config: TrainingConfig, processes: Processes = ALONE) -> None:
+        self.player, self.clip, self.processes = player, config.clip, processes
         self.parameters = [p for network in player.networks for p in network.parameters()]
         device = self.parameters[0].device
         on_cuda = device.type == "cuda"  # there a graph may replay the step, which reads the rate from this tensor
@@ -31,26 +41,38 @@ class Turn:
             else:
                 group["lr"] = rate
 
-    def move(self, batch: Batch, images: Images, autocast: torch.autocast) -> Losses:
-        """Take one step and return the losses it saw. Other players' networks get no gradient, let alone a step."""
+    def move(self, batch: Batch, images: Images, autocast: torch.autocast) -> Move:
+        """Take one step, unless a loss or gradient is not finite. Other players' networks get no gradient at all."""
         with autocast:
             losses = self.player.loss(batch, images)
         total = torch.stack(list(losses.values())).sum()
         for parameter, gradient in zip(self.parameters, torch.autograd.grad(total, self.parameters), strict=True):
             parameter.grad = torch.empty_like(parameter).copy_(gradient)  # fused Adam needs the parameter's own strides
+        gradients, total = [p.grad for p in self.parameters if p.grad is not None], total.detach()
+        self.processes.average([*gradients, total])
+        norm = get_total_norm(gradients)
+        finite = norm.isfinite() & total.isfinite()
         if self.clip:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip)
-        self.optimizer.step()
-        return {name: loss.detach() for name, loss in losses.items()}
+            clip_grads_with_norm_(self.parameters, self.clip, norm)
+        self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]  # as GradScaler tells fused Adam to
+        self.optimizer.step()  # leave weights and state alone, on the device, without the host looking
+        return Move({name: loss.detach() for name, loss in losses.items()}, finite)
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state."""
         return self.optimizer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put the optimizer's state back; its settings stay the recipe's and this device's."""
+        """Put the optimizer's state back; its settings stay the recipe's and this device's.
+
+        Raises ValueError when the state belongs to other weights.
+        """
         settings = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state)
+        for parameter in self.parameters:
+            for name, value in self.optimizer.state[parameter].items():
+                if name != "step" and value.shape != parameter.shape:
+                    raise ValueError(f"the optimizer of the {self.player.name} belongs to other weights")
         for group, own in zip(self.optimizer.param_groups, settings, strict=True):
             group.update(own)
 

@@ -87,7 +87,7 @@ def ours(levers: Levers, args: argparse.Namespace) -> Step:
             images = method(batch)
         losses: Losses = {}
         for turn in turns:
-            losses |= turn.move(batch, images, precision)
+            losses |= turn.move(batch, images, precision).losses
         return losses
 
     keys, maybe_graphed = itertools.count(), Graphed(play) if levers.graph else play
