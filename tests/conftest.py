@@ -1,11 +1,13 @@
 """What many tests need: pictures on disk, a recipe small enough to train in a second, one core."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from forked import Forks
 from PIL import Image
 
 from cyclegan.recipe import Recipe, recipe_from
@@ -33,7 +35,7 @@ def data(tmp_path: Path) -> Path:
     return root
 
 
-def tiny_recipe(data: Path, **changes: dict[str, Any]) -> Recipe:
+def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
     """Eight steps of a tiny CycleGAN; `changes` are merged into its sections."""
     sections: dict[str, dict[str, Any]] = {
         "data": {
@@ -57,3 +59,10 @@ def tiny_recipe(data: Path, **changes: dict[str, Any]) -> Recipe:
 def recipe(data: Path) -> Recipe:
     """The tiny recipe on the tiny data set."""
     return tiny_recipe(data)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Starts real `cyclegan` processes, quickly."""
+    with Forks() as server:
+        yield server

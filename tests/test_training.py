@@ -43,7 +43,7 @@ def assert_equal(one: Any, two: Any) -> None:
         assert one.keys() == two.keys()
         for key in one:
             assert_equal(one[key], two[key])
-    elif isinstance(one, list):
+    elif isinstance(one, list | tuple):
         for x, y in zip(one, two, strict=True):
             assert_equal(x, y)
     else:

@@ -12,6 +12,8 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 PATIENCE = timedelta(minutes=10)
 """A process that has waited so long for another one gives up; compiling and sampling must fit in."""
@@ -79,9 +81,13 @@ def open_processes() -> Iterator[Processes]:
     if on_cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=PATIENCE)
+        store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
+        # torchrun keeps its store when it starts everybody again, with the addresses of the dead in it.
+        own = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        backend = "cpu:gloo,cuda:nccl" if on_cuda else "gloo"
+        dist.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=PATIENCE)
         try:
-            yield Processes(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_WORLD_SIZE"]))
+            yield Processes(rank, count, int(os.environ["LOCAL_WORLD_SIZE"]))
         finally:
             dist.destroy_process_group()
     except RuntimeError as error:

@@ -217,12 +217,24 @@ class Trainer:
     def _restore(self, saved: Checkpoint) -> str:
         """Continue from a checkpoint as if nothing had happened; returns what is different all the same, in a line.
 
-        Raises ValueError when the methods differ.
+        Raises ValueError when the methods differ, or the checkpoint holds something else than it says.
         """
         if saved.recipe.method != self.recipe.method:
             raise ValueError(
                 f"{self.run}: trained with another `method` than the recipe's; give the recipe it began with"
             )
+        try:
+            self._load(saved)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:  # torch raises them all
+            raise ValueError(f"{self.run}: its checkpoint does not fit: {' '.join(str(error).split())}") from None
+        before, now_ = saved.processes * saved.recipe.training.batch, self.processes.count * self.recipe.training.batch
+        return (
+            ""
+            if before == now_
+            else f"a step sees {now_} pair{'s'[: now_ > 1]} from now on; until here it saw {before}"
+        )
+
+    def _load(self, saved: Checkpoint) -> None:
         self.images = saved.images
         self.method.load_state_dict(saved.method)
         for turn in self.turns:
@@ -230,5 +242,3 @@ class Trainer:
         if self.average:
             now = {direction: network.state_dict() for direction, network in self.method.translators().items()}
             self.average.load_state_dict(saved.average or now)  # an average asked for only now begins here
-        before, now_ = saved.processes * saved.recipe.training.batch, self.processes.count * self.recipe.training.batch
-        return "" if before == now_ else f"a step sees {now_} pairs of pictures from now on; until here it saw {before}"

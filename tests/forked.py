@@ -1,0 +1,126 @@
+"""Start `cyclegan` again and again at little cost: a process that has imported torch forks itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
+class Started:
+    """A running `cyclegan`; what it prints is in `log`."""
+
+    def __init__(self, server: Forks, number: int, log: Path) -> None:
+        self.server, self.number, self.log = server, number, log
+
+    def send(self, signal: int) -> None:
+        os.kill(self.number, signal)
+
+    def alive(self) -> bool:
+        return bool(self.server.ask({"alive": self.number}))
+
+    def wait(self) -> int:
+        """Its exit code, negative for the signal that ended it."""
+        return int(self.server.ask({"wait": self.number}))
+
+    @property
+    def told(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+class Forks:
+    """The process that forks. A context manager."""
+
+    def __enter__(self) -> Forks:
+        command = [sys.executable, __file__]
+        environment = os.environ | ONE_THREAD
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def ask(self, question: Mapping[str, Any]) -> Any:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def start(self, *words: str | Path, log: Path, **environment: str) -> Started:
+        """`cyclegan WORDS`, its output appended to a file."""
+        question = {"words": [os.fspath(word) for word in words], "log": str(log), "environment": environment}
+        return Started(self, int(self.ask(question)), log)
+
+    def start_together(
+        self, count: int, *words: str | Path, log: Path, different: Sequence[str | Path] = ()
+    ) -> list[Started]:
+        """So many that train together on this machine, as torchrun would start them; `different` is for the last."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+        shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+        lines = [words] * (count - 1) + [(*words, *different)]
+        return [
+            self.start(*line, log=log, RANK=str(rank), LOCAL_RANK=str(rank), **shared)
+            for rank, line in enumerate(lines)
+        ]
+
+
+def _fork(words: Sequence[str], log: str, environment: Mapping[str, str]) -> int:
+    if number := os.fork():
+        return number
+    code = 70
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for stream in (1, 2):
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        os.environ.update(environment)
+        sys.argv[1:] = words
+        cyclegan.cli.main(words)
+    except SystemExit as done:
+        code = int(done.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _ended(number: int, how: int) -> int | None:
+    done, status = os.waitpid(number, how)
+    return os.waitstatus_to_exitcode(status) if done else None
+
+
+def _serve() -> None:
+    ended: dict[int, int] = {}
+    for line in sys.stdin:
+        question = json.loads(line)
+        if "words" in question:
+            answer: object = _fork(**question)
+        else:
+            number = question.get("wait", question.get("alive"))
+            if number not in ended and (code := _ended(number, os.WNOHANG if "alive" in question else 0)) is not None:
+                ended[number] = code
+            answer = number not in ended if "alive" in question else ended[number]
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    import torch._dynamo  # noqa: F401  # what the first step would import otherwise, in every process anew
+
+    import cyclegan.cli
+    import cyclegan.inference.directory
+    import cyclegan.training.trainer
+
+    _serve()
