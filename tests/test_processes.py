@@ -69,7 +69,7 @@ def test_resuming_with_another_number_of_processes_says_what_changes(
     two = forks.start_together(2, "train", write(data), "--out", tmp_path / "run", log=tmp_path / "log")
     assert [each.wait() for each in two] == [0, 0], two[0].told
     train(tiny_recipe(data, training={"constant": "8 images"}), tmp_path / "run", resume=True)
-    assert "a step sees 1 pair from now on; until here it saw 2" in capfd.readouterr().err
+    assert "pairs of pictures in a step: 1 from now on, 2 until here" in capfd.readouterr().err
     assert (read_newest(tmp_path / "run").images, read_newest(tmp_path / "run").processes) == (12, 1)
 
 

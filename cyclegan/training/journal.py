@@ -94,6 +94,10 @@ class Journal:
         """Words, such as the recipe, to TensorBoard."""
         self._record(lambda events: events.add_text(name, words))
 
+    def flush(self) -> None:
+        """Put on the disk what TensorBoard still holds back."""
+        self._record(SummaryWriter.flush)
+
     def _record(self, write: Callable[[SummaryWriter], object]) -> None:
         try:
             if self.writer is None:

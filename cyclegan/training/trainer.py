@@ -202,6 +202,7 @@ class Trainer:
     def _save(self) -> None:
         if not self.processes.first:
             return
+        self.journal.flush()  # so that a killed run has records up to the checkpoint it goes on from
         self.keeper.save(
             Checkpoint(
                 recipe=self.recipe,
@@ -227,12 +228,9 @@ class Trainer:
             self._load(saved)
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:  # torch raises them all
             raise ValueError(f"{self.run}: its checkpoint does not fit: {' '.join(str(error).split())}") from None
-        before, now_ = saved.processes * saved.recipe.training.batch, self.processes.count * self.recipe.training.batch
-        return (
-            ""
-            if before == now_
-            else f"a step sees {now_} pair{'s'[: now_ > 1]} from now on; until here it saw {before}"
-        )
+        now = self.processes.count * self.recipe.training.batch
+        before = saved.processes * saved.recipe.training.batch
+        return "" if before == now else f"pairs of pictures in a step: {now} from now on, {before} until here"
 
     def _load(self, saved: Checkpoint) -> None:
         self.images = saved.images
