@@ -1,7 +1,4 @@
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import tiny_recipe, write_pictures
+from forked import Forks
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
@@ -218,20 +216,19 @@ def test_compiled_networks_learn_what_eager_ones_do(data: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_says_how_to_resume(data: Path, tmp_path: Path, number: int, code: int) -> None:
+def test_a_signal_saves_and_says_how_to_resume(
+    data: Path, tmp_path: Path, forks: Forks, number: int, code: int
+) -> None:
     recipe = tiny_recipe(data, training={"constant": "100000 images"}, journal={"checkpoint_every": "100000 images"})
     write_recipe(recipe, tmp_path / "recipe.yaml")
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "cyclegan", "train", str(tmp_path / "recipe.yaml"), "--out", str(run)]
-    command += ["--speed.compile", "off"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-    while process.poll() is None and not list(run.glob("samples/*BtoA.png")):
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, told = process.communicate()
-    assert process.returncode == code, told
-    assert "--resume" in told and "Traceback" not in told
+    words = ("train", tmp_path / "recipe.yaml", "--out", run, "--speed.compile", "off")
+    process = forks.start(*words, log=tmp_path / "log")
+    while process.alive() and not list(run.glob("samples/*BtoA.png")):
+        time.sleep(0.02)
+    process.send(number)
+    assert process.wait() == code, process.told
+    assert process.told.rstrip().endswith("--speed.compile off --resume") and "Traceback" not in process.told
     assert read_checkpoint(newest_checkpoint(run)).images > 0
 
 
