@@ -12,13 +12,14 @@ from cyclegan.images.transforms import Augment
 from cyclegan.recipe import recipe_from
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "data/README.md", "experiments/README.md", "CONTRIBUTING.md"]
+PAGES = ["README.md", "data/README.md", "experiments/README.md", "CONTRIBUTING.md", "RELIABILITY.md"]
 
 
 def commands() -> list[str]:
     lines = [line for page in PAGES for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.S)
              for line in block.splitlines()]  # fmt: skip
-    return [line for line in lines if line.startswith("cyclegan ")]
+    alone = [re.sub("^torchrun .* -m ", "", line) for line in lines]
+    return [line for line in alone if line.startswith("cyclegan ")]
 
 
 @pytest.mark.parametrize("line", commands())
