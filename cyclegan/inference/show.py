@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 import yaml
 from torch import nn
 
@@ -26,7 +27,8 @@ def describe(path: Path) -> str:
         return _yaml({str(path): facts})
 
     checkpoint = read_checkpoint(path)
-    networks = checkpoint.recipe.method.build().named_children()
+    with torch.device("meta"):  # to count them
+        networks = checkpoint.recipe.method.build().named_children()
     run: dict[str, object] = {
         "images": checkpoint.images,
         "epochs": round(checkpoint.images / checkpoint.epoch, 2),
