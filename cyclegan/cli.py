@@ -234,7 +234,8 @@ def _main(arguments: list[str]) -> int:
     try:
         if name not in COMMANDS:
             near = difflib.get_close_matches(name, COMMANDS, n=1)
-            raise ValueError(f"no command '{name}'{f'; did you mean {near[0]}?' if near else ''} See cyclegan --help")
+            hint = f"; did you mean {near[0]}? See" if near else "; see"
+            raise ValueError(f"no command '{name}'{hint} cyclegan --help")
         return parse(name, rest).run()
     except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe

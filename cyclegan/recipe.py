@@ -138,7 +138,8 @@ def read_recipe(path: Path | str) -> Recipe:
     try:
         data = parse_yaml(content.decode())
     except Exception as error:  # PyYAML's constructors raise almost anything on odd scalars
-        raise ValueError(f"{path}: not valid YAML: {reason(error)}") from None
+        where = reason(error).replace('in "<unicode string>", ', "in ")
+        raise ValueError(f"{path}: not valid YAML: {where}") from None
     return recipe_from({} if data is None else data, str(path))
 
 
