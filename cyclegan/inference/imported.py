@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, is_zipfile
 
@@ -34,10 +35,12 @@ def import_generator(path: Path) -> ResnetGenerator:
         str(name).removeprefix("module."): value for name, value in state.items() if not FORGOTTEN.search(str(name))
     }
 
-    blocks = {match[1] for name in kept if (match := NAME.fullmatch(name)) and match[2]}
-    weights = [kept[name] for name in sorted(kept, key=_place) if name.endswith(".weight")]
-    biases = [kept[name] for name in sorted(kept, key=_place) if name.endswith(".bias")]
-    if not all(map(NAME.fullmatch, kept)) or not blocks or not biases or len(weights) != 6 + 2 * len(blocks):
+    matches = [NAME.fullmatch(name) for name in kept]
+    blocks = {match[1] for match in matches if match and match[2]}
+    ordered = sorted(kept, key=_place) if all(matches) else []
+    weights = [kept[name] for name in ordered if name.endswith(".weight")]
+    biases = [kept[name] for name in ordered if name.endswith(".bias")]
+    if not blocks or not biases or len(weights) != 6 + 2 * len(blocks):
         raise ValueError(f"{path}: not a ResNet generator of the reference (`resnet_6blocks`, `resnet_9blocks`)")
     try:
         read_off = {"width": len(weights[0]) if weights[0].ndim else 0, "blocks": len(blocks)}
@@ -61,7 +64,8 @@ def _read(path: Path) -> object:
             with ZipFile(path) as packed:
                 if any(part.compress_type != ZIP_STORED for part in packed.infolist()):
                     raise ValueError("it is compressed, which torch never does")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # torch thinks aloud about files that it did not write
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # torch would advise to load it unsafely
         raise ValueError(f"{path}: cannot be read as weights: it is damaged, or holds more than tensors") from None
     except Exception as error:  # a damaged file leads torch's reader almost anywhere
