@@ -335,7 +335,7 @@ def test_a_checkpoint_whose_recipe_is_a_bomb_is_refused(run: Path, tmp_path: Pat
     bomb: list[Any] = ["x"]
     for _ in range(40):
         bomb = [bomb, bomb]
-    for place in ({"method": {"discriminator": {"kind": bomb}}}, {"data": {"transforms": bomb}}, bomb):
+    for place in ({"method": {"discriminator": {"kind": bomb}}}, {"data": {"transforms": bomb}}, {"speed": bomb}):
         state = torch.load(newest_checkpoint(run), weights_only=True)
         torch.save(state | {"recipe": place}, tmp_path / "c.pt")
         assert "more than 10,000 values" in refusal(tmp_path / "c.pt")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
 from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.imported import import_generator
@@ -85,7 +85,7 @@ class Translator:
 def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
     """The generator in any file that holds one, and the direction it translates; see `Translator.load`."""
     if path.is_dir():
-        path = newest_checkpoint(path)
+        return _generator_of(read_newest(path), path, direction)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such run folder, checkpoint or generator")
     if path.suffix == ".safetensors":
@@ -95,8 +95,11 @@ def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGener
         return network, known
     if path.suffix == ".pth":
         return import_generator(path), direction or "AtoB"
+    return _generator_of(read_checkpoint(path), path, direction)
 
-    checkpoint = read_checkpoint(path)
+
+def _generator_of(checkpoint: Checkpoint, path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
+    """One translator of a checkpoint, averaged if there is an average; `path` is named in errors."""
     with torch.device("meta"):
         method = checkpoint.recipe.method.build()
     translators = method.translators()
