@@ -292,5 +292,6 @@ def _one_line(told: str, name: str) -> str:
     lines = [line.strip("│| ") for line in told.splitlines()[1:]]
     text = " ".join("\n" if re.search("[─-]{3,}", line) else line for line in lines)  # rules between the parts
     what, *more = (words for part in text.split("\n") if (words := " ".join(part.split())))
+    what = what.split(". Got errors:")[0]  # one for each type of a union
     near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
     return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"

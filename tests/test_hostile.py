@@ -25,6 +25,7 @@ from test_parity import published
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint
+from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.export import FORMAT
 from cyclegan.inference.translator import Translator, load_generator
 from cyclegan.networks.config import ResnetConfig
@@ -418,7 +419,7 @@ def test_a_foreign_file_whose_weights_do_not_fit_is_refused(
 def test_a_small_file_that_claims_large_weights_is_refused(run: Path, tmp_path: Path) -> None:
     """Each tensor is one number, told a million times over."""
     with torch.device("meta"):
-        large = published(ResnetConfig(width=4096, blocks=200).build(), 200, legacy=False)
+        large = published(ResnetConfig(width=4096, blocks=20).build(), 20, legacy=False)
     torch.save({name: torch.zeros(()).expand(w.shape) for name, w in large.items()}, tmp_path / "g.pth")
     assert refusal(tmp_path / "g.pth").endswith("its weights share their numbers, and claim to be more than they are")
 
@@ -504,6 +505,32 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path, name: str) -> No
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch(mode=0)
     assert "ermission denied" in refusal(tmp_path / name)
+
+
+def test_output_names_cannot_escape_out(run: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "deep" / "out"
+    [picture] = write_pictures(tmp_path / "elsewhere", 1, size=8)
+    names = [
+        "a\\..\\..\\a.png",
+        "C:b.png",
+        "~.png",
+        "c\nd.png",
+        "-o.png",
+        "%2e%2e%2fe.png",
+        "sub/f../g.png",
+        "\udcff.png",
+    ]
+    for name in names:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(picture.read_bytes())
+    (source / "link").symlink_to(tmp_path / "elsewhere")
+    (source / "link.png").symlink_to(picture)
+    before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "deep")}
+    outcome = translate_directory(Translator.load(run, device="cpu"), source, out)
+    assert len(outcome.translated) == len(names) + 2 and not outcome.unreadable
+    assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "deep")} == before
+    written = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert written == {*names, "link.png", "link/0.png"}
 
 
 # Any damage
