@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import pickle
@@ -570,11 +571,12 @@ def damage_outcome(path: Path, content: bytes) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def whole(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("whole")
     write_exported(folder / "g.safetensors", weights())
     torch.save(state_published(), folder / "g.pth")
     torch.save(state_published(), folder / "legacy.pth", **LEGACY)
+    (folder / "c.pt").write_bytes(newest_checkpoint(run).read_bytes())
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -583,10 +585,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("damaged")
 
 
-@pytest.mark.parametrize("name", ["g.safetensors", "g.pth", "legacy.pth"])
+@pytest.mark.parametrize("name", ["g.safetensors", "g.pth", "legacy.pth", "c.pt"])
 @quick
 @given(changes=edits)
 def test_a_damaged_file_loads_or_is_refused_in_one_line(
     name: str, folder: Path, whole: dict[str, bytes], changes: list[tuple[float, str, bytes]]
 ) -> None:
     damage_outcome(folder / name, damaged(whole[name], changes))
+
+
+@pytest.mark.parametrize("name", ["g.pth"])
+@quick
+@given(changes=edits)
+def test_a_forged_pickle_in_a_whole_file_loads_or_is_refused_in_one_line(
+    name: str, folder: Path, whole: dict[str, bytes], changes: list[tuple[float, str, bytes]]
+) -> None:
+    """As damaged as the file above, but with every checksum right."""
+    forged = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(whole[name])) as packed, zipfile.ZipFile(forged, "w") as new:
+        for part in packed.namelist():
+            content = packed.read(part)
+            new.writestr(part, damaged(content, changes) if part.endswith("data.pkl") else content)
+    damage_outcome(folder / name, forged.getvalue())
