@@ -18,8 +18,9 @@ import tyro
 from tyro.conf import Positional
 
 import cyclegan
-from cyclegan.recipe import Recipe, read_recipe, recipe_from
+from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
 from cyclegan.types import Device, Direction, Precision
+from cyclegan.words import one_line
 
 MISTAKE = 2
 UNREADABLE = 3
@@ -43,6 +44,7 @@ class Train:
     def run(self) -> int:
         """Train until the recipe's end."""
         recipe = recipe_from(self.settings.to_dict(), "command line")
+        check_transforms(recipe, str(self.recipe or "command line"))
         out = self.out or Path("runs") / (self.recipe.stem if self.recipe else "cyclegan")
         # What torchrun sets: which of its processes this is, and how often it has started them again.
         first = os.environ.get("RANK", "0") == "0"
@@ -232,13 +234,14 @@ def _main(arguments: list[str]) -> int:
     try:
         if name not in COMMANDS:
             near = difflib.get_close_matches(name, COMMANDS, n=1)
-            raise ValueError(f"no command '{name}'{f'; did you mean {near[0]}?' if near else ''} See cyclegan --help")
+            hint = f"; did you mean {near[0]}? See" if near else "; see"
+            raise ValueError(f"no command '{name}'{hint} cyclegan --help")
         return parse(name, rest).run()
     except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe
         return 0
     except (ValueError, OSError, ImportError, MemoryError) as error:
-        print(f"cyclegan: {error}", file=sys.stderr)
+        print(f"cyclegan: {one_line(str(error), 2000)}", file=sys.stderr)
         return MISTAKE
 
 
@@ -250,16 +253,28 @@ def _overview() -> str:
 
 def parse(name: str, arguments: list[str]) -> Train | Translate | Export | Show | Fetch | Demo:
     """The command with its arguments, or ValueError in one line; `--help` prints and exits."""
-    command: Any = COMMANDS[name]
-    default: Any = tyro.MISSING_NONPROP
-    if command is Train:
-        path = next((Path(word) for word in arguments if word.endswith((".yaml", ".yml"))), None)
-        default = Train(recipe=path, settings=read_recipe(path) if path else Recipe())
+    if name != "train":
+        command: Translate | Export | Show | Fetch | Demo = _parse(name, arguments, tyro.MISSING_NONPROP)
+        return command
+    # The recipe decides which options there are, and only they tell a recipe from an option's value: guess, then look.
+    path = next((Path(word) for word in arguments if word.endswith((".yaml", ".yml")) and Path(word).is_file()), None)
+    parsed = _parse_train(arguments, path)
+    return parsed if parsed.recipe == path else _parse_train(arguments, parsed.recipe)
+
+
+def _parse_train(arguments: list[str], recipe: Path | None) -> Train:
+    """The command, its settings those of the recipe where the line says nothing else."""
+    default = Train(settings=read_recipe(recipe) if recipe else Recipe())
+    parsed: Train = _parse("train", arguments, default)
+    return parsed
+
+
+def _parse(name: str, arguments: list[str], default: Any) -> Any:
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
-            return tyro.cli(  # type: ignore[no-any-return]
-                command,
+            return tyro.cli(
+                COMMANDS[name],
                 prog=f"cyclegan {name}",
                 args=arguments,
                 default=default,
@@ -277,5 +292,6 @@ def _one_line(told: str, name: str) -> str:
     lines = [line.strip("│| ") for line in told.splitlines()[1:]]
     text = " ".join("\n" if re.search("[─-]{3,}", line) else line for line in lines)  # rules between the parts
     what, *more = (words for part in text.split("\n") if (words := " ".join(part.split())))
+    what = what.split(". Got errors:")[0]  # one for each type of a union
     near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
     return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import yaml
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic import ValidationError as PydanticError
 from pydantic_core import ErrorDetails
 
@@ -17,10 +17,20 @@ from cyclegan.atomic import write_whole
 from cyclegan.images.config import DataConfig
 from cyclegan.methods import MethodConfig
 from cyclegan.methods.config import CycleganConfig
-from cyclegan.types import Device, Precision
+from cyclegan.plain import parse_yaml, refuse_endless
+from cyclegan.types import NUMBER, Device, Precision
+from cyclegan.words import key_of, mistake, reason, shown
 
-Span = Annotated[str, Field(pattern=r"^\d+ (images?|epochs?)$")]
+Span = Annotated[str, Field(pattern=r"^[0-9]{1,12} (images?|epochs?)$")]
 """A length of training, "100 epochs" or "50000 images". Images count pairs; an epoch is max(|A|, |B|) of them."""
+
+Lasting = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,11} (images?|epochs?)$")]
+"""A span that is not 0."""
+
+Share = Annotated[float, NUMBER, Field(ge=0, lt=1)]
+
+LARGEST_FILE = 2**16
+"""Bytes of a recipe; those in experiments/ have two thousand."""
 
 
 def images_in(span: Span, epoch: int) -> int:
@@ -37,23 +47,23 @@ def unit_of(span: Span, epoch: int) -> int:
 class TrainingConfig:
     """How long, how fast and in what portions to learn; the defaults are the reference's."""
 
-    batch: PositiveInt = 1
+    batch: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
     """Pairs of pictures in a step."""
     constant: Span = "100 epochs"
     """At the full rate for this long, ..."""
     decay: Span = "100 epochs"
     """... then linearly towards zero for this long."""
-    rate: PositiveFloat = 2e-4
+    rate: Annotated[float, NUMBER, Field(gt=0, le=1)] = 2e-4
     """Learning rate of Adam."""
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[Share, Share] = (0.5, 0.999)
     """Decay of Adam's averages of the gradient and of its square."""
-    clip: NonNegativeFloat = 0.0
+    clip: Annotated[float, NUMBER, Field(ge=0, le=1e9)] = 0.0
     """Largest norm of a player's gradient; 0 does not clip."""
-    tolerate: PositiveInt = 10
+    tolerate: Annotated[int, NUMBER, Field(gt=0, le=10**6)] = 10
     """Steps in a row whose losses or gradients may be not finite. Each is left out; at so many the run ends."""
-    average: Span | None = None
+    average: Lasting | None = None
     """Half-life of a moving average (EMA) of the generators, used for samples and translation; null keeps none."""
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, NUMBER, Field(ge=0, le=2**63 - 1)] = 0
     """Fixes weights, order, augmentation and pool: the same recipe gives the same run."""
 
 
@@ -83,7 +93,7 @@ class JournalConfig:
     """Losses, rate and speed to TensorBoard."""
     samples_every: Span = "5000 images"
     """Grids of real | fake | cycle | identity, both directions, to TensorBoard and to `samples/`."""
-    samples: NonNegativeInt = 4
+    samples: Annotated[int, NUMBER, Field(ge=0, le=1000)] = 4
     """Held-out pictures of each domain in a grid (of testA and testB, else of the training folders)."""
     checkpoint_every: Span = "5000 images"
     """Complete state to `checkpoints/`; the last one is always kept."""
@@ -122,19 +132,37 @@ def read_recipe(path: Path | str) -> Recipe:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such recipe; experiments/ holds some")
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"{path}: more than {LARGEST_FILE:,} bytes; is it a recipe?")
+    content = path.read_bytes()
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        data = parse_yaml(content.decode())
+    except Exception as error:  # PyYAML's constructors raise almost anything on odd scalars
+        where = reason(error).replace('in "<unicode string>", ', "in ")
+        raise ValueError(f"{path}: not valid YAML: {where}") from None
     return recipe_from({} if data is None else data, str(path))
 
 
 def recipe_from(data: Any, source: str) -> Recipe:
     """A validated recipe from plain data; `source` is named in errors. Raises ValueError with one line."""
     try:
+        refuse_endless(data)
         return _RECIPES.validate_python(data)
     except PydanticError as error:
         raise ValueError(f"{source}: {_in_words(error.errors()[0])}") from None
+    except ValueError as error:
+        raise ValueError(f"{source}: the recipe: {error}") from None
+
+
+def check_transforms(recipe: Recipe, source: str) -> None:
+    """Raise ValueError, in one line, where albumentations would not take the transforms of a recipe.
+
+    `recipe_from` leaves that open, because the answer needs albumentations, whose import takes a second.
+    """
+    try:
+        recipe.data.build()
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
@@ -145,18 +173,19 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 def _in_words(error: ErrorDetails) -> str:
     """One line for the person: the key, what is wrong with it, what would be right."""
-    key = ".".join(str(part) for part in error["loc"] if part not in _KINDS) or "the recipe"
+    *above, last = error["loc"] or [""]
+    key = key_of([*(part for part in above if part not in _KINDS), last]) if error["loc"] else "the recipe"
     match error["type"]:
         case "unexpected_keyword_argument":
-            near = difflib.get_close_matches(str(error["loc"][-1]), set(_names(Recipe)), n=1)
+            near = difflib.get_close_matches(str(last), set(_names(Recipe)), n=1)
             return f"{key}: no such key" + (f"; did you mean '{near[0]}'?" if near else "")
-        case "dataclass_type":
-            return f"{key}: expected keys and values, not {error['input']!r}"
+        case "dataclass_type" | "model_attributes_type" | "dict_type":
+            return f"{key}: expected keys and values, not {shown(error['input'])}"
         case "union_tag_not_found":
             return f"{key}: give its kind"
         case "string_pattern_mismatch":
-            return f"{key}: {error['input']!r} is no length; write '100 epochs' or '50000 images'"
-    return f"{key}: {error['msg'][0].lower()}{error['msg'][1:]} (it is {error['input']!r})"
+            return f"{key}: {shown(error['input'])} is no length; write '100 epochs' or '50000 images'"
+    return mistake(key, error)
 
 
 def _configs(config: Any) -> Iterator[Any]:

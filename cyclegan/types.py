@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -20,6 +23,17 @@ Device = Literal["auto", "cuda", "mps", "cpu"]
 
 Precision = Literal["auto", "float32", "bf16"]
 """`auto` is bf16 autocast where the device has it in hardware, else float32."""
+
+
+def _no_switch(value: object) -> object:
+    """Python counts True as 1, but `batch: yes` is a mistake."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "Input should be a number")
+    return value
+
+
+NUMBER = BeforeValidator(_no_switch)
+"""Beside `Field(ge=...)` in the type of a config's number: a switch is none."""
 
 
 class Batch(NamedTuple):

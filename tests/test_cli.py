@@ -6,7 +6,7 @@ import pytest
 from conftest import tiny_recipe, write_pictures
 from PIL import Image
 
-from cyclegan.cli import COMMANDS, main
+from cyclegan.cli import COMMANDS, Train, main, parse
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
 
@@ -51,6 +51,8 @@ def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -
     [
         ("trian", "no command 'trian'; did you mean train?"),
         ("train nowhere.yaml", "nowhere.yaml: no such recipe"),
+        ("train nowhere", "nowhere: no such recipe"),
+        ("train --out nowhere.yaml --data.root nothing", "nothing/trainA: no such folder"),
         ("train --training.btach 3", "did you mean --training.batch?"),
         ("train --training.batch few", "--training.batch: invalid literal"),
         ("train --training.batch 0", "training.batch: input should be greater than 0"),
@@ -58,6 +60,10 @@ def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -
         ("translate nowhere in out", "nowhere: no such run folder"),
         ("translate nowhere in out --direction AtoC", "--direction"),
         ("translate nowhere", "Missing"),
+        (
+            "translate nowhere in out --size some",
+            "--size: no type matching {None}|INT could be instantiated from ['some']",
+        ),
         ("translate nowhere in out --size 0", "--size: must be at least 1"),
         ("export nowhere g.pth", "the name must end in .safetensors"),
         ("show nowhere", "nowhere: no such run folder"),
@@ -69,6 +75,26 @@ def test_a_mistake_is_one_line_and_exit_code_2(words: str, told: str, capsys: py
     captured = capsys.readouterr()
     assert told in captured.err and captured.err.count("\n") == 1
     assert captured.err.startswith("cyclegan: ") and not captured.out
+
+
+def test_the_recipe_is_what_stands_alone_and_not_what_ends_in_yaml(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_recipe(tiny_recipe(data), tmp_path / "recipe")
+    write_recipe(tiny_recipe(data, training={"constant": "99 images"}), tmp_path / "other.yaml")
+    assert run_main("train", "--data.root", tmp_path / "other.yaml", tmp_path / "recipe") == 2
+    assert f"{tmp_path / 'other.yaml'}/trainA" in capsys.readouterr().err
+    parsed = parse("train", ["--out", str(tmp_path / "other.yaml"), str(tmp_path / "recipe")])
+    assert isinstance(parsed, Train) and parsed.settings == tiny_recipe(data)
+
+
+def test_a_mistaken_transform_is_told_with_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mistaken.yaml").write_text("data: {transforms: [Resize: {height: 0, width: 3}]}")
+    assert run_main("train", tmp_path / "mistaken.yaml") == 2
+    told = (
+        f"cyclegan: {tmp_path}/mistaken.yaml: data.transforms.0.Resize.height: input should be greater than or equal to"
+    )
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_numbers_on_the_line_change_the_recipe(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

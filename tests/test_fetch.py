@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import stat
+import struct
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,8 +14,10 @@ from threading import Thread
 from zipfile import ZipFile, ZipInfo
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from cyclegan.images.fetch import DATA_SETS, DataSet, fetch
+from cyclegan.images.fetch import DATA_SETS, DataSet, _unpack, fetch
 
 FILES = {"toy/trainA/2011-03-27 05:55:11.jpg": b"a" * 5000, "toy/trainB/x.jpg": bytes(range(256)) * 20}
 
@@ -152,9 +155,9 @@ def test_a_known_checksum_is_checked(server: Server, tmp_path: Path) -> None:
     assert contents(tmp_path) == FILES
 
 
-def link() -> ZipInfo:
+def special(kind: int) -> ZipInfo:
     member = ZipInfo("toy/trainA/x.jpg")
-    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    member.external_attr = (kind | 0o777) << 16
     return member
 
 
@@ -167,7 +170,11 @@ def link() -> ZipInfo:
         ("C:/escaped.txt", "would write outside"),
         ("toy/C:/escaped.txt", "would write outside"),
         ("..\\escaped.txt", "would write outside"),
-        (link(), "holds a link or device"),
+        ("toy\\..\\..\\escaped.txt", "would write outside"),
+        ("//server/share/escaped.txt", "would write outside"),
+        (special(stat.S_IFLNK), "holds a link or device"),
+        (special(stat.S_IFCHR), "holds a link or device"),
+        (special(stat.S_IFIFO), "holds a link or device"),
     ],
 )
 def test_an_unsafe_archive_is_refused_and_nothing_written(
@@ -186,6 +193,45 @@ def test_a_bomb_is_refused(server: Server, tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ValueError, match="unpacks to 10,120 bytes, more than 9,999"):
         fetch("toy", tmp_path, data_sets=server.data_sets)
     assert names(tmp_path) == []
+
+
+def test_a_bomb_that_declares_less_than_it_holds_is_refused(server: Server, tmp_path: Path) -> None:
+    server.archive = zipped({"toy/trainA/x.jpg": bytes(10**6)}).replace(struct.pack("<L", 10**6), struct.pack("<L", 9))
+    with pytest.raises(ValueError, match="no whole zip file"):
+        fetch("toy", tmp_path, data_sets=server.data_sets)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["toy/trainA/x", "toy/" + "x" * 300, "toy/trainA/x/y/z"])
+def test_names_that_no_folder_can_hold_are_refused(name: str, server: Server, tmp_path: Path) -> None:
+    server.archive = zipped({"toy/trainA/x/y": b"a", "toy/trainA": b"b", name: b"c"})
+    with pytest.raises(ValueError, match=r"toy\.zip\.part is no whole zip file") as caught:
+        fetch("toy", tmp_path, data_sets=server.data_sets)
+    assert names(tmp_path) == [] and "\n" not in str(caught.value)
+
+
+quick = settings(
+    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@quick
+@given(places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), min_size=1, max_size=4))
+def test_a_damaged_archive_is_unpacked_whole_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, places: list[tuple[float, bytes]]
+) -> None:
+    folder, content = tmp_path_factory.mktemp("damaged"), zipped(FILES)
+    for place, new in places:
+        at = int(place * len(content))
+        content = content[:at] + new + content[at + 2 :]
+    (folder / "toy.zip.part").write_bytes(content)
+    try:
+        _unpack(folder / "toy.zip.part", folder / "toy", None)
+    except ValueError as error:
+        assert "toy.zip.part" in str(error) and "\n" not in str(error)
+        assert names(folder) == ["toy.zip.part"]
+    else:
+        assert set(contents(folder / "toy").values()) <= set(FILES.values())
 
 
 @pytest.mark.parametrize("archive", [b"<html>moved</html>", zipped(FILES).replace(b"aaaa", b"aaab"), b""])

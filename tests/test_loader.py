@@ -172,7 +172,16 @@ def test_augmentation_is_a_function_of_the_key() -> None:
     [
         ({"RandomCorp": {}}, "data.transforms.0: albumentations has no 'RandomCorp'; did you mean 'RandomCrop'?"),
         ({"RandomCrop": {"heigth": 3}}, "data.transforms.0: RandomCrop takes no 'heigth'; did you mean 'height'?"),
-        ({"RandomCrop": {"height": "x", "width": 3}}, "data.transforms.0: RandomCrop: "),
+        (
+            {"RandomCrop": {"height": "x", "width": 3}},
+            "data.transforms.0.RandomCrop.height: input should be a",
+        ),
+        ({"Blur": {"blur_limit": [7, 3]}}, "data.transforms.0.Blur: blur_limit: Invalid range"),
+        (
+            {"ImageOnlyTransform": {}},
+            "data.transforms.0: 'ImageOnlyTransform' is what transforms are made of",
+        ),
+        ({"Resize": {"height": 10**9, "width": 3}}, "data.transforms.0.Resize.height: 1000000000 is beyond 65,536"),
         ({"RandomCrop": {}, "Resize": {}}, "data.transforms.0: write one transform as"),
     ],
 )
@@ -195,3 +204,8 @@ def test_leaving_early_leaves_no_thread_waiting(root: Path) -> None:
     began = time.monotonic()
     batches.close()  # type: ignore[attr-defined]
     assert time.monotonic() - began < 60
+
+
+def test_what_albumentations_merely_advises_is_taken_silently(recwarn: pytest.WarningsRecorder) -> None:
+    Augment([{"ShiftScaleRotate": {}}])
+    assert not recwarn.list

@@ -12,6 +12,7 @@ import cyclegan.inference.directory
 from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.export import write_generator
+from cyclegan.inference.show import describe
 from cyclegan.inference.translator import Translator, load_generator
 from cyclegan.machine import has_compiler
 from cyclegan.networks.config import ResnetConfig
@@ -57,6 +58,20 @@ def test_run_checkpoint_and_export_translate_alike(run: Path, tmp_path: Path, di
     files = (run, newest_checkpoint(run), tmp_path / "g.safetensors")
     pictures = [Translator.load(path, direction).translate(picture()).tobytes() for path in files]
     assert len(set(pictures)) == 1
+
+
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    newest = newest_checkpoint(run)
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / newest.name).write_bytes(newest.read_bytes())
+    (folder / f"9{newest.name[1:]}").write_bytes(newest.read_bytes()[:5000])
+    assert (
+        Translator.load(tmp_path).translate(picture()).tobytes() == Translator.load(run).translate(picture()).tobytes()
+    )
+    assert "0000000008.pt instead" in caplog.text and "images: 8" in describe(tmp_path)
 
 
 def test_the_directions_differ(run: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field
+
+from cyclegan.types import NUMBER
 
 if TYPE_CHECKING:
     from cyclegan.images.transforms import Augment
@@ -30,9 +32,9 @@ class DataConfig:
     """Folder that holds trainA and trainB, and if possible testA and testB."""
     transforms: Annotated[tuple[Transform, ...], tyro.conf.Fixed] = REFERENCE_TRANSFORMS
     """Albumentations transforms in order, each `{Name: {argument: value}}`; A and B are drawn and transformed apart."""
-    memory: NonNegativeFloat = 4.0
+    memory: Annotated[float, NUMBER, Field(ge=0, le=2**20)] = 4.0
     """GiB of RAM for decoded pictures; what does not fit is read again every time."""
-    threads: NonNegativeInt = 2
+    threads: Annotated[int, NUMBER, Field(ge=0, le=1024)] = 2
     """Threads that prepare batches ahead of the training step; 0 prepares them in between."""
 
     def build(self) -> Augment:

@@ -1,5 +1,6 @@
 """Known unpaired data sets: downloaded once, checked, unpacked whole or not at all."""
 
+import errno
 import hashlib
 import re
 import stat
@@ -17,6 +18,9 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 AUTHORS = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 LARGEST = 100 * 2**30
 """Bytes an archive may unpack to; the largest known set needs a few GiB."""
+
+ITS_FAULT = {errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+"""What the disk answers to offsets and names that no whole archive holds; other answers are about the disk."""
 
 SILENCE = 60
 """Seconds a server may say nothing before we give up."""
@@ -134,7 +138,9 @@ def _unpack(archive: Path, folder: Path, expected: str | None) -> str:
             packed.extractall(whole, members)
             tops = list(whole.iterdir())
             (tops[0] if len(tops) == 1 and tops[0].is_dir() else whole).rename(folder)
-    except (BadZipFile, EOFError, RuntimeError, zlib.error) as error:
+    except (BadZipFile, EOFError, RuntimeError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in ITS_FAULT:
+            raise
         raise ValueError(f"{archive} is no whole zip file ({_reason(error)}); deleted it, try again") from error
     return sha256
 

@@ -7,11 +7,13 @@ import difflib
 import inspect
 import os
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError as PydanticError
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask the network for a newer version
 
@@ -19,10 +21,15 @@ import albumentations as A
 from albumentations.augmentations.crops.transforms import CropSizeError
 
 from cyclegan.images.config import Transform
+from cyclegan.words import key_of, mistake, one_line, reason, shown
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """One picture, (H, W, 3) in 0..255."""
 
+LARGEST_NUMBER = 2**16
+"""In a transform's arguments: no size, limit or shift of a picture is beyond it."""
+
+ABSTRACT = {A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D}
 WITHOUT_CHANCE = {"Resize", "SmallestMaxSize", "LongestMaxSize", "CenterCrop"}
 
 
@@ -57,6 +64,8 @@ class Augment:
             result: Pixels = transforms(image=pixels)["image"]
         except CropSizeError as error:
             raise ValueError(str(error)) from None
+        except Exception as error:  # transforms raise almost anything on arguments that they should have refused
+            raise ValueError(f"data.transforms: {reason(error)}") from None
         if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
             raise ValueError("data.transforms: must end in an 8-bit RGB picture; leave Normalize and ToTensorV2 out")
         return result
@@ -64,19 +73,46 @@ class Augment:
 
 def _build(transform: Transform, where: str) -> A.BasicTransform:
     if len(transform) != 1:
-        raise ValueError(f"{where}: write one transform as {{Name: {{argument: value}}}}, not {transform}")
+        raise ValueError(f"{where}: write one transform as {{Name: {{argument: value}}}}, not {shown(transform)}")
     [(name, arguments)] = transform.items()
-    kind = getattr(A, name, None)
+    kind: Any = getattr(A, name, None)
+    if kind in ABSTRACT:
+        raise ValueError(f"{where}: '{name}' is what transforms are made of, and none itself")
     if not (inspect.isclass(kind) and issubclass(kind, A.BasicTransform)):
-        raise ValueError(f"{where}: albumentations has no '{name}'{_nearest(name, dir(A))}")
+        raise ValueError(f"{where}: albumentations has no {shown(name)}{_nearest(name, dir(A))}")
     known = inspect.signature(kind).parameters
-    for argument in arguments:
+    for argument, value in arguments.items():
         if argument not in known:
-            raise ValueError(f"{where}: {name} takes no '{argument}'{_nearest(argument, list(known))}")
+            raise ValueError(f"{where}: {name} takes no {shown(argument)}{_nearest(argument, list(known))}")
+        if not all(abs(number) <= LARGEST_NUMBER for number in _numbers(value)):  # NaN is not <= either
+            raise ValueError(f"{where}.{name}.{argument}: {shown(value)} is beyond {LARGEST_NUMBER:,}")
     try:
-        return kind(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {name}: {' '.join(str(error).split())}") from None
+        with warnings.catch_warnings(record=True, action="always") as warned:
+            built: A.BasicTransform = kind(**arguments)
+    except Exception as error:  # a constructor that checks little fails in almost any way
+        if isinstance(error.__cause__, PydanticError):
+            first = error.__cause__.errors()[0]
+            raise ValueError(mistake(key_of([*where.split("."), name, *first["loc"]]), first)) from None
+        raise ValueError(f"{where}.{name}: {reason(error)}") from None
+    for warning in warned:  # most are advice; but what is not done as asked should be asked for otherwise
+        if "adjusted" in str(warning.message):
+            raise ValueError(f"{where}.{name}: {one_line(str(warning.message))}")
+    return built
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """Every number in plain data."""
+    match value:
+        case bool():
+            return
+        case int() | float():
+            yield value
+        case dict():
+            for part in value.values():
+                yield from _numbers(part)
+        case list() | tuple():
+            for part in value:
+                yield from _numbers(part)
 
 
 def _is_certain(transform: Any) -> bool:

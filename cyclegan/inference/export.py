@@ -7,14 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import cast, get_args
 
+import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cyclegan.atomic import write_whole
+from cyclegan.inference.weights import fill
 from cyclegan.networks.config import GeneratorConfig
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.types import Direction
+from cyclegan.words import key_of, mistake, reason
 
 FORMAT = "cyclegan generator 1"
 
@@ -32,13 +35,19 @@ def read_generator(path: Path) -> tuple[ResnetGenerator, Direction]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: damaged, or no safetensors file: {error}") from None
+    except Exception as error:  # torch has no name for some of the types that a header may ask for
+        raise ValueError(f"{path}: damaged, or no safetensors file: {reason(error)}") from None
     if metadata.get("format") != FORMAT or metadata.get("direction") not in get_args(Direction):
         raise ValueError(f"{path}: no generator written by `cyclegan export`")
     try:
-        network = TypeAdapter(GeneratorConfig).validate_json(metadata["generator"]).build()
-        network.load_state_dict(weights)
-    except (ValidationError, RuntimeError, KeyError) as error:
-        raise ValueError(f"{path}: its weights do not fit its config: {str(error).splitlines()[0]}") from None
+        config = TypeAdapter(GeneratorConfig).validate_json(metadata.get("generator", ""), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{path}: {mistake(key_of(['generator', *first['loc']]), first)}") from None
+    with torch.device("meta"):
+        network = config.build()
+    try:
+        fill(network, weights)
+    except ValueError as error:
+        raise ValueError(f"{path}: its weights do not fit its config: {error}") from None
     return network, cast(Direction, metadata["direction"])

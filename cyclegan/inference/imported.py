@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from pathlib import Path
+from zipfile import ZIP_STORED, ZipFile, is_zipfile
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from cyclegan.networks.config import ResnetConfig
+from cyclegan.inference.weights import fill
+from cyclegan.networks.config import GeneratorConfig
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.words import mistake, reason
 
 FORGOTTEN = re.compile(r"running_(mean|var)|num_batches_tracked")
 """Old files carry statistics of every norm; instance norm does not use them."""
+
+NAME = re.compile(r"model\.([0-9]{1,3})\.(conv_block\.[0-9]\.)?(?:weight|bias)")
 
 
 def import_generator(path: Path) -> ResnetGenerator:
@@ -21,28 +28,50 @@ def import_generator(path: Path) -> ResnetGenerator:
 
     Biases before a norm are dropped: it cancels them, so the output is the same. Raises ValueError for other files.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: cannot be read as weights: {str(error).splitlines()[0]}") from None
+    state = _read(path)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path}: not a state dict of tensors; is it a `*_net_G*.pth` of the reference?")
-    kept = {name.removeprefix("module."): value for name, value in state.items() if not FORGOTTEN.search(name)}
+    kept = {
+        str(name).removeprefix("module."): value for name, value in state.items() if not FORGOTTEN.search(str(name))
+    }
 
-    blocks = {match[1] for name in kept if (match := re.match(r"model\.(\d+)\.conv_block\.", name))}
-    weights = [kept[name] for name in sorted(kept, key=_place) if name.endswith(".weight")]
-    biases = [kept[name] for name in sorted(kept, key=_place) if name.endswith(".bias")]
+    matches = [NAME.fullmatch(name) for name in kept]
+    blocks = {match[1] for match in matches if match and match[2]}
+    ordered = sorted(kept, key=_place) if all(matches) else []
+    weights = [kept[name] for name in ordered if name.endswith(".weight")]
+    biases = [kept[name] for name in ordered if name.endswith(".bias")]
     if not blocks or not biases or len(weights) != 6 + 2 * len(blocks):
         raise ValueError(f"{path}: not a ResNet generator of the reference (`resnet_6blocks`, `resnet_9blocks`)")
-    network = ResnetConfig(width=len(weights[0]), blocks=len(blocks)).build()
-    fitted = dict(zip(network.state_dict(), [*weights, biases[-1]], strict=True))
     try:
-        network.load_state_dict(fitted)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: its shapes are not the reference's: {str(error).splitlines()[-1].strip()}") from None
+        read_off = {"width": len(weights[0]) if weights[0].ndim else 0, "blocks": len(blocks)}
+        config = TypeAdapter(GeneratorConfig).validate_python(read_off)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{path}: {mistake(str(first['loc'][0]), first)}") from None
+    with torch.device("meta"):
+        network = config.build()
+    try:
+        fill(network, dict(zip(network.state_dict(), [*weights, biases[-1]], strict=True)))
+    except ValueError as error:
+        raise ValueError(f"{path}: its shapes are not the reference's: {error}") from None
     return network
+
+
+def _read(path: Path) -> object:
+    """What torch finds in the file when it loads tensors and nothing that could run."""
+    try:
+        if is_zipfile(path):
+            with ZipFile(path) as packed:
+                if any(part.compress_type != ZIP_STORED for part in packed.infolist()):
+                    raise ValueError("it is compressed, which torch never does")
+        with warnings.catch_warnings(action="ignore"):  # torch thinks aloud about files that it did not write
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # torch would advise to load it unsafely
+        raise ValueError(f"{path}: cannot be read as weights: it is damaged, or holds more than tensors") from None
+    except Exception as error:  # a damaged file leads torch's reader almost anywhere
+        raise ValueError(f"{path}: cannot be read as weights: {reason(error)}") from None
 
 
 def _place(name: str) -> list[int]:
     """`model.10.conv_block.5.weight` stands in place 10, 5."""
-    return [int(number) for number in re.findall(r"\d+", name)]
+    return [int(number) for number in re.findall(r"[0-9]+", name)]

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 import yaml
 from torch import nn
 
-from cyclegan.checkpoint import SUFFIX, newest_checkpoint, read_checkpoint
+from cyclegan.checkpoint import SUFFIX, read_checkpoint, read_newest
 from cyclegan.inference.translator import load_generator
 
 
 def describe(path: Path) -> str:
     """Recipe, images seen and parameters, as YAML. Raises FileNotFoundError or ValueError as `load_generator` does."""
-    if path.is_dir():
-        path = newest_checkpoint(path)
-    if path.suffix != SUFFIX:
+    if not path.is_dir() and path.suffix != SUFFIX:
         network, direction = load_generator(path, None)
         facts: dict[str, object] = {
             "direction": direction,
@@ -25,8 +24,9 @@ def describe(path: Path) -> str:
         }
         return _yaml({str(path): facts})
 
-    checkpoint = read_checkpoint(path)
-    networks = checkpoint.recipe.method.build().named_children()
+    checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
+    with torch.device("meta"):  # to count them
+        networks = checkpoint.recipe.method.build().named_children()
     run: dict[str, object] = {
         "images": checkpoint.images,
         "epochs": round(checkpoint.images / checkpoint.epoch, 2),

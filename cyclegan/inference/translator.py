@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
 from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.imported import import_generator
+from cyclegan.inference.weights import fill
 from cyclegan.machine import autocast, choose_device, compiler_problem
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.types import Device, Direction, Precision
@@ -83,7 +85,7 @@ class Translator:
 def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
     """The generator in any file that holds one, and the direction it translates; see `Translator.load`."""
     if path.is_dir():
-        path = newest_checkpoint(path)
+        return _generator_of(read_newest(path), path, direction)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such run folder, checkpoint or generator")
     if path.suffix == ".safetensors":
@@ -93,14 +95,27 @@ def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGener
         return network, known
     if path.suffix == ".pth":
         return import_generator(path), direction or "AtoB"
+    return _generator_of(read_checkpoint(path), path, direction)
 
-    checkpoint = read_checkpoint(path)
-    method = checkpoint.recipe.method.build()
-    method.load_state_dict(checkpoint.method)
+
+def _generator_of(checkpoint: Checkpoint, path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
+    """One translator of a checkpoint, averaged if there is an average; `path` is named in errors."""
+    with torch.device("meta"):
+        method = checkpoint.recipe.method.build()
     translators = method.translators()
     direction = direction or next(iter(translators))
     if direction not in translators:
         raise ValueError(f"{path}: its method translates {' and '.join(translators)}, not {direction}")
-    if checkpoint.average:
-        translators[direction].load_state_dict(checkpoint.average[direction])
-    return translators[direction], direction
+    network = translators[direction]
+    prefix = next(f"{name}." for name, module in method.named_modules() if module is network)
+    weights: Any = checkpoint.average.get(direction) if checkpoint.average else _below(prefix, checkpoint.method)
+    try:
+        fill(network, weights)
+    except ValueError as error:
+        raise ValueError(f"{path}: its weights do not fit its recipe: {error}") from None
+    return network, direction
+
+
+def _below(prefix: str, weights: dict[Any, Any]) -> dict[str, Any]:
+    """The weights whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): w for name, w in weights.items() if str(name).startswith(prefix)}

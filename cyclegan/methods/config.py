@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field
 
 from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig, PatchganConfig, ResnetConfig
+from cyclegan.types import NUMBER
 
 if TYPE_CHECKING:
     from cyclegan.methods.cyclegan import Cyclegan
+
+Weight = Annotated[float, NUMBER, Field(ge=0, le=1e6)]
+"""Of a loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +29,11 @@ class CycleganConfig:
     """Both discriminators, `discriminator_a` and `discriminator_b`."""
     gan: Literal["lsgan", "vanilla", "hinge"] = "lsgan"
     """The adversarial loss."""
-    cycle: NonNegativeFloat = 10.0
+    cycle: Weight = 10.0
     """Weight of |BtoA(AtoB(a)) - a| and its twin."""
-    identity: NonNegativeFloat = 5.0
+    identity: Weight = 5.0
     """Weight of |BtoA(a) - a| and its twin: keeps colours. 0 leaves its passes out."""
-    pool: NonNegativeInt = 50
+    pool: Annotated[int, NUMBER, Field(ge=0, le=100_000)] = 50
     """Fakes of each domain that the discriminator may see again; 0 shows it only new ones."""
 
     def build(self) -> Cyclegan:

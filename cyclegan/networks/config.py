@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import ConfigDict, Field
+
+from cyclegan.types import NUMBER
 
 if TYPE_CHECKING:
     from cyclegan.networks.patchgan import PatchGan, PixelGan
     from cyclegan.networks.resnet import ResnetGenerator
+
+Width = Annotated[int, NUMBER, Field(gt=0, le=4096)]
+"""Channels of a first convolution."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResnetConfig:
     """The generator of Johnson et al. 2016 as CycleGAN uses it."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
+
     kind: Literal["resnet"] = "resnet"
     """ResNet: two steps down, residual blocks, two steps up."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution (ngf); four times as many in the blocks."""
-    blocks: PositiveInt = 9
+    blocks: Annotated[int, NUMBER, Field(gt=0, le=256)] = 9
     """Residual blocks: 9 for images of 256 pixels, 6 for 128 and smaller."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.0
     """Probability of dropout inside every block; the reference offers 0 and 0.5."""
     upsample: Literal["transpose", "resize"] = "transpose"
     """Upwards by a transposed convolution, or by nearest neighbours and a convolution: dearer, but no checkerboard."""
@@ -42,9 +49,9 @@ class PatchganConfig:
 
     kind: Literal["patchgan"] = "patchgan"
     """PatchGAN; `pixel` judges every pixel on its own."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution (ndf)."""
-    depth: Annotated[int, Field(ge=1, le=5)] = 3
+    depth: Annotated[int, NUMBER, Field(ge=1, le=5)] = 3
     """Convolutions of stride 2: patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
     norm: Literal["instance", "none"] = "instance"
     """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it."""
@@ -62,7 +69,7 @@ class PixelConfig:
 
     kind: Literal["pixel"] = "pixel"
     """Scores single pixels; `patchgan` scores patches."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution (ndf)."""
 
     def build(self) -> PixelGan:

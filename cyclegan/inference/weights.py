@@ -1,0 +1,51 @@
+"""Weights from a file that anyone may have written, put into the network that its config describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.words import shown
+
+
+def fill(network: ResnetGenerator, weights: Any) -> None:
+    """Give a network built on the meta device, where a config costs nothing, weights of its names and shapes.
+
+    Any real float type becomes float32. NaN is a weight too: a run that diverged can be looked at, and translating by
+    it is refused where the picture is made. Raises ValueError, in one line, for the first weight that does not fit.
+    """
+    expected: dict[str, Tensor] = network.state_dict()
+    if not isinstance(weights, Mapping):
+        raise ValueError("there are none")
+    missing = next((name for name in expected if name not in weights), None)
+    unknown = next((name for name in weights if name not in expected), None)
+    if missing or unknown is not None:
+        raise ValueError(f"its config asks for {missing}" if missing else f"its config knows no {shown(unknown)}")
+    for name, wanted in expected.items():
+        if problem := _problem(weights[name], wanted):
+            raise ValueError(f"{name} {problem}")
+    held = {w.untyped_storage().data_ptr(): w.untyped_storage().nbytes() for w in weights.values()}
+    if sum(w.numel() * w.element_size() for w in weights.values()) > sum(held.values()):
+        raise ValueError("its weights share their numbers, and claim to be more than they are")
+    # Copied, so that they do not depend on the file any more, and lie in memory as fresh ones would.
+    layout = {"dtype": torch.float32, "memory_format": torch.contiguous_format, "copy": True}
+    network.load_state_dict({name: weights[name].detach().to(**layout) for name in expected}, assign=True)
+
+
+def _problem(weight: Any, wanted: Tensor) -> str:
+    """What is wrong with a weight, or nothing."""
+    if not isinstance(weight, Tensor) or weight.layout != torch.strided or weight.device.type != "cpu":
+        return "is no plain tensor"
+    if not weight.is_floating_point():
+        return f"holds {str(weight.dtype).removeprefix('torch.')}, not floats"
+    if weight.shape != wanted.shape:
+        return f"is {_by(weight.shape)}, and its config asks for {_by(wanted.shape)}"
+    return ""
+
+
+def _by(shape: torch.Size) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
