@@ -87,6 +87,7 @@ class Translate:
 
         from cyclegan.inference.directory import translate_directory
         from cyclegan.inference.translator import Translator
+        from cyclegan.paths import shown
 
         translator = Translator.load(self.checkpoint, self.direction, device=self.device, precision=self.precision)
         console = Console(stderr=True)
@@ -102,7 +103,7 @@ class Translate:
                 note=lambda line: progress.console.print(line, markup=False, highlight=False, soft_wrap=True),
             )
         skipped = f", {len(outcome.skipped)} were there already" if outcome.skipped else ""
-        print(f"{len(outcome.translated)} translated to {self.out}{skipped}")
+        print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}")
         for line in outcome.unreadable:
             print(line, file=sys.stderr)
         return UNREADABLE if outcome.unreadable else 0

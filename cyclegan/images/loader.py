@@ -14,6 +14,7 @@ from cyclegan.images.ahead import ahead
 from cyclegan.images.files import UnreadableImage
 from cyclegan.images.folders import Folder
 from cyclegan.images.transforms import Augment, Pixels
+from cyclegan.paths import shown
 from cyclegan.types import Batch
 
 DOMAIN_A, DOMAIN_B, ORDER = range(3)
@@ -68,7 +69,7 @@ class Loader:
             try:
                 return self.augment(pixels, int(generator.integers(2**32)))
             except ValueError as error:
-                raise ValueError(f"{folder.files[index]}: {error}") from None
+                raise ValueError(f"{shown(folder.files[index])}: {error}") from None
         raise AssertionError("unreachable")
 
     def _generator(self, *key: int) -> np.random.Generator:
