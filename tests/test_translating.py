@@ -141,6 +141,18 @@ def test_many_pictures_of_one_size_are_compiled_for_and_come_out_the_same(
         assert np.abs(one - other).max() <= 1
 
 
+def test_sizes_that_each_come_seldom_are_not_compiled_for(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(24):
+        picture(8 + i % 3, 8).save(tmp_path / "in" / f"{i:02}.png")
+    notes: list[str] = []
+    monkeypatch.setattr(cyclegan.inference.directory, "COMPILING_REPAYS", 10)
+    translate_directory(translator, tmp_path / "in", tmp_path / "out", note=notes.append)
+    assert not notes
+
+
 def test_progress_counts_every_file_once(translator: Translator, tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", 5)
     (tmp_path / "in" / "3.png").write_bytes(b"")
