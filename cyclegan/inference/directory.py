@@ -116,7 +116,9 @@ def _translated(
         while batch := list(islice(alike, most)):
             pixels = torch.stack([picture.pixels for picture in batch])
             seen[pixels.shape] += 1
-            expected = number * seen[pixels.shape] / seen.total()  # pictures of this size, if the rest is like those seen
+            expected = (
+                number * seen[pixels.shape] / seen.total()
+            )  # pictures of this size, if the rest is like those seen
             if seen[pixels.shape] == SOME and expected >= COMPILING_REPAYS * most:
                 note(translator.compile(pixels.shape))
             translated = translator.translate_bytes(pixels)
