@@ -26,8 +26,8 @@ THREADS = 2
 COMPILING_REPAYS = 200
 """Batches that repay compiling for their size."""
 
-SOME = 8
-"""Batches of one size to see before it is compiled for, so that no time goes into a size that stays alone."""
+SOME = 16
+"""Batches of one size to see before it is compiled for: among hundreds of sizes, one may come eight times by chance."""
 
 
 class Outcome(NamedTuple):
@@ -120,7 +120,7 @@ def _translated(
                 number * seen[pixels.shape] / seen.total()
             )  # pictures of this size, if the rest is like those seen
             if seen[pixels.shape] == SOME and expected >= COMPILING_REPAYS * most:
-                note(translator.compile(pixels.shape))
+                translator.compile(pixels.shape, note)
             translated = translator.translate_bytes(pixels)
             yield from (picture._replace(pixels=new) for picture, new in zip(batch, translated, strict=True))
 
