@@ -152,6 +152,8 @@ def killed(files: Files, out: Path, log: Path, kills: int, random: np.random.Gen
         process.join()
         after = written(out)
         codes.append(process.exitcode or 0)
+        if codes[-1] not in (-signal.SIGKILL, UNREADABLE, 0):
+            print(f"a pass ended with {codes[-1]} and said: {log.read_text()}")
         middle += any(path.suffix == ".part" for path in after)
         twice += sum(after.get(path) != about for path, about in before.items() if path.suffix != ".part")
         before = after
