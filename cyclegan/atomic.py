@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
     it, so that it outlives a loss of power and not just a killed process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = _part(path)
     try:
         write(part)
         if durable:
@@ -24,6 +25,14 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
             _sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _part(path: Path) -> Path:
+    """The file beside it that is being written, always the same one."""
+    name = os.fsencode(path.name)
+    if len(name) > 250:  # a name holds 255 bytes
+        name = name[:200] + hashlib.sha256(name).hexdigest()[:16].encode()
+    return path.with_name(os.fsdecode(name) + ".part")
 
 
 def _sync(path: Path) -> None:

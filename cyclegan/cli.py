@@ -20,7 +20,7 @@ from tyro.conf import Positional
 import cyclegan
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
 from cyclegan.types import Device, Direction, Precision
-from cyclegan.words import one_line
+from cyclegan.words import one_line, shown
 
 MISTAKE = 2
 UNREADABLE = 3
@@ -66,7 +66,7 @@ class Train:
             print(f"cyclegan: {end}", file=sys.stderr)
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED
         if first:
-            print(f"{checkpoint}\ntranslate with: cyclegan translate {out} PICTURES OUT")
+            print(f"{shown(checkpoint)}\ntranslate with: cyclegan translate {shlex.quote(shown(out))} PICTURES OUT")
         return 0
 
 
@@ -103,7 +103,7 @@ class Translate:
         from cyclegan.inference.translator import Translator
 
         translator = Translator.load(self.checkpoint, self.direction, device=self.device, precision=self.precision)
-        console = Console(stderr=True)
+        console = Console(stderr=True, highlight=False)
         with Progress(console=console, disable=not console.is_terminal) as progress:
             bar = progress.add_task("translating", total=None)
             outcome = translate_directory(
@@ -113,10 +113,10 @@ class Translate:
                 size=self.size,
                 resume=self.resume,
                 report=lambda done, total: progress.update(bar, completed=done, total=total),
-                note=lambda line: progress.console.print(line, markup=False, highlight=False, soft_wrap=True),
+                note=lambda line: progress.console.print(line, markup=False, emoji=False, soft_wrap=True),
             )
         skipped = f", {len(outcome.skipped)} were there already" if outcome.skipped else ""
-        print(f"{len(outcome.translated)} translated to {self.out}{skipped}")
+        print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}")
         for line in outcome.unreadable:
             print(line, file=sys.stderr)
         return UNREADABLE if outcome.unreadable else 0
@@ -178,7 +178,7 @@ class Fetch:
 
         from cyclegan.images.fetch import fetch
 
-        console = Console(stderr=True)
+        console = Console(stderr=True, highlight=False)
         columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             bar = progress.add_task(self.name, total=None)

@@ -52,8 +52,13 @@ def compiler_problem(device: torch.device) -> str:
     try:
         torch.compile(_add_one)(torch.zeros(8, device=device))
     except Exception as error:  # whatever is wrong with compilers, headers, drivers
-        return str(error).strip().partition("\n")[0] or type(error).__name__
+        return first_line(error)
     return ""
+
+
+def first_line(error: Exception) -> str:
+    """What a compiler says first; the pages after it are for its makers."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _add_one(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic import ValidationError as PydanticError
 from pydantic_core import ErrorDetails
 
@@ -19,7 +19,7 @@ from cyclegan.methods import MethodConfig
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.plain import parse_yaml, refuse_endless
 from cyclegan.types import NUMBER, Device, Precision
-from cyclegan.words import key_of, mistake, reason, shown
+from cyclegan.words import key_of, mistake, quoted, reason
 
 Span = Annotated[str, Field(pattern=r"^[0-9]{1,12} (images?|epochs?)$")]
 """A length of training, "100 epochs" or "50000 images". Images count pairs; an epoch is max(|A|, |B|) of them."""
@@ -31,6 +31,12 @@ Share = Annotated[float, NUMBER, Field(ge=0, lt=1)]
 
 LARGEST_FILE = 2**16
 """Bytes of a recipe; those in experiments/ have two thousand."""
+
+
+Switch = Annotated[
+    Literal["auto", "on", "off"], BeforeValidator(lambda x: ("off", "on")[x] if isinstance(x, bool) else x)
+]
+"""YAML reads an unquoted `on` or `off` as a truth value; either is understood."""
 
 
 def images_in(span: Span, epoch: int) -> int:
@@ -75,9 +81,9 @@ class SpeedConfig:
     """`auto` takes cuda, then mps, then cpu."""
     precision: Precision = "auto"
     """`auto` is bf16 autocast where the device has it in hardware, else float32."""
-    compile: Literal["auto", "on", "off"] = "auto"
+    compile: Switch = "auto"
     """Compile the networks (a minute or two at the start); `auto` does so when the run is long enough to repay it."""
-    graph: Literal["auto", "on", "off"] = "auto"
+    graph: Switch = "auto"
     """Record a step as a CUDA graph and replay it; `auto` does so on cuda, unless activations are checkpointed."""
     deterministic: bool = False
     """On cuda, the same run bit for bit at the price of some speed; on a CPU every run is."""
@@ -180,11 +186,11 @@ def _in_words(error: ErrorDetails) -> str:
             near = difflib.get_close_matches(str(last), set(_names(Recipe)), n=1)
             return f"{key}: no such key" + (f"; did you mean '{near[0]}'?" if near else "")
         case "dataclass_type" | "model_attributes_type" | "dict_type":
-            return f"{key}: expected keys and values, not {shown(error['input'])}"
+            return f"{key}: expected keys and values, not {quoted(error['input'])}"
         case "union_tag_not_found":
             return f"{key}: give its kind"
         case "string_pattern_mismatch":
-            return f"{key}: {shown(error['input'])} is no length; write '100 epochs' or '50000 images'"
+            return f"{key}: {quoted(error['input'])} is no length; write '100 epochs' or '50000 images'"
     return mistake(key, error)
 
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 import reprlib
+import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import ErrorDetails
+
+UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode that break a line, steer a terminal or cannot be printed; Cs holds bytes that are no UTF-8."""
+
+
+def shown(path: Path) -> str:
+    r"""The path with control characters and undecodable bytes written as \n, \x1b, \xff; ordinary names stay."""
+    return "".join(_escaped(c) if unicodedata.category(c) in UNSEEN else c for c in str(path))
 
 
 def one_line(text: str, longest: int = 300) -> str:
@@ -23,22 +33,28 @@ def reason(error: BaseException) -> str:
     return one_line(str(error)) or type(error).__name__
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A value as Python writes it, cut to fit into a line."""
     return one_line(_SHORT.repr(value), 100)
 
 
 def key_of(parts: Iterable[str | int]) -> str:
     """The dotted key, `data.transforms.0`; a part that would not read well in it is quoted."""
-    words = [str(part) if re.fullmatch(r"[\w\[\]-]{1,40}", str(part)) else shown(part) for part in parts]
+    words = [str(part) if re.fullmatch(r"[\w\[\]-]{1,40}", str(part)) else quoted(part) for part in parts]
     return one_line(".".join(words), 200)
 
 
 def mistake(key: str, error: ErrorDetails) -> str:
     """The key, what pydantic finds wrong with its value, and the value."""
     what = one_line(re.sub(" for <class [^>]*>", "", error["msg"]), 200)
-    value = "" if error["type"] == "missing" else f" (it is {shown(error['input'])})"
+    value = "" if error["type"] == "missing" else f" (it is {quoted(error['input'])})"
     return f"{key}: {what[0].lower()}{what[1:]}{value}"
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte as Python carries it through (PEP 383)
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 class _Short(reprlib.Repr):

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,9 +127,11 @@ def test_translate_exits_with_3_and_lists_what_it_could_not_read(
 ) -> None:
     write_pictures(tmp_path / "in", 3)
     (tmp_path / "in" / "1.png").write_text("no picture")
+    (tmp_path / "in" / os.fsdecode(b"two\nlines, \xff.png")).write_text("no picture")
     assert run_main("translate", run, tmp_path / "in", tmp_path / "out", "--direction", "BtoA") == 3
     captured = capsys.readouterr()
-    assert "2 translated" in captured.out and "1.png" in captured.err
+    assert "2 translated" in captured.out and "1.png" in captured.err and r"two\nlines, \xff.png" in captured.err
+    assert len(captured.err.splitlines()) == 2 and captured.err.encode()
 
 
 def test_export_then_translate(run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

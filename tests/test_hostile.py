@@ -594,7 +594,7 @@ def test_a_damaged_file_loads_or_is_refused_in_one_line(
     damage_outcome(folder / name, damaged(whole[name], changes))
 
 
-@pytest.mark.parametrize("name", ["g.pth"])
+@pytest.mark.parametrize("name", ["g.pth", "c.pt"])
 @quick
 @given(changes=edits)
 def test_a_forged_pickle_in_a_whole_file_loads_or_is_refused_in_one_line(

@@ -59,6 +59,12 @@ def test_a_mistake_is_one_line_that_names_file_and_key(tmp_path: Path, text: str
     assert str(caught.value).startswith(f"{path}: {told}") and "\n" not in str(caught.value)
 
 
+def test_on_and_off_need_no_quotes(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("speed: {compile: off, graph: on}")
+    speed = read_recipe(tmp_path / "recipe.yaml").speed
+    assert (speed.compile, speed.graph) == ("off", "on")
+
+
 def test_a_missing_recipe_says_where_others_are() -> None:
     with pytest.raises(FileNotFoundError, match="experiments/ holds some"):
         read_recipe("nowhere.yaml")

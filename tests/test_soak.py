@@ -13,7 +13,10 @@ SOAK = Path(__file__).parent / "soak"
 
 @pytest.mark.parametrize(
     "script, words, told",
-    [("kill.py", "--kills 6 --images 40", "6 kills")],
+    [
+        ("kill.py", "--kills 6 --images 40", "6 kills"),
+        ("translate.py", "--kills 3 --pictures 60", "59 good pictures and 1 broken"),
+    ],
 )
 def test_a_short_soak_finds_nothing(script: str, words: str, told: str) -> None:
     done = subprocess.run([sys.executable, str(SOAK / script), *words.split()], capture_output=True, text=True)

@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from safetensors.torch import save_file
 
 import cyclegan
 import cyclegan.inference.directory
+import cyclegan.inference.translator
 from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.export import write_generator
@@ -142,18 +144,49 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
 def test_many_pictures_of_one_size_are_compiled_for_and_come_out_the_same(
     translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_pictures(tmp_path / "in", 11)
+    write_pictures(tmp_path / "in", 11, size=42)  # to be padded: no multiple of 4
     picture(24, 24).save(tmp_path / "in" / "odd.png")
     notes: list[str] = []
     translate_directory(translator, tmp_path / "in", tmp_path / "eager", note=notes.append)
     assert not notes
     monkeypatch.setattr(cyclegan.inference.directory, "COMPILING_REPAYS", 10)
+    monkeypatch.setattr(cyclegan.inference.directory, "SOME", 8)
     translate_directory(translator, tmp_path / "in", tmp_path / "compiled", note=notes.append)
-    assert notes == ["compiling the network for pictures of 40 x 40 pixels: half a minute, then faster"]
-    assert list(translator._compiled) == [(1, 3, 40, 40)]
+    assert notes == ["compiling the network for pictures of 42 x 42 pixels: half a minute, then faster"]
+    assert list(translator._compiled) == [(1, 3, 42, 42)]
     for path in (tmp_path / "eager").iterdir():
         one, other = (np.asarray(Image.open(tmp_path / way / path.name), np.int16) for way in ("eager", "compiled"))
         assert np.abs(one - other).max() <= 1
+
+
+def test_sizes_that_each_come_seldom_are_not_compiled_for(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(24):
+        picture(8 + i % 3, 8).save(tmp_path / "in" / f"{i:02}.png")
+    notes: list[str] = []
+    monkeypatch.setattr(cyclegan.inference.directory, "COMPILING_REPAYS", 10)
+    monkeypatch.setattr(cyclegan.inference.directory, "SOME", 8)
+    translate_directory(translator, tmp_path / "in", tmp_path / "out", note=notes.append)
+    assert not notes
+
+
+def test_what_the_compiler_fails_at_goes_on_uncompiled(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_: object) -> None:
+        logging.getLogger("torch").critical("a page of it")
+        raise AssertionError("(VR[-oo, 18.0], VR[-int_oo, -1])\n\nmore of it")
+
+    monkeypatch.setattr(cyclegan.inference.translator, "compiler_problem", lambda device: "")
+    monkeypatch.setattr(torch, "compile", lambda network, **_: failing)
+    images, notes = torch.rand(1, 3, 17, 19), list[str]()
+    before = translator.translate_batch(images)
+    translator.compile(images.shape, notes.append)
+    assert torch.equal(translator.translate_batch(images), before)
+    assert "19 x 17" in notes[1] and notes[1].endswith("(VR[-oo, 18.0], VR[-int_oo, -1])") and len(notes) == 2
+    assert not caplog.records
 
 
 def test_progress_counts_every_file_once(translator: Translator, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from cyclegan.atomic import write_whole
+from cyclegan.words import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,11 +29,18 @@ FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".ppm": "PPM",
+    ".gif": "GIF",
 }
 SUFFIXES = frozenset(FORMATS)
 
 # A picture often wears another format's suffix. Only these are tried: some of Pillow's decoders run other programs.
-READABLE = sorted({*FORMATS.values(), "GIF"})
+READABLE = sorted(set(FORMATS.values()))
+
+LARGEST_FILE = 2**30
+"""Bytes of a file that we read: more than the pixels of the largest picture take, uncompressed in 16-bit RGBA."""
+
+LARGEST_SIDE = {"JPEG": 65_500, "GIF": 65_535, "WEBP": 16_383}
+"""Pixels on a side that a file of the format holds; the others hold more than we read."""
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -44,13 +55,19 @@ class UnreadableImage(ValueError):  # noqa: N818 - reads well where it is raised
     """A file that holds no picture we can read; the message is one line, the path and the reason."""
 
 
+class UnwritableImage(OSError):  # noqa: N818
+    """A picture that the format of its file cannot hold; the message is one line, the path and the reason."""
+
+
 def find_images(folder: Path) -> list[Path]:
     """All pictures in `folder` and its subfolders, sorted by their path below it; linked folders are entered once.
 
-    Names that begin with a dot are skipped. Raises FileNotFoundError when there is no such folder, or no picture in it.
+    The name makes the picture: a dangling link or a pipe is found too, for `read_image` to refuse by name, so that
+    nothing is left out in silence. Only folders, and names that begin with a dot, are no pictures.
+    Raises FileNotFoundError when there is no such folder, or no picture in it.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder; give one that holds pictures")
+        raise FileNotFoundError(f"{shown(folder)} is not a folder; give one that holds pictures")
     found, entered = [], set()
     for parent, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -59,9 +76,9 @@ def find_images(folder: Path) -> list[Path]:
             continue
         entered.add(place)
         pictures = [Path(parent, name) for name in names if not name.startswith(".")]
-        found += [path for path in pictures if path.suffix.lower() in SUFFIXES and path.is_file()]
+        found += [path for path in pictures if path.suffix.lower() in SUFFIXES]
     if not found:
-        raise FileNotFoundError(f"no picture in {folder}; looked for {' '.join(sorted(SUFFIXES))}")
+        raise FileNotFoundError(f"no picture in {shown(folder)}; looked for {' '.join(sorted(SUFFIXES))}")
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -69,32 +86,39 @@ def read_image(path: Path) -> Image.Image:
     """The picture in a file as people see it: upright, decoded, 8-bit RGB; of several frames, the first.
 
     Transparent parts become white; 16-bit and float grey are scaled, not clipped (see `_eight_bits`); colour profiles
-    are not applied. Raises UnreadableImage for anything but a whole picture of at most `Image.MAX_IMAGE_PIXELS` pixels.
+    are not applied. Raises UnreadableImage for anything but a whole picture of at most `Image.MAX_IMAGE_PIXELS` pixels
+    in a file of at most `LARGEST_FILE` bytes.
     """
     try:
-        with Image.open(path, formats=READABLE) as image:
+        with Image.open(io.BytesIO(_bytes(path)), formats=READABLE) as image:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit is not None and pixels > limit:  # Pillow itself only warns, up to twice the limit
                 raise ValueError(f"its {pixels:,} pixels exceed the limit of {limit:,}; make it smaller")
-            ImageOps.exif_transpose(image, in_place=True)
-            return _rgb(image)
+            image.load()
+            return _rgb(_upright(image))
     except Exception as error:  # decoders raise almost anything on damaged files
-        raise UnreadableImage(f"{path} cannot be read: {_reason(error)}") from error
+        raise UnreadableImage(f"{shown(path)} cannot be read: {_reason(error)}") from error
 
 
 def write_image(image: Image.Image, path: Path) -> None:
     """Write a picture in the format its suffix says, whole or not at all; missing folders are made.
 
-    JPEG and WebP are written at quality 95, JPEG with full colour resolution (4:4:4); the others lose nothing.
-    Raises ValueError for an unknown suffix, OSError when the file cannot be written.
+    JPEG and WebP are written at quality 95, JPEG with full colour resolution (4:4:4), GIF in 256 colours; the
+    others lose nothing.
+    Raises ValueError for an unknown suffix, UnwritableImage for a picture larger than its format holds, and OSError
+    when the file cannot be written.
     """
     file_format = FORMATS.get(path.suffix.lower())
     if file_format is None:
-        raise ValueError(f"{path} ends in none of {' '.join(sorted(SUFFIXES))}; choose one of them")
+        raise ValueError(f"{shown(path)} ends in none of {' '.join(sorted(SUFFIXES))}; choose one of them")
+    if (side := max(image.size)) > (most := LARGEST_SIDE.get(file_format, side)):
+        raise UnwritableImage(
+            f"{shown(path)} cannot be written: {side:,} pixels on a side, {file_format} holds {most:,}"
+        )
     try:
         write_whole(path, lambda part: image.save(part, format=file_format, **SAVE_OPTIONS.get(file_format, {})))
     except (OSError, ValueError) as error:
-        raise OSError(f"{path} cannot be written: {_reason(error)}") from error
+        raise OSError(f"{shown(path)} cannot be written: {_reason(error)}") from error
 
 
 def to_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
@@ -129,6 +153,26 @@ def to_image(tensor: Tensor) -> Image.Image:
     return Image.fromarray(to_bytes(tensor.detach()).permute(1, 2, 0).cpu().contiguous().numpy())
 
 
+def _bytes(path: Path) -> bytes:
+    """All of the file, at once: a file that shrinks while Pillow or libtiff has it mapped would kill the process."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # asked before opening, which waits for ever at a pipe
+        raise ValueError("a directory, pipe or device, not a file")
+    if about.st_size > LARGEST_FILE:
+        raise ValueError(f"its {about.st_size:,} bytes exceed the limit of {LARGEST_FILE:,}")
+    return path.read_bytes()
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its metadata says; damaged metadata is no damaged picture."""
+    try:
+        image.getexif()
+    except Exception:  # as with decoders, almost anything
+        return image
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
 def _rgb(image: Image.Image) -> Image.Image:
     """Any picture as 8-bit RGB, on white where it is transparent."""
     if image.mode.startswith(("I", "F")):
@@ -144,6 +188,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
     Integers are white at 65535; floats, which do not say, at the smallest of 1, 255 and 65535 that holds them all.
     Values beyond (negative, or above 65535) are stretched from their smallest to their largest; NaN becomes black.
+    A TIFF may say that 0 is white.
     """
     values = np.asarray(image, dtype=np.float64)
     known = values[np.isfinite(values)]
@@ -155,13 +200,14 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         black, white = 0.0, min(level for level in levels if level >= white)
     values = np.nan_to_num(values, nan=black, posinf=white, neginf=black)
     scaled = (values - black) * (255 / (white - black or 1))
-    return Image.fromarray(scaled.round().astype(np.uint8))
+    white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+    return Image.fromarray((255 - scaled if white_is_zero else scaled).round().astype(np.uint8))
 
 
 def _reason(error: Exception) -> str:
     """Why, in one line and without repeating the path."""
     if isinstance(error, UnidentifiedImageError):
-        return f"empty, damaged, or none of {', '.join(READABLE)}"
+        return f"empty, damaged, or none of the {', '.join(READABLE)} that Pillow reads"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -9,6 +9,7 @@ import numpy as np
 
 from cyclegan.images.files import UnreadableImage, find_images, read_image
 from cyclegan.images.transforms import Pixels
+from cyclegan.words import shown
 
 TOLERATED = 10
 """Training stops when more than one in this many pictures of a folder cannot be read."""
@@ -25,7 +26,7 @@ class Folder:
     ) -> None:
         if not path.is_dir():
             needed = "a data set holds trainA and trainB; cyclegan fetch downloads known ones"
-            raise FileNotFoundError(f"{path}: no such folder; {needed}")
+            raise FileNotFoundError(f"{shown(path)}: no such folder; {needed}")
         self.path, self.files = path, find_images(path)
         self.broken: dict[int, str] = {}
         self._prepare, self._warn = prepare, warn
@@ -38,17 +39,22 @@ class Folder:
     def __getitem__(self, index: int) -> Pixels:
         """The prepared picture, (H, W, 3) in 0..255.
 
-        Raises UnreadableImage for a broken one, and ValueError once more than a tenth of the folder is broken.
+        Raises UnreadableImage for a broken one, and ValueError for one that `prepare` does not take, or once more than
+        a tenth of the folder is broken.
         """
         if index in self._kept:
             return self._kept[index]
         if index in self.broken:
             raise UnreadableImage(self.broken[index])
         try:
-            pixels = self._prepare(np.asarray(read_image(self.files[index])))
+            image = read_image(self.files[index])
         except UnreadableImage as error:
             self._leave_out(index, str(error))
             raise
+        try:
+            pixels = self._prepare(np.asarray(image))
+        except ValueError as error:
+            raise ValueError(f"{shown(self.files[index])}: {error}") from None
         if pixels.nbytes <= self._room:
             self._room -= pixels.nbytes
             self._kept[index] = pixels
@@ -62,4 +68,4 @@ class Folder:
         if len(self.broken) * TOLERATED > len(self.files):
             some = "; ".join(list(self.broken.values())[:3])
             of_all = f"{len(self.broken)} of {len(self.files)} pictures"
-            raise ValueError(f"{self.path}: {of_all} cannot be read; repair or remove them: {some}")
+            raise ValueError(f"{shown(self.path)}: {of_all} cannot be read; repair or remove them: {some}")

@@ -15,6 +15,7 @@ from cyclegan.images.files import UnreadableImage
 from cyclegan.images.folders import Folder
 from cyclegan.images.transforms import Augment, Pixels
 from cyclegan.types import Batch
+from cyclegan.words import shown
 
 DOMAIN_A, DOMAIN_B, ORDER = range(3)
 
@@ -85,7 +86,7 @@ class Loader:
             try:
                 return self.augment(pixels, int(generator.integers(2**32)))
             except ValueError as error:
-                raise ValueError(f"{folder.files[candidate]}: {error}") from None
+                raise ValueError(f"{shown(folder.files[candidate])}: {error}") from None
         raise AssertionError("unreachable")
 
     def _generator(self, *key: int) -> np.random.Generator:

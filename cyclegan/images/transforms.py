@@ -21,7 +21,7 @@ import albumentations as A
 from albumentations.augmentations.crops.transforms import CropSizeError
 
 from cyclegan.images.config import Transform
-from cyclegan.words import key_of, mistake, one_line, reason, shown
+from cyclegan.words import key_of, mistake, one_line, quoted, reason
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """One picture, (H, W, 3) in 0..255."""
@@ -73,19 +73,19 @@ class Augment:
 
 def _build(transform: Transform, where: str) -> A.BasicTransform:
     if len(transform) != 1:
-        raise ValueError(f"{where}: write one transform as {{Name: {{argument: value}}}}, not {shown(transform)}")
+        raise ValueError(f"{where}: write one transform as {{Name: {{argument: value}}}}, not {quoted(transform)}")
     [(name, arguments)] = transform.items()
     kind: Any = getattr(A, name, None)
     if kind in ABSTRACT:
         raise ValueError(f"{where}: '{name}' is what transforms are made of, and none itself")
     if not (inspect.isclass(kind) and issubclass(kind, A.BasicTransform)):
-        raise ValueError(f"{where}: albumentations has no {shown(name)}{_nearest(name, dir(A))}")
+        raise ValueError(f"{where}: albumentations has no {quoted(name)}{_nearest(name, dir(A))}")
     known = inspect.signature(kind).parameters
     for argument, value in arguments.items():
         if argument not in known:
-            raise ValueError(f"{where}: {name} takes no {shown(argument)}{_nearest(argument, list(known))}")
+            raise ValueError(f"{where}: {name} takes no {quoted(argument)}{_nearest(argument, list(known))}")
         if not all(abs(number) <= LARGEST_NUMBER for number in _numbers(value)):  # NaN is not <= either
-            raise ValueError(f"{where}.{name}.{argument}: {shown(value)} is beyond {LARGEST_NUMBER:,}")
+            raise ValueError(f"{where}.{name}.{argument}: {quoted(value)} is beyond {LARGEST_NUMBER:,}")
     try:
         with warnings.catch_warnings(record=True, action="always") as warned:
             built: A.BasicTransform = kind(**arguments)

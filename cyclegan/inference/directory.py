@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.images.ahead import ahead
-from cyclegan.images.files import UnreadableImage, find_images, read_image, write_image
+from cyclegan.images.files import UnreadableImage, UnwritableImage, find_images, read_image, write_image
 from cyclegan.inference.translator import Translator
+from cyclegan.words import shown
 
 THREADS = 2
 """Threads that read, and as many that write, while the network works."""
@@ -24,8 +26,8 @@ THREADS = 2
 COMPILING_REPAYS = 200
 """Batches that repay compiling for their size."""
 
-SOME = 8
-"""Batches of one size to see before it is compiled for, so that no time goes into a size that stays alone."""
+SOME = 16
+"""Batches of one size to see before it is compiled for: among hundreds of sizes, one may come eight times by chance."""
 
 
 class Outcome(NamedTuple):
@@ -35,7 +37,7 @@ class Outcome(NamedTuple):
     skipped: list[Path]
     """Sources whose output was there already."""
     unreadable: list[str]
-    """One line for each source that could not be read."""
+    """One line for each source that could not be read, or whose translation its format cannot hold."""
 
 
 def translate_directory(
@@ -57,10 +59,10 @@ def translate_directory(
     """
     base, files = (source, find_images(source)) if source.is_dir() else (source.parent, [source])
     if not source.exists():
-        raise FileNotFoundError(f"{source}: no such picture or directory")
-    inside = out.resolve().is_relative_to(base.resolve())
-    if out.resolve() == base.resolve() or (source.is_dir() and inside):
-        raise ValueError(f"{out}: lies among the sources, which are never overwritten; choose another directory")
+        raise FileNotFoundError(f"{shown(source)}: no such picture or directory")
+    inside = source.is_dir() and out.resolve().is_relative_to(base.resolve())
+    if inside or _overwrites(files, [out / path.relative_to(base) for path in files]):
+        raise ValueError(f"{shown(out)}: lies among the sources, which are never overwritten; choose another directory")
     skipped = [path for path in files if resume and (out / path.relative_to(base)).exists()]
     outcome, there = Outcome([], skipped, []), set(skipped)
     report(len(skipped), len(files))
@@ -76,6 +78,13 @@ def translate_directory(
     return outcome
 
 
+def _overwrites(sources: list[Path], outputs: list[Path]) -> bool:
+    """Whether an output would take a source's place, perhaps by way of links."""
+    folder = cache(os.path.realpath)
+    places = {os.path.realpath(path) if path.is_symlink() else f"{folder(path.parent)}/{path.name}" for path in sources}
+    return any(f"{folder(path.parent)}/{path.name}" in places for path in outputs)  # an output replaces a link itself
+
+
 class _Picture(NamedTuple):
     """A picture on its way from file to file, or why it ends here."""
 
@@ -88,9 +97,9 @@ class _Picture(NamedTuple):
 def _read(path: Path, size: int | None) -> _Picture:
     try:
         image = read_image(path)
+        pixels = np.array(_scaled(image, size, path) if size else image)
     except UnreadableImage as error:
         return _Picture(path, torch.empty(0), str(error))
-    pixels = np.array(_scaled(image, size) if size else image)
     return _Picture(path, torch.from_numpy(pixels).permute(2, 0, 1))
 
 
@@ -107,21 +116,34 @@ def _translated(
         while batch := list(islice(alike, most)):
             pixels = torch.stack([picture.pixels for picture in batch])
             seen[pixels.shape] += 1
-            if seen[pixels.shape] == SOME and number >= COMPILING_REPAYS * most:
-                note(translator.compile(pixels.shape))
+            expected = (
+                number * seen[pixels.shape] / seen.total()
+            )  # pictures of this size, if the rest is like those seen
+            if seen[pixels.shape] == SOME and expected >= COMPILING_REPAYS * most:
+                translator.compile(pixels.shape, note)
             translated = translator.translate_bytes(pixels)
             yield from (picture._replace(pixels=new) for picture, new in zip(batch, translated, strict=True))
 
 
 def _write(picture: _Picture, base: Path, out: Path) -> _Picture:
-    if not picture.problem:
-        image = Image.fromarray(picture.pixels.permute(1, 2, 0).contiguous().numpy())
+    if picture.problem:
+        return picture
+    image = Image.fromarray(picture.pixels.permute(1, 2, 0).contiguous().numpy())
+    try:
         write_image(image, out / picture.path.relative_to(base))
+    except UnwritableImage as error:
+        return picture._replace(problem=str(error))
     return picture
 
 
-def _scaled(image: Image.Image, shorter: int) -> Image.Image:
-    """Scaled so that the shorter side has so many pixels; the aspect stays."""
+def _scaled(image: Image.Image, shorter: int, path: Path) -> Image.Image:
+    """Scaled so that the shorter side has so many pixels; the aspect stays.
+
+    Raises UnreadableImage when that makes more pixels than a picture may have to be read: a long strip, widened.
+    """
     factor = shorter / min(image.size)
     width, height = (max(1, round(side * factor)) for side in image.size)
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        raise UnreadableImage(f"{shown(path)}: {width:,} x {height:,} pixels are over the limit; take a smaller --size")
     return image.resize((width, height), Image.Resampling.BICUBIC)

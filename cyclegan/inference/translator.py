@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.imported import import_generator
 from cyclegan.inference.weights import fill
-from cyclegan.machine import autocast, choose_device, compiler_problem
+from cyclegan.machine import autocast, choose_device, compiler_problem, first_line
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.types import Device, Direction, Precision
 
@@ -67,15 +68,25 @@ class Translator:
             translated: Tensor = self._compiled.get(images.shape, self.network)(images.to(self.device))
         return translated.float()
 
-    def compile(self, shape: torch.Size) -> str:
-        """Compile for batches of this shape, (N, 3, H, W), and return what to tell the person; others go on as before.
+    def compile(self, shape: torch.Size, note: Callable[[str], None]) -> None:
+        """Compile for batches of this shape, (N, 3, H, W), and tell the person; others go on as before.
 
-        Takes the next batch some twenty seconds, and then, on a CPU with bf16, about half the time of each.
+        Takes some twenty seconds, and spares, on a CPU with bf16, about half the time of each batch. Where the compiler
+        fails, as it does for some shapes, these go on as before too.
         """
         if problem := compiler_problem(self.device):
-            return f"not compiling the network: {problem}"
+            return note(f"not compiling the network: {problem}")
+        size = f"{shape[3]} x {shape[2]} pixels"
+        note(f"compiling the network for pictures of {size}: half a minute, then faster")
         self._compiled[shape] = torch.compile(self.network, dynamic=False)
-        return f"compiling the network for pictures of {shape[3]} x {shape[2]} pixels: half a minute, then faster"
+        logging.disable()  # the compiler logs pages about its own mistakes; one line is told here
+        try:
+            self.translate_batch(torch.zeros(shape))
+        except Exception as error:
+            del self._compiled[shape]
+            note(f"not compiled for pictures of {size}, they go on as before: {first_line(error)}")
+        finally:
+            logging.disable(logging.NOTSET)
 
     def batch(self, height: int, width: int) -> int:
         """How many pictures of this size to give it at once: a CPU is busy with one, a GPU wants some megapixels."""

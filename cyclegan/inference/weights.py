@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.words import shown
+from cyclegan.words import quoted
 
 
 def fill(network: ResnetGenerator, weights: Any) -> None:
@@ -24,7 +24,7 @@ def fill(network: ResnetGenerator, weights: Any) -> None:
     missing = next((name for name in expected if name not in weights), None)
     unknown = next((name for name in weights if name not in expected), None)
     if missing or unknown is not None:
-        raise ValueError(f"its config asks for {missing}" if missing else f"its config knows no {shown(unknown)}")
+        raise ValueError(f"its config asks for {missing}" if missing else f"its config knows no {quoted(unknown)}")
     for name, wanted in expected.items():
         if problem := _problem(weights[name], wanted):
             raise ValueError(f"{name} {problem}")

@@ -88,7 +88,8 @@ def _mirrored(side: int, padded: int, device: torch.device) -> Tensor:
     """0 1 2 3 2 1 0 1 ...: the row to read for each padded row."""
     last = max(side - 1, 1)
     position = torch.arange(padded, device=device) % (2 * last)
-    return (last - (position - last).abs()).clamp(max=side - 1)
+    # Not by way of abs(), at which the compiler of torch 2 stumbles when the result is an index.
+    return torch.minimum(position, 2 * last - position).clamp(max=side - 1)
 
 
 def initialise(network: nn.Module) -> None:

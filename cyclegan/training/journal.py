@@ -62,7 +62,7 @@ class Journal:
 
     def note(self, line: str) -> None:
         """A line for the person who watches."""
-        self.progress.console.print(line, markup=False, soft_wrap=True)
+        self.progress.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def advance(self, images: int) -> None:
         """Move the bar."""

@@ -31,6 +31,7 @@ from cyclegan.training.speed import (
 from cyclegan.training.stop import Stopped, StopSignals
 from cyclegan.training.turn import Move, Turn, rate_after
 from cyclegan.types import Batch, Losses
+from cyclegan.words import shown
 
 
 def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
@@ -183,7 +184,7 @@ class Trainer:
     def _look(self) -> None:
         """Name the pictures of steps that were left out. Raises Diverged when the recipe tolerates no more of them."""
         for images in self.finite.news():
-            names = ", ".join(str(path) for path in self.loader.files(images))
+            names = ", ".join(shown(path) for path in self.loader.files(images))
             self.journal.note(f"left out the step from image {images:,} on, its numbers are not finite: {names}")
         if self.finite.in_a_row >= self.recipe.training.tolerate:
             helps = "try a lower training.rate, or a training.clip of 1"
