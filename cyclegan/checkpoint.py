@@ -87,8 +87,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     state = _UPGRADES[found] | state
     expected = {"recipe": dict, "images": int, "epoch": int, "processes": int}
     expected |= {"method": dict, "average": dict, "optimizers": dict}
-    fields_fit = state.keys() == expected.keys() and all(type(state[name]) is kind for name, kind in expected.items())
-    if not fields_fit or state["images"] < 0 or min(state["epoch"], state["processes"]) < 1:
+    fit = state.keys() == expected.keys() and all(isinstance(state[name], kind) for name, kind in expected.items())
+    if not fit or state["images"] < 0 or min(state["epoch"], state["processes"]) < 1:
         raise ValueError(f"{path}: not a checkpoint of cyclegan, though it says so")
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
 
