@@ -47,6 +47,13 @@ def test_checkpointed_activations_leave_the_result_alone(data: Path, tmp_path: P
     check_same(data, tmp_path, 1e-6, checkpoint_activations=True)
 
 
+def test_deterministic_kernels_leave_the_result_alone(data: Path, tmp_path: Path) -> None:
+    check_same(data, tmp_path, 1e-5, deterministic=True)
+    assert torch.are_deterministic_algorithms_enabled() and not torch.backends.cudnn.benchmark
+    Trainer(tiny_recipe(data, speed=PLAIN), tmp_path / "after")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_checkpointed_activations_are_computed_twice(data: Path, tmp_path: Path) -> None:
     calls = []
     trainer = Trainer(tiny_recipe(data, speed=PLAIN | {"checkpoint_activations": True}), tmp_path / "run")
@@ -143,6 +150,14 @@ def test_a_graph_sees_every_batch_and_leaves_odd_ones_to_the_usual_way(monkeypat
         batch = Batch(torch.full((1, 3, side, side), float(number)), torch.ones(1, 3, 2, 2))
         assert graphed(batch)["sum"] == number * 3 * side**2 + 12
     assert graphed.graph is not None
+
+
+@needs_cuda
+def test_two_deterministic_runs_on_cuda_are_the_same_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    recipe = tiny_recipe(data, speed={"device": "cuda", "deterministic": True})
+    one, two = (losses_of(recipe, tmp_path / name, steps=8) for name in ("one", "two"))
+    assert one == two
+    torch.use_deterministic_algorithms(False)
 
 
 @needs_cuda

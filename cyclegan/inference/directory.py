@@ -116,9 +116,7 @@ def _translated(
         while batch := list(islice(alike, most)):
             pixels = torch.stack([picture.pixels for picture in batch])
             seen[pixels.shape] += 1
-            expected = (
-                number * seen[pixels.shape] / seen.total()
-            )  # pictures of this size, if the rest is like those seen
+            expected = number * seen[pixels.shape] / seen.total()  # pictures of this size, if the rest is like these
             if seen[pixels.shape] == SOME and expected >= COMPILING_REPAYS * most:
                 translator.compile(pixels.shape, note)
             translated = translator.translate_bytes(pixels)
