@@ -58,9 +58,10 @@ class Train:
         try:
             checkpoint = train(recipe, out, resume=self.resume or restarted)
         except Stopped as stopped:
-            again = [*(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+            words = shlex.join([*(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
+            start = "cyclegan" if "WORLD_SIZE" not in os.environ else "torchrun ... -m cyclegan"
             if first:
-                print(f"{stopped}; continue with: cyclegan {shlex.join(again)}", file=sys.stderr)
+                print(f"{stopped}; continue with: {start} {words}", file=sys.stderr)
             return 128 + stopped.signal
         except (Unsaved, Diverged) as end:
             print(f"cyclegan: {end}", file=sys.stderr)

@@ -93,7 +93,7 @@ def test_a_signal_stops_all_processes_at_the_same_image(data: Path, tmp_path: Pa
         each.send(signal.SIGTERM)
     assert [each.wait() for each in both] == [143, 143]
     told = both[0].told
-    assert told.count("--resume") == 1 and "Traceback" not in told
+    assert told.count("torchrun ... -m cyclegan train") == told.count("--resume") == 1 and "Traceback" not in told
     assert f"stopped after {read_newest(tmp_path / 'run').images:,} images" in told
 
 
