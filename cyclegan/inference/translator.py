@@ -93,6 +93,22 @@ class Translator:
         return 1 if self.device.type == "cpu" else max(1, MEGAPIXELS * 2**20 // (height * width))
 
 
+def load_translators(path: Path, *, device: Device = "auto") -> tuple[dict[Direction, Translator], Path | None]:
+    """Every direction that a run, checkpoint or generator knows, and the data set that it learned from, if it says so.
+
+    Raises what `Translator.load` raises.
+    """
+    if path.is_file() and path.suffix in (".safetensors", ".pth"):
+        network, direction = load_generator(path, None)
+        return {direction: Translator(network, device=device)}, None
+    checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
+    with torch.device("meta"):
+        directions = list(checkpoint.recipe.method.build().translators())
+    networks = {direction: _generator_of(checkpoint, path, direction)[0] for direction in directions}
+    translators = {direction: Translator(network, device=device) for direction, network in networks.items()}
+    return translators, checkpoint.recipe.data.root
+
+
 def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
     """The generator in any file that holds one, and the direction it translates; see `Translator.load`."""
     if path.is_dir():

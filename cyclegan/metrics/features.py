@@ -1,0 +1,151 @@
+"""The networks by whose eyes pictures are compared: Inception, as the field does, or a backbone of torchvision."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.hub import download_url_to_file, get_dir
+
+from cyclegan.metrics.config import Backbone
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet, as torchvision's backbones expect it."""
+
+
+class Weights(NamedTuple):
+    """Trained numbers, and where they come from."""
+
+    state: dict[str, Any]
+    sha256: str
+    standard: bool
+    """Whether they are those that everybody's figures are made with."""
+
+
+class Features(nn.Module):
+    """(N, 3, H, W) in [-1, 1] to (N, D) features. `name` belongs beside every figure that is made with them."""
+
+    def __init__(self, name: str, sha256: str, network: nn.Module) -> None:
+        super().__init__()
+        self.name, self.sha256, self.network = name, sha256, network.eval().requires_grad_(False)
+
+    @torch.inference_mode()
+    def forward(self, images: Tensor) -> Tensor:
+        """The features of a batch, float32."""
+        features: Tensor = self.network(images)
+        return features.float()
+
+    def of(self, batches: Iterable[Tensor]) -> Tensor:
+        """The features of all batches, (N, D) on the CPU."""
+        return torch.cat([self(batch).cpu() for batch in batches])
+
+
+def load_features(backbone: Backbone, weights: Path | None = None) -> Features:
+    """A trained network, its weights from a file (`.pth`, `.safetensors`) or, without one, downloaded once.
+
+    Raises FileNotFoundError or ValueError, in one line, for a file that does not hold them, and ConnectionError when
+    they cannot be downloaded.
+    """
+    url = _url(backbone)
+    read = _read(weights or _downloaded(url), url)
+    build = _inception if backbone == "inception" else _torchvision
+    try:
+        network = build(backbone, read.state)
+    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
+        what = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{weights}: not the weights of {backbone}: {what}") from None
+    return Features(backbone if read.standard else f"{backbone} ({read.sha256[:8]})", read.sha256, network)
+
+
+def _url(backbone: Backbone) -> str:
+    if backbone == "inception":
+        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+        return str(URL_INCEPTION_V3)
+    from torchvision.models import get_model_weights
+
+    return str(get_model_weights(backbone).DEFAULT.url)
+
+
+def _downloaded(url: str) -> Path:
+    """The file at a url, kept where torch keeps such files, checked by the digits of SHA-256 that its name carries."""
+    path = Path(get_dir(), "checkpoints", url.rsplit("/", 1)[1])
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            download_url_to_file(url, str(path), hash_prefix=_digits(url), progress=False)
+        except (OSError, RuntimeError) as error:
+            why = " ".join(str(error).split())
+            raise ConnectionError(f"{url} could not be fetched ({why}); give the file by --features.weights") from None
+    return path
+
+
+def _digits(url: str) -> str:
+    """`inception-2015-12-05-6726825d.pth` says how its SHA-256 begins."""
+    found = re.search(r"-([0-9a-f]{8,})\.\w+$", url)
+    assert found
+    return found[1]
+
+
+def _read(path: Path, url: str) -> Weights:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file of weights")
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # a file that anyone may have written leads readers almost anywhere
+        raise ValueError(f"{path}: cannot be read as weights ({type(error).__name__})") from None
+    return Weights(state, sha256, sha256.startswith(_digits(url)))
+
+
+def _inception(backbone: Backbone, state: dict[str, Any]) -> nn.Module:
+    """Inception v3 of the TensorFlow of 2015 in torch-fidelity's transcription, its resize to 299 included."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    with TemporaryDirectory() as folder:  # it unpickles the file it is given: let that be one of our own making
+        safe = Path(folder, "weights.pth")
+        torch.save({name: weight for name, weight in state.items() if isinstance(weight, Tensor)}, safe)
+        return _Inception(FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(safe)))
+
+
+class _Inception(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.network(images.clamp(-1, 1).add(1).mul(127.5).round().byte())[0]
+        return features
+
+
+def _torchvision(backbone: Backbone, state: dict[str, Any]) -> nn.Module:
+    """All layers but the classifier, their last map averaged over the picture."""
+    from torchvision.models import get_model
+
+    network = get_model(backbone, weights=None)
+    network.load_state_dict(state)
+    features = getattr(network, "features", None) or nn.Sequential(*list(network.children())[:-2])  # a ResNet has none
+    return _Torchvision(features)
+
+
+class _Torchvision(nn.Module):
+    def __init__(self, features: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1))
+        self.mean: Tensor
+        self.std: Tensor
+
+    def forward(self, images: Tensor) -> Tensor:
+        scaled = F.interpolate(images, (224, 224), mode="bilinear", antialias=True, align_corners=False)
+        return self.features((scaled.clamp(-1, 1).add(1).div(2) - self.mean) / self.std).mean(dim=(2, 3))  # type: ignore[no-any-return]
