@@ -9,10 +9,10 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 from tyro.conf import Positional
@@ -98,24 +98,19 @@ class Translate:
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
-        from rich.console import Console
-        from rich.progress import Progress
-
         from cyclegan.inference.directory import translate_directory
         from cyclegan.inference.translator import Translator
 
         translator = Translator.load(self.checkpoint, self.direction, device=self.device, precision=self.precision)
-        console = Console(stderr=True, highlight=False)
-        with Progress(console=console, disable=not console.is_terminal) as progress:
-            bar = progress.add_task("translating", total=None)
+        with _bar("translating") as bar:
             outcome = translate_directory(
                 translator,
                 self.source,
                 self.out,
                 size=self.size,
                 resume=self.resume,
-                report=lambda done, total: progress.update(bar, completed=done, total=total),
-                note=lambda line: progress.console.print(line, markup=False, emoji=False, soft_wrap=True),
+                report=bar.report,
+                note=bar.note,
             )
         skipped = f", {len(outcome.skipped)} were there already" if outcome.skipped else ""
         print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}")
@@ -167,7 +162,10 @@ class Evaluate:
             translators, learned_from = load_translators(self.checkpoint, device=self.device)
             if (data := self.data or learned_from) is None:
                 raise ValueError(f"{shown(self.checkpoint)}: does not say what it learned from; give --data")
-            scores = score_translators(translators, data, features, split=self.split, size=self.size)
+            with _bar("translating") as bar:
+                scores = score_translators(
+                    translators, data, features, split=self.split, size=self.size, report=bar.report
+                )
             about = {"checkpoint": shown(self.checkpoint), "data": shown(data), "split": self.split}
         folder = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else Path()
         out = self.out or folder / "metrics.json"
@@ -227,18 +225,10 @@ class Fetch:
 
     def run(self) -> int:
         """Download with a bar."""
-        from rich.console import Console
-        from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
-
         from cyclegan.images.fetch import fetch
 
-        console = Console(stderr=True, highlight=False)
-        columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-            bar = progress.add_task(self.name, total=None)
-            fetched = fetch(
-                self.name, self.root, report=lambda done, total: progress.update(bar, completed=done, total=total)
-            )
+        with _bar(self.name, of_bytes=True) as bar:
+            fetched = fetch(self.name, self.root, report=bar.report)
         print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}); train with --data.root {fetched.folder}")
         return 0
 
@@ -267,6 +257,29 @@ COMMANDS: dict[str, type[Train | Translate | Evaluate | Export | Show | Fetch | 
     "fetch": Fetch,
     "demo": Demo,
 }
+
+
+class _Bar(NamedTuple):
+    """A progress bar on a terminal; nothing but the notes elsewhere."""
+
+    report: Callable[[int, int | None], None]
+    """Told what is done so far, and all there will be."""
+    note: Callable[[str], None]
+
+
+@contextlib.contextmanager
+def _bar(doing: str, *, of_bytes: bool = False) -> Iterator[_Bar]:
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = [*Progress.get_default_columns(), *([DownloadColumn(), TransferSpeedColumn()] if of_bytes else [])]
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(doing, total=None)
+        yield _Bar(
+            report=lambda done, total: progress.update(bar, completed=done, total=total),
+            note=lambda line: progress.console.print(line, markup=False, emoji=False, soft_wrap=True),
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
