@@ -19,7 +19,7 @@ from cyclegan.atomic import write_whole
 from cyclegan.images.files import UnreadableImage, find_images, from_bytes, read_image, to_tensor
 from cyclegan.inference.translator import Translator
 from cyclegan.machine import choose_device
-from cyclegan.metrics.distances import Distances, distances
+from cyclegan.metrics.distances import Distances, Estimate, distances
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.paired import Closeness, closeness
 from cyclegan.types import Device, Direction
@@ -123,18 +123,19 @@ def write_metrics(data: dict[str, Any], path: Path) -> None:
 
 def as_table(scores: list[Score], features: Features) -> str:
     """The scores for a person, with the name of the network that saw the pictures."""
-    lines = [f"features: {features.name}; value (95 % interval)"]
-    width = max(len(score.what) for score in scores)
-    for score in scores:
-        d = score.distances
-        figures = [f"FID {d.fid.value:.2f} ({d.fid.low:.2f} to {d.fid.high:.2f})"]
-        figures += [f"KID {d.kid.value:.5g} ({d.kid.low:.5g} to {d.kid.high:.5g}), std {d.kid_std:.3g}"]
-        figures += [f"{name} {e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
-                    for name, e in (("precision", d.precision), ("recall", d.recall))]  # fmt: skip
-        if score.cycle:
-            figures.append(f"cycle SSIM {score.cycle.ssim:.3f}, PSNR {score.cycle.psnr:.1f} dB")
-        lines.append(f"{score.what:<{width}}  {score.images} against {score.real}  {'  '.join(figures)}")
-    return "\n".join(lines)
+    rows: list[tuple[str, ...]] = [("", "images", "FID", "KID", "std", "precision", "recall", "cycle SSIM, PSNR")]
+    for what, images, real, d, cycle in scores:
+        shares = (_with_interval(share, ".2f") for share in (d.precision, d.recall))
+        there_and_back = f"{cycle.ssim:.3f}, {cycle.psnr:.1f} dB" if cycle else ""
+        distance = (_with_interval(d.fid, ".1f"), _with_interval(d.kid, ".4g"), f"{d.kid_std:.3g}")
+        rows.append((what, f"{images} : {real}", *distance, *shares, there_and_back))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([f"features: {features.name}; 95 % intervals in brackets", *lines])
+
+
+def _with_interval(estimate: Estimate, form: str) -> str:
+    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
 
 
 def _read_all(folder: Path, size: int | None, device: str) -> Tensor:
