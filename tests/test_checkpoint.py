@@ -86,6 +86,15 @@ def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_one_before(
     assert_equal(everything(run), expected)
 
 
+def test_damaged_checkpoints_ahead_cost_none_that_are_written_after_them(data: Path, tmp_path: Path) -> None:
+    train(tiny_recipe(data, journal={"checkpoint_every": "1 images", "keep_every": "2 images"}), tmp_path / "kept")
+    for path in checkpoints_in(tmp_path / "kept")[-3:]:  # 6, 7 and 8; 2 and 4 are good
+        path.write_bytes(b"")
+    early = tiny_recipe(data, training={"constant": "2 images", "decay": "3 images"})
+    train(early, tmp_path / "kept", resume=True)
+    assert read_newest(tmp_path / "kept").images == 5
+
+
 def test_a_run_without_any_good_checkpoint_is_refused(recipe: Recipe, run: Path) -> None:
     for path in checkpoints_in(run):
         path.write_bytes(b"")

@@ -33,7 +33,8 @@ class Keeper:
             self.note(f"{self.problem}; training goes on and tries again when the next one is due")
             return
         self.problem = ""
-        for older in checkpoints_in(self.run)[:-ALWAYS]:
+        # What lies ahead of it is damaged, or the run would have gone on from there: it counts for nothing.
+        for older in [kept for kept in checkpoints_in(self.run) if kept <= path][:-ALWAYS]:
             if not (self.period and int(older.stem) % self.period == 0):
                 older.unlink(missing_ok=True)
 
