@@ -16,10 +16,10 @@ from torch import Tensor
 
 import cyclegan
 from cyclegan.atomic import write_whole
-from cyclegan.images.files import UnreadableImage, find_images, from_bytes, read_image, to_tensor
+from cyclegan.images.files import UnreadableImage, find_images, from_bytes, read_image, to_bytes, to_tensor
 from cyclegan.inference.translator import Translator
 from cyclegan.machine import choose_device
-from cyclegan.metrics.distances import Distances, Estimate, distances
+from cyclegan.metrics.distances import RESAMPLES, Distances, Estimate, distances
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.paired import Closeness, closeness
 from cyclegan.types import Device, Direction
@@ -49,8 +49,9 @@ def score_folders(fake: Path, real: Path, features: Features, *, size: int | Non
 
     Raises FileNotFoundError for an empty folder, ValueError for too few pictures or, without `size`, mixed sizes.
     """
-    features.to(choose_device(device))
-    sets = [_read_all(folder, size, device) for folder in (fake, real)]
+    place = choose_device(device)
+    features.to(place)
+    sets = [_read_all(folder, size).to(place) for folder in (fake, real)]
     seen = [features.of(torch.split(pictures, BATCH)) for pictures in sets]
     return [Score(shown(fake), len(seen[0]), len(seen[1]), distances(*seen))]
 
@@ -70,7 +71,7 @@ def score_translators(
     """
     device = next(iter(translators.values())).device
     features.to(device)
-    real = {domain: _read_all(data / f"{split}{domain}", size, device.type) for domain in "AB"}
+    real = {domain: _read_all(data / f"{split}{domain}", size).to(device) for domain in "AB"}
     seen = {domain: features.of(torch.split(pictures, BATCH)) for domain, pictures in real.items()}
     scores, done, total = [], 0, sum(len(real[direction[0]]) for direction in translators)
     for direction, translator in translators.items():
@@ -78,7 +79,7 @@ def score_translators(
         back = translators.get("BtoA" if direction == "AtoB" else "AtoB")
         fakes, cycles = [], []
         for pictures in torch.split(real[source], 1):
-            fakes.append(from_bytes(translator.translate_bytes(_bytes(pictures))).to(device))
+            fakes.append(from_bytes(translator.translate_bytes(to_bytes(pictures))).to(device))
             if back:
                 cycles.append(back.translate_batch(fakes[-1]).cpu())
             report(done := done + 1, total)
@@ -100,7 +101,7 @@ def as_data(scores: list[Score], features: Features, *, size: int | None, about:
             "size": size or "as the files are",
             "resampling": "fitted to a square by Pillow's bicubic filter" if size else "none",
             "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
-            "interval": "95 %, bootstrap of 200",
+            "interval": f"95 %, bootstrap of {RESAMPLES}",
             "versions": {name: version(name) for name in ("torch", "torchvision", "torch-fidelity", "kornia", "pillow")}
             | {"cyclegan": cyclegan.__version__, "python": platform.python_version()},
         },
@@ -138,7 +139,7 @@ def _with_interval(estimate: Estimate, form: str) -> str:
     return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
 
 
-def _read_all(folder: Path, size: int | None, device: str) -> Tensor:
+def _read_all(folder: Path, size: int | None) -> Tensor:
     """The pictures of a folder that can be read, (N, 3, H, W) in [-1, 1]."""
     pictures = [to_tensor(image) for image in _images(folder, size)]
     shapes = {tuple(picture.shape[1:]) for picture in pictures}
@@ -146,7 +147,7 @@ def _read_all(folder: Path, size: int | None, device: str) -> Tensor:
         raise ValueError(f"{shown(folder)}: no picture in it can be read")
     if len(shapes) > 1:
         raise ValueError(f"{shown(folder)}: pictures of {len(shapes)} sizes; give --size 256 to fit them to one")
-    return torch.stack(pictures).to(choose_device(device))  # type: ignore[arg-type]
+    return torch.stack(pictures)
 
 
 def _images(folder: Path, size: int | None) -> Iterator[Image.Image]:
@@ -157,7 +158,3 @@ def _images(folder: Path, size: int | None) -> Iterator[Image.Image]:
             log.warning("left out: %s", error)
             continue
         yield ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC) if size else image
-
-
-def _bytes(pictures: Tensor) -> Tensor:
-    return pictures.add(1).mul(127.5).round().byte()

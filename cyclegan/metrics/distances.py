@@ -19,6 +19,9 @@ FEWEST = 8
 NEIGHBOURS = 3
 SUBSETS, LARGEST_SUBSET = 100, 1000
 
+RESAMPLES = 200
+"""Of the bootstrap."""
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
@@ -49,7 +52,7 @@ class Distances(NamedTuple):
     """Share of real pictures that lie where translations do."""
 
 
-def distances(fake: Tensor, real: Tensor, *, resamples: int = 200, seed: int = 0) -> Distances:
+def distances(fake: Tensor, real: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> Distances:
     """Of the features of two sets, (N, D) and (M, D). Raises ValueError for fewer than 8 pictures on a side.
 
     The values are torch-fidelity's. Precision and recall are resampled with the neighbourhoods kept as they are.
