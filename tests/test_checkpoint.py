@@ -20,7 +20,8 @@ from test_training import assert_equal, everything
 
 from cyclegan.atomic import write_whole
 from cyclegan.checkpoint import Checkpoint, checkpoints_in, newest_checkpoint, read_checkpoint, read_newest
-from cyclegan.cli import UNSAVED, main
+from cyclegan.cli import main
+from cyclegan.cli.codes import UNSAVED
 from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.keeper import Unsaved
 from cyclegan.training.trainer import train

@@ -7,7 +7,8 @@ import pytest
 from conftest import tiny_recipe, write_pictures
 from PIL import Image
 
-from cyclegan.cli import COMMANDS, Train, main, parse
+from cyclegan.cli import COMMANDS, main, parse
+from cyclegan.cli.train import Train
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 import cyclegan.training.trainer
 from cyclegan.checkpoint import newest_checkpoint, read_newest
-from cyclegan.cli import DIVERGED, main
+from cyclegan.cli import main
+from cyclegan.cli.codes import DIVERGED
 from cyclegan.images.files import from_bytes
 from cyclegan.methods.base import Player
 from cyclegan.methods.pool import Pool

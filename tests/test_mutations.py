@@ -18,7 +18,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cyclegan.cli import COMMANDS, Demo, Fetch, main, parse
+from cyclegan.cli import COMMANDS, main, parse
+from cyclegan.cli.others import Demo, Fetch
 from cyclegan.images.fetch import DATA_SETS
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, write_recipe
 

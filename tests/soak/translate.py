@@ -27,7 +27,8 @@ from PIL import Image
 
 import cyclegan.inference.directory
 import cyclegan.inference.translator  # noqa: F401 - what a pass imports, so that it finds it imported
-from cyclegan.cli import UNREADABLE, main
+from cyclegan.cli import main
+from cyclegan.cli.codes import UNREADABLE
 from cyclegan.images.files import UnreadableImage, read_image
 from cyclegan.inference.export import write_generator
 from cyclegan.networks.config import ResnetConfig

@@ -1,0 +1,72 @@
+"""The command line: words to functions. The only place that prints and exits."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import cyclegan
+from cyclegan.cli.codes import MISTAKE
+from cyclegan.cli.evaluate import Evaluate
+from cyclegan.cli.export import Export
+from cyclegan.cli.others import Demo, Fetch, Show
+from cyclegan.cli.parsing import parse_words
+from cyclegan.cli.train import Train, parse_train
+from cyclegan.cli.translate import Translate
+from cyclegan.words import one_line
+
+Command: TypeAlias = Train | Translate | Evaluate | Export | Show | Fetch | Demo
+
+COMMANDS: dict[str, type[Command]] = {
+    "train": Train,
+    "translate": Translate,
+    "evaluate": Evaluate,
+    "export": Export,
+    "show": Show,
+    "fetch": Fetch,
+    "demo": Demo,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with one of `codes`."""
+    sys.exit(_main(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _main(arguments: list[str]) -> int:
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if name == "--version":
+        print(f"cyclegan {cyclegan.__version__}")
+        return 0
+    try:
+        if name not in COMMANDS:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"; did you mean {near[0]}? See" if near else "; see"
+            raise ValueError(f"no command '{name}'{hint} cyclegan --help")
+        return parse(name, rest).run()
+    except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe
+        return 0
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        print(f"cyclegan: {one_line(str(error), 2000)}", file=sys.stderr)
+        return MISTAKE
+
+
+def parse(name: str, arguments: list[str]) -> Command:
+    """The command with its arguments, or ValueError in one line; `--help` prints and exits."""
+    if name == "train":
+        return parse_train(arguments)
+    command: Command = parse_words(COMMANDS[name], name, arguments)
+    return command
+
+
+def _overview() -> str:
+    lines = [f"  {name:<11}{command.__doc__}" for name, command in COMMANDS.items()]
+    title = f"cyclegan {cyclegan.__version__}: {cyclegan.__doc__}"
+    return "\n".join([title, "", *lines, "", "cyclegan COMMAND --help tells more."])

@@ -1,0 +1,59 @@
+"""cyclegan show, fetch and demo: a few lines each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from cyclegan.cli.bar import progress_bar
+
+
+@dataclass(frozen=True)
+class Show:
+    """Print what a run or a file of weights holds: recipe, images seen, parameters."""
+
+    checkpoint: Positional[Path]
+    """Run folder, checkpoint or generator."""
+
+    def run(self) -> int:
+        """Print it."""
+        from cyclegan.inference.show import describe
+
+        print(describe(self.checkpoint))
+        return 0
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Download a known data set into data/."""
+
+    name: Positional[str]
+    """horse2zebra, monet2photo, vangogh2photo, ...; a wrong name lists them all."""
+    root: Path = Path("data")
+    """Folder to put it in."""
+
+    def run(self) -> int:
+        """Download with a bar."""
+        from cyclegan.images.fetch import fetch
+
+        with progress_bar(self.name, of_bytes=True) as bar:
+            fetched = fetch(self.name, self.root, report=bar.report)
+        print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}); train with --data.root {fetched.folder}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Learn to paint from the built-in photographs, then show it: a few minutes on any machine."""
+
+    out: Path = Path("runs/demo")
+    """Folder for everything that the demo makes."""
+
+    def run(self) -> int:
+        """Train, translate the held-out photographs, and say where to look."""
+        from cyclegan.demo import run_demo
+
+        print(run_demo(self.out))
+        return 0

@@ -1,0 +1,75 @@
+"""cyclegan train."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from cyclegan.cli.codes import DIVERGED, UNSAVED
+from cyclegan.cli.parsing import parse_words
+from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
+from cyclegan.words import shown
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train by a recipe. Any of its numbers can be changed on the line: --training.batch 4."""
+
+    recipe: Positional[Path | None] = None
+    """YAML file; experiments/ holds some. Without it, the reference CycleGAN."""
+    out: Path | None = None
+    """Run folder to write; by default runs/ and the recipe's name."""
+    resume: bool = False
+    """Continue the run in that folder, or start it if there is none."""
+    settings: Annotated[Recipe, tyro.conf.arg(name="")] = Recipe()  # noqa: RUF009  # it is frozen
+    """What the recipe says, and what the line says otherwise."""
+
+    def run(self) -> int:
+        """Train until the recipe's end."""
+        recipe = recipe_from(self.settings.to_dict(), "command line")
+        check_transforms(recipe, str(self.recipe or "command line"))
+        out = self.out or Path("runs") / (self.recipe.stem if self.recipe else "cyclegan")
+        # What torchrun sets: which of its processes this is, and how often it has started them again.
+        first = os.environ.get("RANK", "0") == "0"
+        restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+
+        from cyclegan.training.finite import Diverged
+        from cyclegan.training.keeper import Unsaved
+        from cyclegan.training.stop import Stopped
+        from cyclegan.training.trainer import train
+
+        try:
+            checkpoint = train(recipe, out, resume=self.resume or restarted)
+        except Stopped as stopped:
+            words = shlex.join([*(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
+            start = "cyclegan" if "WORLD_SIZE" not in os.environ else "torchrun ... -m cyclegan"
+            if first:
+                print(f"{stopped}; continue with: {start} {words}", file=sys.stderr)
+            return 128 + stopped.signal
+        except (Unsaved, Diverged) as end:
+            print(f"cyclegan: {end}", file=sys.stderr)
+            return UNSAVED if isinstance(end, Unsaved) else DIVERGED
+        if first:
+            print(f"{shown(checkpoint)}\ntranslate with: cyclegan translate {shlex.quote(shown(out))} PICTURES OUT")
+        return 0
+
+
+def parse_train(arguments: list[str]) -> Train:
+    """The command; its settings are those of the recipe where the line says nothing else."""
+    # The recipe decides which options there are, and only they tell a recipe from an option's value: guess, then look.
+    path = next((Path(word) for word in arguments if word.endswith((".yaml", ".yml")) and Path(word).is_file()), None)
+    parsed = _parse_by(path, arguments)
+    return parsed if parsed.recipe == path else _parse_by(parsed.recipe, arguments)
+
+
+def _parse_by(recipe: Path | None, arguments: list[str]) -> Train:
+    default = Train(settings=read_recipe(recipe) if recipe else Recipe())
+    parsed: Train = parse_words(Train, "train", arguments, default)
+    return parsed
