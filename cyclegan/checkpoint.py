@@ -102,6 +102,11 @@ def _check(path: Path) -> None:
             raise BadZipFile(f"the checksum of {damaged} is wrong")
 
 
+def best_path(run: Path) -> Path:
+    """Where a run folder keeps the networks that scored best in validation; they cannot be trained on from there."""
+    return run / f"best{SUFFIX}"
+
+
 def checkpoints_in(run: Path) -> list[Path]:
     """The checkpoints of a run folder, the newest last."""
     return sorted((run / "checkpoints").glob(f"*{SUFFIX}"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
+import tyro
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic import ValidationError as PydanticError
@@ -17,6 +18,7 @@ from cyclegan.atomic import write_whole
 from cyclegan.images.config import DataConfig
 from cyclegan.methods import MethodConfig
 from cyclegan.methods.config import CycleganConfig
+from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.plain import parse_yaml, refuse_endless
 from cyclegan.types import NUMBER, Device, Precision
 from cyclegan.words import key_of, mistake, quoted, reason
@@ -101,6 +103,16 @@ class JournalConfig:
     """Grids of real | fake | cycle | identity, both directions, to TensorBoard and to `samples/`."""
     samples: Annotated[int, NUMBER, Field(ge=0, le=1000)] = 4
     """Held-out pictures of each domain in a grid (of testA and testB, else of the training folders)."""
+    histograms_every: Lasting | None = "20000 images"
+    """Histograms of all weights and gradients, and feature maps, to TensorBoard; null writes none."""
+    feature_maps: Annotated[tuple[Annotated[int, NUMBER, Field(ge=0)], ...], tyro.conf.Fixed] = (0, 2, 4)
+    """Stages of each generator whose feature maps of the first sample are shown; 0 is the first convolution."""
+    graph: bool = False
+    """The networks as a graph to TensorBoard."""
+    wandb: str | None = None
+    """Project of Weights & Biases that gets all records too; needs pip install 'cyclegan[wandb]'."""
+    evaluate_every: Lasting | None = None
+    """Scores of held-out pictures (see `data.validation`); `best.pt` is kept by KID. null trains on all pictures."""
     checkpoint_every: Span = "5000 images"
     """Complete state to `checkpoints/`; the last one is always kept."""
     keep_every: Span | None = None
@@ -121,6 +133,8 @@ class Recipe:
     """The learning."""
     speed: SpeedConfig = field(default_factory=SpeedConfig)
     """The machine."""
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    """By whose eyes translations are scored."""
     journal: JournalConfig = field(default_factory=JournalConfig)
     """The records."""
 

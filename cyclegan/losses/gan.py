@@ -19,6 +19,8 @@ class GanLoss(NamedTuple):
     """From the scores of fakes."""
     discriminator: Callable[[Tensor, Tensor], Tensor]
     """From the scores of real images and of fakes; the mean of both halves."""
+    boundary: float
+    """The score half-way between what it wants of real images and of fakes."""
 
 
 def _lsgan(scores: Tensor) -> Tensor:
@@ -46,7 +48,7 @@ def _hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 GAN_LOSSES: dict[GanKind, GanLoss] = {
-    "lsgan": GanLoss(_lsgan, _lsgan_discriminator),  # Mao et al. 2017, eq. 9; what CycleGAN uses
-    "vanilla": GanLoss(_vanilla, _vanilla_discriminator),  # Goodfellow et al. 2014, the non-saturating form
-    "hinge": GanLoss(_hinge, _hinge_discriminator),  # Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17
+    "lsgan": GanLoss(_lsgan, _lsgan_discriminator, 0.5),  # Mao et al. 2017, eq. 9; what CycleGAN uses
+    "vanilla": GanLoss(_vanilla, _vanilla_discriminator, 0.0),  # Goodfellow et al. 2014, the non-saturating form
+    "hinge": GanLoss(_hinge, _hinge_discriminator, 0.0),  # Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17
 }

@@ -22,6 +22,14 @@ class Player(NamedTuple):
     """Called once a step, in the player's turn, with what the method made of the batch before anyone moved."""
 
 
+class Judge(NamedTuple):
+    """A network that scores pictures, patch by patch, higher where they look more real."""
+
+    network: nn.Module
+    boundary: float
+    """The score between real and fake."""
+
+
 class Method(nn.Module, ABC):
     """Mathematics only: no devices, files, optimizers or logs. All of its state is in its `state_dict`."""
 
@@ -37,6 +45,10 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def translators(self) -> dict[Direction, ResnetGenerator]:
         """The networks that translate once training is over, by direction."""
+
+    def judges(self) -> dict[Direction, Judge]:
+        """Who scores the translations of a direction, beside real pictures of its target; none by default."""
+        return {}
 
     def share(self, gather: Gather) -> None:
         """Let what remembers images, the pools, see those of every process."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.losses.gan import GAN_LOSSES
-from cyclegan.methods.base import Method, Player
+from cyclegan.methods.base import Judge, Method, Player
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.pool import Pool
 from cyclegan.networks.resnet import ResnetGenerator
@@ -36,6 +36,11 @@ class Cyclegan(Method):
     def translators(self) -> dict[Direction, ResnetGenerator]:
         """Both generators."""
         return {"AtoB": self.a_to_b, "BtoA": self.b_to_a}
+
+    def judges(self) -> dict[Direction, Judge]:
+        """Both discriminators."""
+        boundary = self.gan.boundary
+        return {"AtoB": Judge(self.discriminator_b, boundary), "BtoA": Judge(self.discriminator_a, boundary)}
 
     def forward(self, batch: Batch) -> Images:
         """Fakes, cycles and, unless their weight is 0, identities, in four calls of a generator instead of six.
