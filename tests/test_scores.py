@@ -112,6 +112,11 @@ def test_structure_of_unrelated_pictures_has_nothing_in_common() -> None:
     assert structure_distance(pictures(20, seed=1), pictures(20, seed=2)).mean() == pytest.approx(1, abs=0.15)
 
 
+def test_pictures_too_small_for_edges_are_one_line() -> None:
+    with pytest.raises(ValueError, match="pictures of 9 x 6 pixels are too small"):
+        structure_distance(torch.zeros(1, 3, 6, 9), torch.zeros(1, 3, 6, 9))
+
+
 def test_pictures_without_edges_are_equal_to_each_other_and_far_from_others() -> None:
     flat = torch.full((1, 3, 48, 48), 0.3)
     assert structure_distance(flat, -flat).item() == pytest.approx(0, abs=1e-3)
@@ -145,8 +150,14 @@ def test_images_that_cannot_be_compared_are_one_line(sizes: tuple[int, int], tol
 
 def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -> None:
     images, real = pictures(10, seed=1), squeezenet(pictures(9, seed=2))
-    translate, back = lambda x: (x * 0.5).bfloat16(), lambda x: x * 1.9
     done: list[int] = []
+
+    def translate(images: Tensor) -> Tensor:
+        return (images * 0.5).bfloat16()
+
+    def back(images: Tensor) -> Tensor:
+        return images * 1.9
+
     score = score_translation(
         torch.split(to_bytes(images), 4),
         real,

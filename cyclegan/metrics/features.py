@@ -189,7 +189,7 @@ class _Torchvision(nn.Module):
         """What comes out of the modules looked at."""
         if min(height_width := images.shape[2:]) < SMALLEST:
             size = f"{height_width[1]} x {height_width[0]} pixels"
-            raise ValueError(f"pictures of {size} are too small for a perceptual distance; it needs {SMALLEST} a side")
+            raise ValueError(f"pictures of {size} are too small for a perceptual distance; give {SMALLEST} a side")
         seen, last = [], self._normalised(images)
         for index, module in enumerate(self.features[: self.looked_at[-1] + 1]):
             last = module(last)

@@ -15,11 +15,14 @@ FAINTEST = 1e-8
 
 
 def structure_distance(one: Tensor, two: Tensor) -> Tensor:
-    """Of each picture from the other, (N,), both (N, 3, H, W) in [-1, 1], sides at least 7.
+    """Of each picture from the other, (N,), both (N, 3, H, W) in [-1, 1].
 
     0 for the same edges, whatever brightness, contrast or sign they have; about 1 for nothing in common; at most 2.
     Edges stand in for the self-similarity of DINO's features (Tumanyan et al. 2022), which needs weights of its own.
+    Raises ValueError for sides below 7 pixels.
     """
+    if min(one.shape[2:]) <= WINDOW // 2:
+        raise ValueError(f"pictures of {one.shape[3]} x {one.shape[2]} pixels are too small; edges need 7 a side")
     one, two = _edges(one), _edges(two)
     shared = one.mul(two).mean(dim=(1, 2, 3))
     spread = one.square().mean(dim=(1, 2, 3)), two.square().mean(dim=(1, 2, 3))
