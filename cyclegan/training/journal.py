@@ -45,7 +45,8 @@ class Journal:
         )
         self.bar = self.progress.add_task(run.name, total=total, completed=images, speed=0.0, losses="")
         self._since = (time.perf_counter(), images)
-        self._complained = self._laid_out = False
+        self._complained = False
+        self._charted: dict[str, None] = {}
 
     def __enter__(self) -> Journal:
         threading.excepthook, self._hook = _without_tensorboard(threading.excepthook), threading.excepthook
@@ -72,21 +73,21 @@ class Journal:
         self.progress.update(self.bar, completed=images)
 
     def numbers(self, numbers: Mapping[str, float], images: int) -> None:
-        """Scalars by their tags, and the speed since the last time; twins also share a chart (custom scalars)."""
+        """Scalars by their tags, and the speed since the last time; the bar shows both."""
         now, (then, before) = time.perf_counter(), self._since
         speed, self._since = (images - before) / (now - then), (now, images)
         numbers = {**numbers, "training/images_per_second": speed}
         self.scalars(numbers, images)
-        if not self._laid_out:
-            layout = {"twins": {chart: ["Multiline", tags] for chart, tags in charts(numbers).items()}}
-            self._record(lambda events: events.add_custom_scalars(layout))
-            self._laid_out = True
         losses = {tag.removeprefix("loss/"): number for tag, number in numbers.items() if tag.startswith("loss/")}
         shown = "  ".join(f"{name} {loss:.2f}" for name, loss in losses.items() if not name.startswith("identity"))
         self.progress.update(self.bar, speed=speed, losses=shown)
 
     def scalars(self, numbers: Mapping[str, float], images: int) -> None:
-        """Scalars by their tags."""
+        """Scalars by their tags; twins also share a chart, on the page of custom scalars."""
+        if not self._charted.keys() >= numbers.keys():
+            self._charted |= dict.fromkeys(numbers)
+            layout = {"all": {chart: ["Multiline", tags] for chart, tags in charts(self._charted).items()}}
+            self._record(lambda events: events.add_custom_scalars(layout))
         for tag, number in numbers.items():
             self._record(partial(SummaryWriter.add_scalar, tag=tag, scalar_value=number, global_step=images))
 

@@ -74,9 +74,9 @@ class Observer:
     def networks(self, images: int) -> None:
         """Histograms of weights and gradients, and feature maps of the first sample."""
         for name, parameter in self.method.named_parameters():
-            self.journal.histogram(f"weight/{name}", parameter.detach(), images)
+            self.journal.histogram(f"weights/{name}", parameter.detach(), images)
             if parameter.grad is not None:
-                self.journal.histogram(f"gradient/{name}", parameter.grad, images)
+                self.journal.histogram(f"gradients/{name}", parameter.grad, images)
         for direction, network in self.translators.items():
             first, stages = self.samples.real[direction][:1], sorted(set(self.recipe.journal.feature_maps))
             if not len(first) or not stages:

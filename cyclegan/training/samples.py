@@ -80,9 +80,9 @@ def patch_map(pictures: Tensor, scores: Tensor, boundary: float) -> Tensor:
 
 
 def channels(features: Tensor, most: int = 16) -> Tensor:
-    """The first channels of a feature map (C, h, w), each from least to most, as a grid (3, H', W') in [-1, 1]."""
+    """The first channels of a feature map (C, h, w) as a grid (3, H', W'), each from its 1st to its 99th percentile."""
     maps = features[:most].float()
-    low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
+    low, high = torch.quantile(maps.flatten(1), torch.tensor([0.01, 0.99], device=maps.device), dim=1)[..., None, None]
     scaled = (maps - low) / (high - low).clamp(min=1e-6) * 2 - 1
     together: Tensor = make_grid(scaled[:, None], nrow=4, padding=2, pad_value=1.0)
     return together
