@@ -73,10 +73,8 @@ def test_scores_are_written_as_often_as_asked_and_at_the_end(evaluated: Recipe, 
     figures = ("kid", "fid", "precision", "recall", "structure", "cycle_ssim", "cycle_psnr", "cycle_perceptual")
     assert {f"validation/{name}_{way}" for name in figures for way in ("AtoB", "BtoA")} <= set(seen)
     assert [step for step, _ in seen["validation/kid"]] == [2, 4, 6, 8]
-    assert (
-        b"validation/kid_AtoB"
-        in events(tmp_path / "run").Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0]
-    )
+    layout = events(tmp_path / "run").Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0]
+    assert b"validation/kid_AtoB" in layout
     there, back = seen["validation/kid_AtoB"], seen["validation/kid_BtoA"]
     for (_, mean), (_, one), (_, other) in zip(seen["validation/kid"], there, back, strict=True):
         assert mean == pytest.approx((one + other) / 2, rel=1e-4)

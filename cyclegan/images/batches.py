@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from cyclegan.images.files import UnreadableImage, find_images, read_image
+from cyclegan.images.files import UnreadableImage, find_images, read_fitted, read_image
 from cyclegan.words import shown
 
 BATCH = 16
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class Pictures:
-    """Of a folder, fitted to `size` (height, width) if one is given; broken ones are told once and left out.
+    """Of a folder, or `files` of it, fitted to `size` (height, width) if given; broken ones are told once and left out.
 
     Raises FileNotFoundError for a folder that is missing or holds no picture.
     """
 
-    def __init__(self, folder: Path, size: tuple[int, int] | None = None) -> None:
-        self.folder, self.size, self.files = folder, size, find_images(folder)
+    def __init__(self, folder: Path, size: Sequence[int] | None = None, files: Sequence[Path] | None = None) -> None:
+        self.folder, self.size, self.files = folder, size, list(files if files is not None else find_images(folder))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -46,12 +46,15 @@ class Pictures:
             if _name(path, self.folder) not in there:
                 raise FileNotFoundError(f"{shown(folder)}: no picture for {shown(path)}; give one for each, or none")
         partners = [there[_name(path, self.folder)] for path in self.files]
-        return self._batches((path, read_image(path)) for path in partners)
+        return self._batches((path, self._read(path)) for path in partners)
+
+    def _read(self, path: Path) -> Image.Image:
+        return read_fitted(path, self.size) if self.size else read_image(path)
 
     def _readable(self) -> Iterator[tuple[Path, Image.Image]]:
         for path in tuple(self.files):
             try:
-                yield path, read_image(path)
+                yield path, self._read(path)
             except UnreadableImage as error:
                 log.warning("left out: %s", error)
                 self.files.remove(path)
@@ -62,8 +65,6 @@ class Pictures:
         batch: list[Tensor] = []
         first: tuple[int, int] | None = None
         for path, image in images:
-            if self.size:
-                image = ImageOps.fit(image, self.size[::-1], Image.Resampling.BICUBIC)
             if image.size != (first := first or image.size):
                 odd = f"({shown(path)} has {image.width} x {image.height} pixels, those before {first[0]} x {first[1]})"
                 what = "pictures of 2 sizes; give --size 256 to fit them to one"

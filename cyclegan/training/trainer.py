@@ -164,8 +164,8 @@ class Trainer:
         )  # fmt: skip
         self.observer.begin()
         if self.features:
-            held_out = {"A": self.loader.a.held_out, "B": self.loader.b.held_out}
-            self.validation = Validation(held_out, size, self.features, self.device, self.journal.note)
+            folders = {"A": self.loader.a, "B": self.loader.b}
+            self.validation = Validation(folders, size, self.features, self.device)
         a, b, count = len(self.loader.a), len(self.loader.b), self.processes.count
         self.journal.note(
             f"{self.run}: {a:,} + {b:,} pictures, {self.total - self.images:,} images to see, {self.device}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from cyclegan.images.files import UnreadableImage, from_bytes, read_fitted, to_bytes, to_tensor
+from cyclegan.images.batches import Pictures
+from cyclegan.images.files import from_bytes
+from cyclegan.images.folders import Folder
 from cyclegan.metrics.distances import FEWEST
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.scores import Score, score_translation
@@ -18,22 +19,23 @@ from cyclegan.training.samples import OPPOSITE, looking
 from cyclegan.types import Direction
 from cyclegan.words import shown
 
-BATCH = 8
-
 
 class Validation:
-    """Keeps held-out pictures of A and B, fitted to `size` (H, W), and how they look to the network that compares.
+    """Keeps the pictures held out of A and B, fitted to `size` (H, W), and how they look to the network that compares.
 
     Raises ValueError when too few of them can be read.
     """
 
     def __init__(
-        self, held_out: Mapping[str, Sequence[Path]], size: Sequence[int], features: Features,
-        device: torch.device, warn: Callable[[str], None],
-    ) -> None:  # fmt: skip
+        self, folders: Mapping[str, Folder], size: Sequence[int], features: Features, device: torch.device
+    ) -> None:
         self.features, self.device = features.to(device), device
-        self.pictures = {domain: _read(files, size, warn) for domain, files in held_out.items()}
-        self.seen = {domain: features.of(map(self._floats, batches)) for domain, batches in self.pictures.items()}
+        self.pictures = {name: list(Pictures(each.path, size, each.held_out)) for name, each in folders.items()}
+        self.seen = {name: features.of(map(self._floats, batches)) for name, batches in self.pictures.items()}
+        for name, seen in self.seen.items():
+            if len(seen) < FEWEST:
+                left = f"only {len(seen)} of the pictures held out can be read; {FEWEST} are needed"
+                raise ValueError(f"{shown(folders[name].path)}: {left}")
 
     def score(
         self, translators: Mapping[Direction, nn.Module], autocast: torch.autocast, journal: Journal, images: int
@@ -83,17 +85,3 @@ def figures(score: Score) -> dict[str, float]:
     if score.truth:
         named |= {f"truth_{name}": value for name, value in score.truth._asdict().items()}
     return named
-
-
-def _read(files: Sequence[Path], size: Sequence[int], warn: Callable[[str], None]) -> list[Tensor]:
-    """The pictures that can be read, in batches (N, 3, H, W), uint8."""
-    pictures = []
-    for path in files:
-        try:
-            pictures.append(to_bytes(to_tensor(read_fitted(path, size))))
-        except UnreadableImage as error:
-            warn(f"left out: {error}")
-    if len(pictures) < FEWEST:
-        folder = shown(files[0].parent) if files else "data.validation"
-        raise ValueError(f"{folder}: only {len(pictures)} of the pictures held out can be read; {FEWEST} are needed")
-    return list(torch.split(torch.stack(pictures), BATCH))
