@@ -10,15 +10,13 @@ from pathlib import Path
 
 import torch
 
-import cyclegan
-
 LIBRARIES = ("torch", "torchvision", "kornia", "albumentations", "torch-fidelity", "pillow")
 
 
 def provenance(device: torch.device) -> dict[str, str]:
     """Facts for the person who asks later, name by name."""
     return {
-        "cyclegan": " ".join([cyclegan.__version__, git_revision()]).strip(),
+        "cyclegan": " ".join([version("cyclegan"), git_revision()]).strip(),
         "device": device_name(device),
         "machine": f"{os.cpu_count()} cores, {_memory():.0f} GiB, {platform.system()} {platform.machine()}",
         "python": platform.python_version(),

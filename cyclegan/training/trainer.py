@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from cyclegan.training.average import Average
 from cyclegan.training.finite import Diverged, Finite
 from cyclegan.training.journal import Journal
 from cyclegan.training.keeper import Keeper
+from cyclegan.training.mirror import mirrored
 from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
 from cyclegan.training.speed import (
@@ -86,10 +88,11 @@ class Trainer:
 
     def train(self) -> Path:
         """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
-        if self.processes.first:
-            write_recipe(self.recipe, self.run / "recipe.yaml")
         stopped = 0
-        with StopSignals() as stop, self.journal, memory_told():
+        mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
+        with StopSignals() as stop, mirror, self.journal, memory_told():
+            if self.processes.first:
+                write_recipe(self.recipe, self.run / "recipe.yaml")
             self._prepare()
             self._speed_up()
             for pixels in self.loader.batches(self.images, self.total):
