@@ -94,7 +94,9 @@ def push_export(exported: Exported, repository: str, *, private: bool) -> str:
         free = there is None or _is_of(generator, there)
         files["README.md" if free else f"{generator.stem}.md"] = card
         if not free:
-            exported.notes.append(f"{repository}: its README.md is not of this generator: the card is {card.stem}.md")
+            exported.notes.append(
+                f"{repository}: its README.md is not of this generator: the card is {shown(Path(generator.stem))}.md"
+            )
     return push(repository, files, private=private)
 
 
@@ -109,9 +111,7 @@ def _checkpoint(source: Path) -> Checkpoint | None:
 def _about_run(source: Path, checkpoint: Checkpoint, direction: Direction, notes: list[str]) -> dict[str, Any]:
     """What a card tells of weights that come with their recipe."""
     rows, protocol, unscored = _figures(source, checkpoint, direction, notes)
-    which = (
-        "the newest of the run" if source.is_dir() else "the run's best" if _is_best(source) else "of one checkpoint"
-    )
+    which = "the newest of the run" if source.is_dir() else "the run's best" if _is_best(source) else "of a checkpoint"
     kind = "as a moving average (EMA)" if checkpoint.average else "without a moving average"
     return {
         "data": _data_name(checkpoint.recipe),
