@@ -47,7 +47,15 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
     monkeypatch.setenv("HF_TOKEN", "token")
     with fake_hub() as hub:
         point_to(hub.address, monkeypatch)
+        forget_sessions()
         yield hub
+    forget_sessions()
+
+
+def forget_sessions() -> None:
+    """A session goes on as it was made, online or offline."""
+    for name in ("reset_sessions", "close_session"):  # before huggingface_hub 1, and since
+        getattr(huggingface_hub.utils._http, name, lambda: None)()
 
 
 def point_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,9 +209,7 @@ def cut(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "unreachable":
         return point_to("http://127.0.0.1:9", monkeypatch)  # the port that discards
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    for reset in ("reset_sessions", "close_session"):  # the session that was made online would go on
-        if hasattr(huggingface_hub.utils._http, reset):
-            getattr(huggingface_hub.utils._http, reset)()
+    forget_sessions()
 
 
 @pytest.mark.parametrize(
