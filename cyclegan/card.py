@@ -20,8 +20,8 @@ from cyclegan.gallery import write_sheet
 from cyclegan.images.files import UnreadableImage, find_images, read_image
 from cyclegan.inference.card import Card, card_text, code, marked
 from cyclegan.inference.export import write_generator
-from cyclegan.inference.figures import Row, read_metrics, rows_of
 from cyclegan.inference.hub import is_hub_name, push, read_text
+from cyclegan.inference.measured import Row, read_metrics, rows_of
 from cyclegan.inference.translator import Translator, generator_of, load_generator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -309,3 +312,15 @@ def test_without_the_library_it_says_what_to_install(
     told = capsys.readouterr().err
     assert told.startswith("cyclegan: someone/h2z: ") and told.endswith("pip install 'cyclegan[hub]'\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_real_process_loads_from_the_hub_and_then_without_it(hub: FakeHub, tmp_path: Path) -> None:
+    """As people have it: told by the environment, which the library reads once, where the hub is and whether to ask."""
+    hub.repositories["someone/h2z"] = {"g.safetensors": generator(tmp_path / "g")}
+    place = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-m", "cyclegan", "show", "someone/h2z"]
+    for environment in (place, place | {"HF_HUB_OFFLINE": "1"}):
+        before = len(hub.asked)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0 and "direction: AtoB" in done.stdout, done.stderr
+        assert (len(hub.asked) > before) == (environment == place)

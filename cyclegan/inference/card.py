@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import yaml
 
-from cyclegan.inference.figures import Interval, Row
+from cyclegan.inference.measured import Interval, Row
 from cyclegan.types import Direction
 from cyclegan.words import one_line
 
@@ -21,7 +21,10 @@ MARK = "<!-- Written by cyclegan export for {}; delete this line to keep your ch
 
 TAGS = ["image-to-image", "unpaired-image-translation", "unpaired", "cyclegan", "pytorch"]
 
-UNITS = {"ssim": "SSIM", "psnr": "PSNR", "perceptual": "perceptual distance"}
+NAMES = {"ssim": "SSIM", "psnr": "PSNR", "perceptual": "perceptual distance"}
+
+ARITHMETIC = ("ssim", "psnr", "structure")
+"""Figures that no network had a part in; all others stand beside its name."""
 
 CITATION = """\
 @inproceedings{zhu2017unpaired,
@@ -89,7 +92,7 @@ def _result(card: Card) -> dict[str, Any]:
         "task": task,
         "dataset": {"type": _word(name), "name": one_line(name), "split": one_line(split)},
         "metrics": [
-            {"type": kind, "name": f"{named} ({told}; {_features(card)})", "value": value}
+            {"type": kind, "name": f"{named} ({told}{_by(kind, _features(card))})", "value": value}
             for kind, named, told, value in _figures(card.rows[0])
         ],
     }
@@ -105,7 +108,7 @@ def _figures(row: Row) -> Iterator[tuple[str, str, str, float]]:
         yield "structure", f"{row.what} structure", "distance to the input", row.structure
     for where, group in (("there and back", row.cycle), ("against the truth", row.truth)):
         for kind, value in (group or {}).items():
-            yield _word(kind), f"{row.what} {UNITS.get(kind, one_line(kind, 40))}", where, value
+            yield _word(kind), f"{row.what} {NAMES.get(kind, one_line(kind, 40))}", where, value
 
 
 def _parts(card: Card) -> Iterator[str]:
@@ -168,7 +171,7 @@ def _measured(card: Card) -> Iterator[str]:
         "varied, up to 1. The second row is what doing nothing scores."
     )
     others = [
-        f"- {plain(named)}, {told}: {value:.4g} ({features})"
+        f"- {plain(named)} ({told}{_by(kind, features)}): {value:.4g}"
         for row in card.rows
         for kind, named, told, value in _figures(row)
         if kind not in ("fid", "kid", "kid_std", "precision", "recall")
@@ -214,6 +217,10 @@ def fenced(text: str, language: str) -> str:
 
 def _with_interval(interval: Interval, form: str) -> str:
     return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+
+
+def _by(kind: str, features: str) -> str:
+    return "" if kind in ARITHMETIC else f"; {features}"
 
 
 def _features(card: Card) -> str:
