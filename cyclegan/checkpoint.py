@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import pickle
 import warnings
 from dataclasses import dataclass, fields
@@ -18,12 +19,12 @@ from cyclegan.recipe import Recipe, recipe_from
 from cyclegan.types import Direction
 from cyclegan.words import reason
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the fields change; `_UPGRADES` tells how to read the formats before."""
 
 SUFFIX = ".pt"
 
-_UPGRADES: dict[Any, dict[str, Any]] = {1: {"processes": 1}, FORMAT: {}}
+_UPGRADES: dict[Any, dict[str, Any]] = {1: {"processes": 1, "best": math.inf}, 2: {"best": math.inf}, FORMAT: {}}
 """What each format that can be read lacks."""
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class Checkpoint:
     """Pairs in an epoch."""
     processes: int
     """How many trained together."""
+    best: float
+    """Lowest KID in validation so far; infinite before the first."""
     method: dict[str, Tensor]
     """The method's `state_dict`: networks and pools."""
     average: dict[Direction, dict[str, Tensor]]
@@ -85,7 +88,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(found, int) or found not in _UPGRADES:
         raise ValueError(f"{path}: format {found!r}, of another version of cyclegan; this one reads 1 to {FORMAT}")
     state = _UPGRADES[found] | state
-    expected = {"recipe": dict, "images": int, "epoch": int, "processes": int}
+    expected = {"recipe": dict, "images": int, "epoch": int, "processes": int, "best": float}
     expected |= {"method": dict, "average": dict, "optimizers": dict}
     fit = state.keys() == expected.keys() and all(isinstance(state[name], kind) for name, kind in expected.items())
     if not fit or state["images"] < 0 or min(state["epoch"], state["processes"]) < 1:

@@ -2,159 +2,196 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 import cyclegan
 from cyclegan.atomic import write_whole
-from cyclegan.images.files import UnreadableImage, find_images, from_bytes, read_image, to_bytes, to_tensor
-from cyclegan.inference.translator import Translator
+from cyclegan.checkpoint import best_path
+from cyclegan.images.batches import Pictures
+from cyclegan.images.config import DataConfig
+from cyclegan.images.files import UnreadableImage, find_images, from_bytes, read_image
+from cyclegan.inference.translator import Translator, Translators, load_translators
 from cyclegan.machine import choose_device
-from cyclegan.metrics.distances import RESAMPLES, Distances, Estimate, distances
+from cyclegan.metrics import perceptual, structure
+from cyclegan.metrics.distances import RESAMPLES, distances
 from cyclegan.metrics.features import Features
-from cyclegan.metrics.paired import Closeness, closeness
+from cyclegan.metrics.figures import Evaluation, Row, Weights
+from cyclegan.metrics.scores import Score, score_translation
 from cyclegan.types import Device, Direction
 from cyclegan.words import shown
 
-BATCH = 16
-
-log = logging.getLogger(__name__)
+PACKAGES = ("torch", "torchvision", "torch-fidelity", "kornia", "pillow")
 
 
-class Score(NamedTuple):
-    """Of one set of pictures against the real ones of its domain."""
-
-    what: str
-    """`AtoB`, `A untranslated`, or the folder."""
-    images: int
-    """Pictures scored."""
-    real: int
-    """Pictures that they were compared with."""
-    distances: Distances
-    cycle: Closeness | None = None
-    """How close translating there and back comes to the picture; None where only one way is known."""
-
-
-def score_folders(fake: Path, real: Path, features: Features, *, size: int | None, device: Device) -> list[Score]:
-    """Any two folders, so that other people's outputs are scored alike.
+def evaluate_folders(
+    fake: Path, real: Path, features: Features, *, size: int | None = None, device: Device = "auto"
+) -> Evaluation:
+    """Score any folder against another, so that other people's outputs are scored alike.
 
     Raises FileNotFoundError for an empty folder, ValueError for too few pictures or, without `size`, mixed sizes.
     """
-    place = choose_device(device)
-    features.to(place)
-    sets = [_read_all(folder, size).to(place) for folder in (fake, real)]
-    seen = [features.of(torch.split(pictures, BATCH)) for pictures in sets]
-    return [Score(shown(fake), len(seen[0]), len(seen[1]), distances(*seen))]
+    features.to(place := choose_device(device))
+    square = (size, size) if size else None
+    seen = [_seen(Pictures(folder, square), features, place) for folder in (fake, real)]
+    row = Row(shown(fake), Score(len(seen[0]), len(seen[1]), distances(*seen)))
+    return Evaluation(_protocol(features, square, {"fake": shown(fake), "real": shown(real)}), [row])
 
 
-def score_translators(
-    translators: dict[Direction, Translator],
-    data: Path,
+def evaluate_run(
+    path: Path,
     features: Features,
     *,
+    data: Path | None = None,
     split: str = "test",
     size: int | None = None,
+    device: Device = "auto",
     report: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Score]:
-    """Every direction on the pictures of a split, beside those pictures as they were; raises as `score_folders` does.
+) -> Evaluation:
+    """Score all that a run (its last weights and its best), checkpoint or exported generator translates.
 
-    Translations are rounded to 8 bits, as a PNG would be. `report` is told (done, total) in pictures.
+    The pictures of a split of `data`, by default of what it learned from, are fitted to the size that it was trained
+    at, or to a square of `size`; for an exported generator, which knows neither, they stay as the files are. They are
+    scored untranslated too. In the split "test", folders `truthB` and `truthA` hold the truth of `testA` and `testB`.
+    `report` is told (done, total) in pictures.
+    Raises what `Translator.load` and `evaluate_folders` raise, and FileNotFoundError for a picture without its truth.
     """
-    device = next(iter(translators.values())).device
-    features.to(device)
-    real = {domain: _read_all(data / f"{split}{domain}", size).to(device) for domain in "AB"}
-    seen = {domain: features.of(torch.split(pictures, BATCH)) for domain, pictures in real.items()}
-    scores, done, total = [], 0, sum(len(real[direction[0]]) for direction in translators)
-    for direction, translator in translators.items():
-        source, target = direction[0], direction[-1]
-        back = translators.get("BtoA" if direction == "AtoB" else "AtoB")
-        fakes, cycles = [], []
-        for pictures in torch.split(real[source], 1):
-            fakes.append(from_bytes(translator.translate_bytes(to_bytes(pictures))).to(device))
-            if back:
-                cycles.append(back.translate_batch(fakes[-1]).cpu())
-            report(done := done + 1, total)
-        fake = features.of(torch.split(torch.cat(fakes), BATCH))
-        cycle = closeness(torch.cat(cycles), real[source].cpu()) if cycles else None
-        counts = (len(fake), len(seen[target]))
-        scores.append(Score(direction, *counts, distances(fake, seen[target]), cycle))
-        scores.append(Score(f"{source} untranslated", *counts, distances(seen[source], seen[target])))
-    return scores
+    loaded = _load(path, device)
+    known = next(iter(loaded.values()))
+    if (data := data or (known.recipe.data.root if known.recipe else None)) is None:
+        raise ValueError(f"{shown(path)}: does not say what it learned from; give --data")
+    fitted = (size, size) if size else training_size(known.recipe.data, data / f"{split}A") if known.recipe else None
+    features.to(place := next(iter(known.directions.values())).device)
+    domains = {name: _domain(data, split, name, fitted, features, place) for name in ("A", "B")}
+    untranslated = [_untranslated(domains, direction) for direction in known.directions]
+    rows = _translated(domains, loaded, features, report)
+    about = {"checkpoint": shown(path), "data": shown(data), "split": split}
+    about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
+    return Evaluation(_protocol(features, fitted, about), [*rows, *untranslated])
 
 
-def as_data(scores: list[Score], features: Features, *, size: int | None, about: dict[str, str]) -> dict[str, Any]:
-    """Scores and the protocol that made them, as plain data for JSON."""
-    return {
-        "protocol": {
-            **about,
-            "features": features.name,
-            "features_sha256": features.sha256,
-            "size": size or "as the files are",
-            "resampling": "fitted to a square by Pillow's bicubic filter" if size else "none",
-            "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
-            "interval": f"95 %, bootstrap of {RESAMPLES}",
-            "versions": {name: version(name) for name in ("torch", "torchvision", "torch-fidelity", "kornia", "pillow")}
-            | {"cyclegan": cyclegan.__version__, "python": platform.python_version()},
-        },
-        "scores": {
-            score.what: {
-                "images": score.images,
-                "real": score.real,
-                **{k: v if isinstance(v, float) else v._asdict() for k, v in score.distances._asdict().items()},
-                **({"cycle": score.cycle._asdict()} if score.cycle else {}),
-            }
-            for score in scores
-        },
-    }
+def training_size(config: DataConfig, folder: Path) -> tuple[int, int]:
+    """(height, width) of what the transforms of a run make of the first picture of a folder that can be read.
 
-
-def write_metrics(data: dict[str, Any], path: Path) -> None:
-    """Write `metrics.json`, whole or not at all."""
-    write_whole(path, lambda part: part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8"))
-
-
-def as_table(scores: list[Score], features: Features) -> str:
-    """The scores for a person, with the name of the network that saw the pictures."""
-    rows: list[tuple[str, ...]] = [("", "images", "FID", "KID", "std", "precision", "recall", "cycle SSIM, PSNR")]
-    for what, images, real, d, cycle in scores:
-        shares = (_with_interval(share, ".2f") for share in (d.precision, d.recall))
-        there_and_back = f"{cycle.ssim:.3f}, {cycle.psnr:.1f} dB" if cycle else ""
-        distance = (_with_interval(d.fid, ".1f"), _with_interval(d.kid, ".4g"), f"{d.kid_std:.3g}")
-        rows.append((what, f"{images} : {real}", *distance, *shares, there_and_back))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([f"features: {features.name}; 95 % intervals in brackets", *lines])
-
-
-def _with_interval(estimate: Estimate, form: str) -> str:
-    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
-
-
-def _read_all(folder: Path, size: int | None) -> Tensor:
-    """The pictures of a folder that can be read, (N, 3, H, W) in [-1, 1]."""
-    pictures = [to_tensor(image) for image in _images(folder, size)]
-    shapes = {tuple(picture.shape[1:]) for picture in pictures}
-    if not pictures:
-        raise ValueError(f"{shown(folder)}: no picture in it can be read")
-    if len(shapes) > 1:
-        raise ValueError(f"{shown(folder)}: pictures of {len(shapes)} sizes; give --size 256 to fit them to one")
-    return torch.stack(pictures)
-
-
-def _images(folder: Path, size: int | None) -> Iterator[Image.Image]:
+    Raises ValueError when none can be read, or the transforms do not take it.
+    """
+    augment = config.build()
     for path in find_images(folder):
-        try:
-            image = read_image(path)
-        except UnreadableImage as error:
-            log.warning("left out: %s", error)
-            continue
-        yield ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC) if size else image
+        with contextlib.suppress(UnreadableImage):  # it is named when it is scored
+            pixels = augment(augment.prepare(np.asarray(read_image(path))), 0)
+            return pixels.shape[0], pixels.shape[1]
+    raise ValueError(f"{shown(folder)}: no picture in it can be read")
+
+
+def write_metrics(evaluation: Evaluation, path: Path) -> None:
+    """Write `metrics.json`, whole or not at all."""
+    text = json.dumps(evaluation.as_data(), indent=1) + "\n"
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+class Domain(NamedTuple):
+    """The pictures of a split in one domain."""
+
+    pictures: Pictures
+    seen: Tensor
+    """Their features, (N, D) on the CPU."""
+    truth: Path | None
+    """Folder of their true translations."""
+
+
+def _domain(
+    data: Path, split: str, name: str, size: tuple[int, int] | None, features: Features, device: torch.device
+) -> Domain:
+    pictures = Pictures(data / f"{split}{name}", size)
+    seen = _seen(pictures, features, device)
+    truth = data / ("truthB" if name == "A" else "truthA")
+    if split != "test" or not truth.is_dir():
+        return Domain(pictures, seen, None)
+    pictures.partners(truth)  # a missing one is better told before minutes of translating
+    return Domain(pictures, seen, truth)
+
+
+def _untranslated(domains: dict[str, Domain], direction: Direction) -> Row:
+    """What the score of a direction would be if nothing were done."""
+    source, target = domains[direction[0]].seen, domains[direction[-1]].seen
+    return Row(f"{direction[0]} untranslated", Score(len(source), len(target), distances(source, target)))
+
+
+def _translated(
+    domains: dict[str, Domain],
+    loaded: dict[Weights | None, Translators],
+    features: Features,
+    report: Callable[[int, int], None],
+) -> list[Row]:
+    """Every direction by all weights."""
+    jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.directions]
+    total = sum(len(domains[direction[0]].seen) for _, direction in jobs)
+    rows: list[Row] = []
+    for weights, direction in jobs:
+        source, target, known = domains[direction[0]], domains[direction[-1]], loaded[weights]
+        back = known.directions.get("BtoA" if direction == "AtoB" else "AtoB")
+        score = score_translation(
+            source.pictures,
+            target.seen,
+            features,
+            translate=_in_portions(known.directions[direction]),
+            back=_in_portions(back) if back else None,
+            truths=source.pictures.partners(source.truth) if source.truth else None,
+            report=partial(_report_after, sum(row.score.images for row in rows), total, report),
+        )
+        rows.append(Row(direction, score, weights, known.images))
+    return rows
+
+
+def _load(path: Path, device: Device) -> dict[Weights | None, Translators]:
+    """The last weights of a run, and its best if it keeps them; of a file, those in it."""
+    if not path.is_dir():
+        return {None: load_translators(path, device=device)}
+    loaded: dict[Weights | None, Translators] = {"last": load_translators(path, device=device)}
+    if best_path(path).is_file():
+        loaded["best"] = load_translators(best_path(path), device=device)
+    return loaded
+
+
+def _seen(pictures: Pictures, features: Features, device: torch.device) -> Tensor:
+    return features.of(from_bytes(batch.to(device)) for batch in pictures)
+
+
+def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
+    """Translate as many pictures at once as the device likes."""
+
+    def translate(images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        portions = torch.split(images, translator.batch(height, width))
+        return torch.cat([translator.translate_batch(portion) for portion in portions])
+
+    return translate
+
+
+def _report_after(before: int, total: int, report: Callable[[int, int], None], done: int) -> None:
+    report(before + done, total)
+
+
+def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str]) -> dict[str, Any]:
+    """All that the figures depend on besides the pictures."""
+    return {
+        **about,
+        "features": features.name,
+        "features_sha256": features.sha256,
+        "size": f"{size[1]} x {size[0]}" if size else "as the files are",
+        "resampling": "fitted to the size by Pillow's bicubic filter, the middle kept" if size else "none",
+        "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
+        "interval": f"95 %, bootstrap of {RESAMPLES}",
+        "versions": {name: version(name) for name in PACKAGES}
+        | {"cyclegan": cyclegan.__version__, "python": platform.python_version()},
+    }

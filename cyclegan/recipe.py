@@ -143,6 +143,10 @@ class Recipe:
         plain: dict[str, Any] = _RECIPES.dump_python(self, mode="json")
         return plain
 
+    def to_yaml(self) -> str:
+        """The resolved recipe, every default spelt out, as YAML that `read_recipe` gives back unchanged."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
 
 _RECIPES = TypeAdapter(Recipe)
 
@@ -186,9 +190,8 @@ def check_transforms(recipe: Recipe, source: str) -> None:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """The resolved recipe, every default spelt out, as YAML that `read_recipe` gives back unchanged."""
-    text = yaml.safe_dump(recipe.to_dict(), sort_keys=False)
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    """Write `recipe.to_yaml()`, whole or not at all."""
+    write_whole(path, lambda part: part.write_text(recipe.to_yaml(), encoding="utf-8"))
 
 
 def _in_words(error: ErrorDetails) -> str:

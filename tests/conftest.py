@@ -9,6 +9,7 @@ import pytest
 import torch
 from forked import Forks
 from PIL import Image
+from torchvision.models import squeezenet1_1
 
 from cyclegan.recipe import Recipe, recipe_from
 
@@ -59,6 +60,15 @@ def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
 def recipe(data: Path) -> Recipe:
     """The tiny recipe on the tiny data set."""
     return tiny_recipe(data)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SqueezeNet that has learned nothing, for what compares pictures."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
+    torch.save(squeezenet1_1(weights=None).state_dict(), path)
+    return path
 
 
 @pytest.fixture(scope="session")

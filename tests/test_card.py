@@ -14,6 +14,7 @@ from conftest import tiny_recipe, write_pictures
 from PIL import Image
 from test_cli import run_main
 from test_parity import published
+from torchvision.models import squeezenet1_1
 
 from cyclegan.card import export
 from cyclegan.checkpoint import best_path, newest_checkpoint, read_checkpoint
@@ -176,6 +177,20 @@ def test_figures_are_shown_for_the_weights_that_they_are_of(run: Path, tmp_path:
     text = (tmp_path / "out" / "README.md").read_text()
     assert not figures_in(text) and "model-index" not in header(text) and "of other weights" in text
     assert "metrics.json has none of these weights" in exported.notes[0]
+
+
+def test_what_evaluate_writes_is_what_the_card_shows(tmp_path: Path) -> None:
+    for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
+        write_pictures(tmp_path / "data" / name, 9, seed=seed)
+    train(tiny_recipe(tmp_path / "data"), tmp_path / "run")
+    torch.manual_seed(0)
+    torch.save(squeezenet1_1(weights=None).state_dict(), tmp_path / "squeezenet.pth")
+    named = ("--features.network", "squeezenet1_1", "--features.weights", tmp_path / "squeezenet.pth")
+    assert run_main("evaluate", tmp_path / "run", *named, "--device", "cpu") == 0
+    exported = export(tmp_path / "run", tmp_path / "out" / "g.safetensors", "BtoA")
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert not exported.notes and len(figures_in(text)) == 2
+    assert "squeezenet1_1" in text and "| BtoA |" in text and "| B untranslated |" in text and "SSIM" in text
 
 
 def test_without_figures_it_says_what_makes_them(run: Path, tmp_path: Path) -> None:

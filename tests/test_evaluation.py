@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -19,11 +21,16 @@ from test_cli import run_main
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision.models import squeezenet1_1
 
+from cyclegan.checkpoint import best_path, read_newest, write_checkpoint
 from cyclegan.cli import main
+from cyclegan.cli.evaluate import parse_evaluate
 from cyclegan.inference.directory import translate_directory
-from cyclegan.inference.translator import load_translators
+from cyclegan.inference.export import write_generator
+from cyclegan.inference.translator import load_generator, load_translators
 from cyclegan.metrics import features
+from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.features import load_features
+from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
 
 
@@ -56,29 +63,79 @@ def test_a_run_is_scored_in_both_directions_beside_its_untranslated_pictures(
     run: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = evaluated(tmp_path / "m.json", weights, run)
-    assert list(data["scores"]) == ["AtoB", "A untranslated", "BtoA", "B untranslated"]
-    there = data["scores"]["AtoB"]
-    assert (there["images"], there["real"]) == (11, 12) and set(there["cycle"]) == {"ssim", "psnr"}
+    assert [score["what"] for score in data["scores"]] == ["AtoB", "BtoA", "A untranslated", "B untranslated"]
+    there, _, untranslated, _ = data["scores"]
+    assert (there["weights"], there["images_seen"], there["images"], there["real"]) == ("last", 8, 11, 12)
+    assert set(there["cycle"]) == {"ssim", "psnr", "perceptual"} and 0 < there["structure"] < 2
+    assert untranslated["weights"] is None and not {"structure", "cycle", "truth"} & set(untranslated)
     assert there["fid"]["low"] <= there["fid"]["value"] <= there["fid"]["high"]
     digest = sha256(weights.read_bytes()).hexdigest()
     assert data["protocol"]["features"] == f"squeezenet1_1 ({digest[:8]})"
     assert data["protocol"]["features_sha256"] == digest
     told = capsys.readouterr().out
-    assert f"squeezenet1_1 ({digest[:8]})" in told and "A untranslated" in told
+    assert f"squeezenet1_1 ({digest[:8]})" in told and "A untranslated" in told and "last, after 8 images" in told
+    assert max(map(len, told.splitlines()[:-1])) <= 170
 
 
 def test_a_run_scores_as_the_folder_of_its_translations(run: Path, weights: Path, tmp_path: Path) -> None:
-    translators, data = load_translators(run, device="cpu")
-    assert data is not None
-    translate_directory(translators["BtoA"], data / "testB", tmp_path / "fake")
+    data = run.parent / "data"
+    translate_directory(load_translators(run, device="cpu").directions["BtoA"], data / "testB", tmp_path / "fake")
     folders = evaluated(tmp_path / "f.json", weights, "--fake", tmp_path / "fake", "--real", data / "testA")
-    whole = evaluated(tmp_path / "r.json", weights, run)
-    assert next(iter(folders["scores"].values()))["kid"] == whole["scores"]["BtoA"]["kid"]
+    whole = evaluated(tmp_path / "r.json", weights, run, "--size", "40")
+    assert folders["scores"][0]["kid"] == whole["scores"][1]["kid"]
+
+
+def test_the_best_weights_of_a_run_are_scored_beside_its_last(run: Path, weights: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    first = replace(read_newest(run), images=3, average={})
+    write_checkpoint(replace(first, method={k: v * 0.9 for k, v in first.method.items()}), best_path(tmp_path / "run"))
+    data = evaluated(tmp_path / "m.json", weights, tmp_path / "run")
+    whose = [(score["weights"], score["images_seen"], score["what"]) for score in data["scores"]]
+    assert whose[:4] == [("last", 8, "AtoB"), ("last", 8, "BtoA"), ("best", 3, "AtoB"), ("best", 3, "BtoA")]
+    assert whose[4:] == [(None, None, "A untranslated"), (None, None, "B untranslated")]
+    assert data["scores"][0]["fid"] != data["scores"][2]["fid"]
+
+
+def test_a_run_is_scored_at_the_size_it_was_trained_at(run: Path, weights: Path, tmp_path: Path) -> None:
+    assert evaluated(tmp_path / "r.json", weights, run)["protocol"]["size"] == "32 x 32"
+    assert evaluated(tmp_path / "s.json", weights, run, "--size", "40")["protocol"]["size"] == "40 x 40"
+    write_generator(*load_generator(run, "AtoB"), tmp_path / "g.safetensors")
+    alone = evaluated(tmp_path / "g.json", weights, tmp_path / "g.safetensors", "--data", run.parent / "data")
+    assert alone["protocol"]["size"] == "as the files are"
+    assert [score["what"] for score in alone["scores"]] == ["AtoB", "A untranslated"]
+    assert alone["scores"][0]["weights"] is alone["scores"][0]["images_seen"] is None
+    assert "cycle" not in alone["scores"][0]
+
+
+def test_a_translation_is_scored_against_its_paired_truth(
+    run: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(run.parent / "data", data)
+    shutil.copytree(data / "testA", data / "truthB")
+    (data / "truthB" / "3.png").rename(data / "truthB" / "3.bmp")  # the name counts, not the suffix
+    (data / "testA" / "5.png").write_bytes(b"broken")
+    there, here, *_ = evaluated(tmp_path / "m.json", weights, run, "--data", data)["scores"]
+    assert there["images"] == 10 and set(there["truth"]) == {"ssim", "psnr"} and "truth" not in here
+    assert "truth SSIM" in capsys.readouterr().out
+    (data / "truthB" / "2.png").unlink()
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run), "--data", str(data), "--features.network", "squeezenet1_1",
+              "--features.weights", str(weights)])  # fmt: skip
+    assert f"truthB: no picture for {data / 'testA' / '2.png'}" in capsys.readouterr().err
+
+
+def test_the_recipe_of_a_run_says_by_whose_eyes(run: Path, tmp_path: Path) -> None:
+    changed = FeaturesConfig(network="vgg16", weights=Path("vgg.pth"))
+    write_recipe(replace(tiny_recipe(run.parent / "data"), features=changed), tmp_path / "recipe.yaml")
+    assert parse_evaluate([str(tmp_path)]).features == changed
+    assert parse_evaluate([str(tmp_path), "--features.network", "resnet50"]).features.network == "resnet50"
+    assert parse_evaluate(["--fake", "x", "--real", "y"]).features == FeaturesConfig()
 
 
 def test_a_folder_is_at_no_distance_from_itself(run: Path, weights: Path, tmp_path: Path) -> None:
     folder = run.parent / "data" / "testB"
-    [score] = evaluated(tmp_path / "m.json", weights, "--fake", folder, "--real", folder)["scores"].values()
+    [score] = evaluated(tmp_path / "m.json", weights, "--fake", folder, "--real", folder)["scores"]
     assert score["fid"]["value"] == pytest.approx(0, abs=1e-3)
     assert score["precision"]["value"] == score["recall"]["value"] == 1
 
@@ -88,7 +145,7 @@ def test_pictures_of_mixed_sizes_are_fitted_to_one(run: Path, weights: Path, tmp
     Image.new("RGB", (50, 30)).save(tmp_path / "mixed" / "odd.png")
     real = run.parent / "data" / "testA"
     words = ("--fake", tmp_path / "mixed", "--real", real)
-    [score] = evaluated(tmp_path / "m.json", weights, *words, "--size", "32")["scores"].values()
+    [score] = evaluated(tmp_path / "m.json", weights, *words, "--size", "32")["scores"]
     assert score["images"] == 10
 
 
@@ -143,8 +200,11 @@ def test_inception_is_loaded_from_a_file_and_sees_colours(tmp_path: Path, monkey
     network = load_features("inception", tmp_path / "inception.pth")
     red, blue = torch.full((2, 3, 32, 32), -1.0)
     red[0], blue[2] = 1.0, 1.0
-    seen = network(torch.stack([red, blue, red]))
+    pictures = torch.stack([red, blue, red])
+    seen, layers = network(pictures), network.layers(pictures)
     assert seen.shape == (3, 2048) and torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
+    assert [layer.shape[1] for layer in layers] == [64, 192, 288, 768, 2048]
+    assert torch.allclose(layers[-1].mean(dim=(2, 3)), seen, atol=1e-5)
     assert network.name.startswith("inception (")  # so that nobody takes its figures for those of the trained one
 
 

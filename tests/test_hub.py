@@ -183,8 +183,8 @@ def test_the_direction_is_chosen_as_from_any_other_source(hub: FakeHub, tmp_path
     assert load_generator(Path("someone/back"), None)[1] == "BtoA"
     with pytest.raises(ValueError, match="someone/back: translates BtoA, not AtoB"):
         load_generator(Path("someone/back"), "AtoB")
-    translators, data = load_translators(Path("someone/both"), device="cpu")
-    assert set(translators) == {"AtoB", "BtoA"} and data is None
+    known = load_translators(Path("someone/both"), device="cpu")
+    assert set(known.directions) == {"AtoB", "BtoA"} and known.recipe is None
 
 
 def test_a_revision_is_named_behind_an_at(hub: FakeHub, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def losses_of(recipe: Recipe, run: Path, steps: int) -> list[dict[str, float]]:
     with trainer.journal:
         trainer._speed_up()
         batches = trainer.loader.batches(0, steps * recipe.training.batch)
-        return [{name: loss.item() for name, loss in trainer.step(batch).items()} for batch in batches]
+        return [{name: loss.item() for name, loss in trainer.step(batch).losses.items()} for batch in batches]
 
 
 def check_same(data: Path, tmp_path: Path, tolerance: float, **lever: Any) -> None:
@@ -207,7 +207,7 @@ def test_training_by_a_schedule_of_tensors_and_of_numbers_is_the_same(data: Path
             for group in turn.optimizer.param_groups:
                 group["lr"] = torch.tensor(group["lr"]) if as_tensor else group["lr"]
         for pixels in trainer.loader.batches(0, 6):
-            losses = trainer.step(pixels)
+            losses = trainer.step(pixels).losses
         runs.append({name: loss.item() for name, loss in losses.items()})
     assert runs[1] == pytest.approx(runs[0], rel=1e-5)
 

@@ -64,15 +64,6 @@ def test_a_grid_shows_real_fake_cycle_identity_for_each_held_out_picture(recipe:
     assert grid.size == (4 * (32 + 4) + 4, 2 * (32 + 4) + 4)
 
 
-def test_tensorboard_holds_every_loss_by_its_name(recipe: Recipe, tmp_path: Path) -> None:
-    train(recipe, tmp_path / "run")
-    tags = events(tmp_path / "run").Tags()
-    losses = {f"loss/{kind}_{x}" for kind in ("gan", "cycle", "identity", "discriminator") for x in "ab"}
-    assert set(tags["scalars"]) == losses | {f"training/{x}" for x in ("rate", "images_per_second", "left_out")}
-    assert set(tags["images"]) == {"samples/AtoB", "samples/BtoA"}
-    assert [e.step for e in events(tmp_path / "run").Scalars("loss/gan_a")] == [2, 4, 6, 8]
-
-
 @pytest.mark.parametrize("stop", [1, 3, 5])
 def test_resume_continues_bit_for_bit(data: Path, tmp_path: Path, stop: int) -> None:
     recipe = tiny_recipe(
@@ -198,7 +189,7 @@ def test_bf16_starts_with_the_losses_of_float32(data: Path, tmp_path: Path) -> N
         speed = {"device": "cpu", "precision": precision}
         trainer = Trainer(tiny_recipe(data, speed=speed), tmp_path / precision)
         pixels = next(trainer.loader.batches(0, 1))
-        losses[precision] = trainer.step(pixels)
+        losses[precision] = trainer.step(pixels).losses
     for name, loss in losses["bf16"].items():
         torch.testing.assert_close(loss, losses["float32"][name], rtol=0.03, atol=0.01, msg=name)
 

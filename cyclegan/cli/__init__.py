@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import cyclegan
 from cyclegan.cli.codes import MISTAKE
-from cyclegan.cli.evaluate import Evaluate
+from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
 from cyclegan.cli.others import Demo, Fetch, Show
 from cyclegan.cli.parsing import parse_words
@@ -62,6 +62,8 @@ def parse(name: str, arguments: list[str]) -> Command:
     """The command with its arguments, or ValueError in one line; `--help` prints and exits."""
     if name == "train":
         return parse_train(arguments)
+    if name == "evaluate":
+        return parse_evaluate(arguments)
     command: Command = parse_words(COMMANDS[name], name, arguments)
     return command
 

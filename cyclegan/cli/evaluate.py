@@ -8,7 +8,9 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from cyclegan.cli.bar import progress_bar
+from cyclegan.cli.parsing import parse_words
 from cyclegan.metrics.config import FeaturesConfig
+from cyclegan.recipe import read_recipe
 from cyclegan.types import Device
 from cyclegan.words import shown
 
@@ -18,7 +20,7 @@ class Evaluate:
     """Score a run's translations against real pictures, or any folder against another."""
 
     checkpoint: Positional[Path | None] = None
-    """Run folder or checkpoint, scored in both directions; or one exported generator."""
+    """Run folder (its last and its best weights) or checkpoint, scored in all directions; or one exported generator."""
     data: Path | None = None
     """Data set whose pictures to translate; by default the one that the run learned from."""
     split: str = "test"
@@ -28,11 +30,11 @@ class Evaluate:
     real: Path | None = None
     """... and one of real pictures to compare them with."""
     size: int | None = None
-    """Fit every picture to a square of so many pixels; needed where they differ in size."""
+    """Fit every picture to a square of so many pixels; by default to what a run was trained at."""
     out: Path | None = None
     """File for figures and protocol; by default metrics.json, in the run folder if there is one."""
     features: FeaturesConfig = FeaturesConfig()  # noqa: RUF009  # it is frozen
-    """By whose eyes."""
+    """By whose eyes; by default those that the run's recipe names."""
     device: Device = "auto"
     """Where to compute; auto takes cuda, then mps, then cpu."""
 
@@ -43,26 +45,36 @@ class Evaluate:
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
-        from cyclegan.evaluation import as_data, as_table, score_folders, score_translators, write_metrics
+        from cyclegan.evaluation import evaluate_folders, evaluate_run, write_metrics
 
         features = self.features.build()
         if self.checkpoint is None:
             assert self.fake and self.real
-            scores = score_folders(self.fake, self.real, features, size=self.size, device=self.device)
-            about = {"fake": shown(self.fake), "real": shown(self.real)}
+            evaluation = evaluate_folders(self.fake, self.real, features, size=self.size, device=self.device)
         else:
-            from cyclegan.inference.translator import load_translators
-
-            translators, learned_from = load_translators(self.checkpoint, device=self.device)
-            if (data := self.data or learned_from) is None:
-                raise ValueError(f"{shown(self.checkpoint)}: does not say what it learned from; give --data")
             with progress_bar("translating") as bar:
-                scores = score_translators(
-                    translators, data, features, split=self.split, size=self.size, report=bar.report
+                evaluation = evaluate_run(
+                    self.checkpoint,
+                    features,
+                    data=self.data,
+                    split=self.split,
+                    size=self.size,
+                    device=self.device,
+                    report=bar.report,
                 )
-            about = {"checkpoint": shown(self.checkpoint), "data": shown(data), "split": self.split}
         folder = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else Path()
         out = self.out or folder / "metrics.json"
-        write_metrics(as_data(scores, features, size=self.size, about=about), out)
-        print(f"{as_table(scores, features)}\nfigures and protocol: {shown(out)}")
+        write_metrics(evaluation, out)
+        print(f"{evaluation.as_table()}\n\nfigures and protocol: {shown(out)}")
         return 0
+
+
+def parse_evaluate(arguments: list[str]) -> Evaluate:
+    """The command; pictures are compared by the eyes that the run's recipe names where the line says nothing else."""
+    parsed: Evaluate = parse_words(Evaluate, "evaluate", arguments)
+    recipe = parsed.checkpoint / "recipe.yaml" if parsed.checkpoint else None
+    if recipe is None or not recipe.is_file():
+        return parsed
+    default = Evaluate(features=read_recipe(recipe).features)
+    parsed = parse_words(Evaluate, "evaluate", arguments, default)
+    return parsed

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,11 @@ def read_image(path: Path) -> Image.Image:
             return _rgb(_upright(image))
     except Exception as error:  # decoders raise almost anything on damaged files
         raise UnreadableImage(f"{shown(path)} cannot be read: {_reason(error)}") from error
+
+
+def read_fitted(path: Path, size: Sequence[int]) -> Image.Image:
+    """The picture in a file, scaled by Pillow's bicubic filter and cut around its middle to (H, W); raises likewise."""
+    return ImageOps.fit(read_image(path), (size[1], size[0]), Image.Resampling.BICUBIC)
 
 
 def write_image(image: Image.Image, path: Path) -> None:

@@ -11,6 +11,8 @@ from cyclegan.images.files import UnreadableImage, find_images, read_image
 from cyclegan.images.transforms import Pixels
 from cyclegan.words import shown
 
+HELD_OUT = 0x76616C  # tells this draw from all others of the seed
+
 TOLERATED = 10
 """Training stops when more than one in this many pictures of a folder cannot be read."""
 
@@ -18,16 +20,21 @@ TOLERATED = 10
 class Folder:
     """Pictures by number. `prepare` is applied once to each; up to `memory` bytes of the results stay in RAM.
 
-    Raises FileNotFoundError when the folder is missing or holds no picture.
+    So many as `validation` says, chosen by `seed`, are not among them, but in `held_out`.
+    Raises FileNotFoundError when the folder is missing or holds no picture, ValueError when none would be left.
     """
 
     def __init__(
-        self, path: Path, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None]
-    ) -> None:
+        self, path: Path, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None],
+        validation: int = 0, seed: int = 0,
+    ) -> None:  # fmt: skip
         if not path.is_dir():
             needed = "a data set holds trainA and trainB; cyclegan fetch downloads known ones"
             raise FileNotFoundError(f"{shown(path)}: no such folder; {needed}")
-        self.path, self.files = path, find_images(path)
+        self.path, (self.files, self.held_out) = path, _split(find_images(path), validation, seed)
+        if not self.files:
+            found = f"{shown(path)}: holds {len(self.held_out)} pictures"
+            raise ValueError(f"{found}, and data.validation keeps {validation} out of training; give it a lower number")
         self.broken: dict[int, str] = {}
         self._prepare, self._warn = prepare, warn
         self._kept: dict[int, Pixels] = {}
@@ -69,3 +76,12 @@ class Folder:
             some = "; ".join(list(self.broken.values())[:3])
             of_all = f"{len(self.broken)} of {len(self.files)} pictures"
             raise ValueError(f"{shown(self.path)}: {of_all} cannot be read; repair or remove them: {some}")
+
+
+def _split(files: list[Path], validation: int, seed: int) -> tuple[list[Path], list[Path]]:
+    """The pictures to learn from, and so many others, a function of the seed and of how many there are."""
+    chosen = set(np.random.default_rng([HELD_OUT, seed]).permutation(len(files))[:validation].tolist())
+    files_by_fate: tuple[list[Path], list[Path]] = ([], [])
+    for index, path in enumerate(files):
+        files_by_fate[index in chosen].append(path)
+    return files_by_fate

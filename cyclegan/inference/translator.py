@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -19,6 +19,7 @@ from cyclegan.inference.imported import import_generator
 from cyclegan.inference.weights import fill
 from cyclegan.machine import autocast, choose_device, compiler_problem, first_line
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.recipe import Recipe
 from cyclegan.types import Device, Direction, Precision
 
 MEGAPIXELS = 2
@@ -96,23 +97,33 @@ class Translator:
         return 1 if self.device.type == "cpu" else max(1, MEGAPIXELS * 2**20 // (height * width))
 
 
-def load_translators(path: Path, *, device: Device = "auto") -> tuple[dict[Direction, Translator], Path | None]:
-    """Every direction that a run, checkpoint or generator knows, and the data set that it learned from, if it says so.
+class Translators(NamedTuple):
+    """All that a file of weights can translate, and what it says about its training."""
+
+    directions: dict[Direction, Translator]
+    recipe: Recipe | None = None
+    """None for one exported generator, which does not know it; the same goes for `images`."""
+    images: int | None = None
+    """Pairs of pictures seen."""
+
+
+def load_translators(path: Path, *, device: Device = "auto") -> Translators:
+    """Every direction that a run (its newest checkpoint), checkpoint, generator or repository knows.
 
     Raises what `Translator.load` raises.
     """
     if is_hub_name(path):
         generators = [read_generator(file) for file in fetch_generators(path.as_posix()).values()]
-        return {direction: Translator(network, device=device) for network, direction in generators}, None
+        return Translators({direction: Translator(network, device=device) for network, direction in generators})
     if path.is_file() and path.suffix in (".safetensors", ".pth"):
         network, direction = load_generator(path, None)
-        return {direction: Translator(network, device=device)}, None
+        return Translators({direction: Translator(network, device=device)})
     checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
     with torch.device("meta"):
         directions = list(checkpoint.recipe.method.build().translators())
     networks = {direction: generator_of(checkpoint, path, direction)[0] for direction in directions}
     translators = {direction: Translator(network, device=device) for direction, network in networks.items()}
-    return translators, checkpoint.recipe.data.root
+    return Translators(translators, checkpoint.recipe, checkpoint.images)
 
 
 def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:

@@ -15,10 +15,24 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.hub import download_url_to_file, get_dir
 
+from cyclegan.images.files import to_bytes
 from cyclegan.metrics.config import Backbone
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, as torchvision's backbones expect it."""
+
+LAYERS: dict[Backbone, tuple[int, ...]] = {
+    "squeezenet1_1": (1, 4, 7, 9, 10, 11, 12),
+    "vgg16": (3, 8, 15, 22, 29),  # the last ReLU before each pooling
+    "resnet50": (4, 5, 6, 7),
+    "convnext_tiny": (1, 3, 5, 7),
+}
+"""After which of its modules a backbone is looked at; the first two are those of LPIPS (Zhang et al. 2018)."""
+
+INCEPTION_LAYERS = ("MaxPool_1", "MaxPool_2", "Mixed_5d", "Mixed_6e", "Mixed_7c")
+
+SMALLEST = 32
+"""Pixels on a side that still reach a backbone's last layer, after five halvings."""
 
 
 class Weights(NamedTuple):
@@ -33,7 +47,7 @@ class Weights(NamedTuple):
 class Features(nn.Module):
     """(N, 3, H, W) in [-1, 1] to (N, D) features. `name` belongs beside every figure that is made with them."""
 
-    def __init__(self, name: str, sha256: str, network: nn.Module) -> None:
+    def __init__(self, name: str, sha256: str, network: _Inception | _Torchvision) -> None:
         super().__init__()
         self.name, self.sha256, self.network = name, sha256, network.eval().requires_grad_(False)
 
@@ -42,6 +56,14 @@ class Features(nn.Module):
         """The features of a batch, float32."""
         features: Tensor = self.network(images)
         return features.float()
+
+    @torch.inference_mode()
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """What several layers see of a batch, each float32 (N, C, H', W'): of pictures at their own size.
+
+        But for Inception, which fits them to 299 x 299. Raises ValueError for sides below 32 pixels.
+        """
+        return [layer.float() for layer in self.network.layers(images)]
 
     def of(self, batches: Iterable[Tensor]) -> Tensor:
         """The features of all batches, (N, D) on the CPU."""
@@ -107,7 +129,7 @@ def _read(path: Path, url: str) -> Weights:
     return Weights(state, sha256, sha256.startswith(_digits(url)))
 
 
-def _inception(backbone: Backbone, state: dict[str, Any]) -> nn.Module:
+def _inception(backbone: Backbone, state: dict[str, Any]) -> _Inception:
     """Inception v3 of the TensorFlow of 2015 in torch-fidelity's transcription, its resize to 299 included."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -123,24 +145,36 @@ class _Inception(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.network(images.clamp(-1, 1).add(1).mul(127.5).round().byte())[0]
+        features: Tensor = self.network(to_bytes(images))[0]
         return features
 
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """The outputs of `INCEPTION_LAYERS`, listened to on the way."""
+        seen: list[Tensor] = []
+        parts = [self.network.get_submodule(name) for name in INCEPTION_LAYERS]
+        listeners = [part.register_forward_hook(lambda part, inputs, output: seen.append(output)) for part in parts]
+        try:
+            self(images)
+        finally:
+            for listener in listeners:
+                listener.remove()
+        return seen
 
-def _torchvision(backbone: Backbone, state: dict[str, Any]) -> nn.Module:
+
+def _torchvision(backbone: Backbone, state: dict[str, Any]) -> _Torchvision:
     """All layers but the classifier, their last map averaged over the picture."""
     from torchvision.models import get_model
 
     network = get_model(backbone, weights=None)
     network.load_state_dict(state)
     features = getattr(network, "features", None) or nn.Sequential(*list(network.children())[:-2])  # a ResNet has none
-    return _Torchvision(features)
+    return _Torchvision(features, LAYERS[backbone])
 
 
 class _Torchvision(nn.Module):
-    def __init__(self, features: nn.Module) -> None:
+    def __init__(self, features: nn.Sequential, looked_at: tuple[int, ...]) -> None:
         super().__init__()
-        self.features = features
+        self.features, self.looked_at = features, looked_at
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1))
         self.mean: Tensor
@@ -148,4 +182,20 @@ class _Torchvision(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         scaled = F.interpolate(images, (224, 224), mode="bilinear", antialias=True, align_corners=False)
-        return self.features((scaled.clamp(-1, 1).add(1).div(2) - self.mean) / self.std).mean(dim=(2, 3))  # type: ignore[no-any-return]
+        features: Tensor = self.features(self._normalised(scaled))
+        return features.mean(dim=(2, 3))
+
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """What comes out of the modules looked at."""
+        if min(height_width := images.shape[2:]) < SMALLEST:
+            size = f"{height_width[1]} x {height_width[0]} pixels"
+            raise ValueError(f"pictures of {size} are too small for a perceptual distance; give {SMALLEST} a side")
+        seen, last = [], self._normalised(images)
+        for index, module in enumerate(self.features[: self.looked_at[-1] + 1]):
+            last = module(last)
+            if index in self.looked_at:
+                seen.append(last)
+        return seen
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return (images.clamp(-1, 1).add(1).div(2) - self.mean) / self.std

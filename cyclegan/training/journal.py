@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +13,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from cyclegan.images.files import to_image, write_image
+from cyclegan.training.charts import charts
 
 
 class Journal:
@@ -42,7 +45,7 @@ class Journal:
         )
         self.bar = self.progress.add_task(run.name, total=total, completed=images, speed=0.0, losses="")
         self._since = (time.perf_counter(), images)
-        self._complained = False
+        self._complained = self._laid_out = False
 
     def __enter__(self) -> Journal:
         threading.excepthook, self._hook = _without_tensorboard(threading.excepthook), threading.excepthook
@@ -68,31 +71,58 @@ class Journal:
         """Move the bar."""
         self.progress.update(self.bar, completed=images)
 
-    def losses(self, losses: Mapping[str, Tensor], rate: float, left_out: int, images: int) -> None:
-        """Losses, rate, steps left out and images per second as scalars; here the host waits for the device."""
-        numbers = {f"loss/{name}": loss.item() for name, loss in losses.items()}
+    def numbers(self, numbers: Mapping[str, float], images: int) -> None:
+        """Scalars by their tags, and the speed since the last time; twins also share a chart (custom scalars)."""
         now, (then, before) = time.perf_counter(), self._since
         speed, self._since = (images - before) / (now - then), (now, images)
-        training = {"rate": rate, "images_per_second": speed, "left_out": left_out}
-        numbers |= {f"training/{name}": number for name, number in training.items()}
-        for name, number in numbers.items():
-            self._record(partial(SummaryWriter.add_scalar, tag=name, scalar_value=number, global_step=images))
+        numbers = {**numbers, "training/images_per_second": speed}
+        self.scalars(numbers, images)
+        if not self._laid_out:
+            layout = {"twins": {chart: ["Multiline", tags] for chart, tags in charts(numbers).items()}}
+            self._record(lambda events: events.add_custom_scalars(layout))
+            self._laid_out = True
+        losses = {tag.removeprefix("loss/"): number for tag, number in numbers.items() if tag.startswith("loss/")}
         shown = "  ".join(f"{name} {loss:.2f}" for name, loss in losses.items() if not name.startswith("identity"))
         self.progress.update(self.bar, speed=speed, losses=shown)
 
+    def scalars(self, numbers: Mapping[str, float], images: int) -> None:
+        """Scalars by their tags."""
+        for tag, number in numbers.items():
+            self._record(partial(SummaryWriter.add_scalar, tag=tag, scalar_value=number, global_step=images))
+
     def samples(self, direction: str, grid: Tensor, images: int) -> None:
         """A grid (3, H, W) in [-1, 1] to TensorBoard and to `samples/`; one that is not finite is left out."""
-        if not grid.isfinite().all():
-            self.note(f"no sample {direction} at image {images:,}: it is not finite")
-            return
-        picture, path = to_image(grid), self.run / "samples" / f"{images:010d}_{direction}.png"
-        shown = (grid.float().cpu().clamp(-1, 1) + 1) / 2
-        self._record(lambda events: events.add_image(f"samples/{direction}", shown, images))
-        self._record(lambda events: write_image(picture, path))
+        if self.picture(f"samples/{direction}", grid, images):
+            picture, path = to_image(grid), self.run / "samples" / f"{images:010d}_{direction}.png"
+            self._record(lambda events: write_image(picture, path))
+
+    def picture(self, tag: str, picture: Tensor, images: int) -> bool:
+        """A picture (3, H, W) in [-1, 1] to TensorBoard; returns whether it is finite, else it is left out."""
+        if not picture.isfinite().all():
+            self.note(f"no picture {tag} at image {images:,}: it is not finite")
+            return False
+        shown = (picture.float().cpu().clamp(-1, 1) + 1) / 2
+        self._record(lambda events: events.add_image(tag, shown, images))
+        return True
+
+    def histogram(self, tag: str, values: Tensor, images: int) -> None:
+        """How numbers are spread; left out where they are not finite."""
+        if values.isfinite().all():
+            self._record(lambda events: events.add_histogram(tag, values, images))
 
     def text(self, name: str, words: str) -> None:
-        """Words, such as the recipe, to TensorBoard."""
-        self._record(lambda events: events.add_text(name, words))
+        """Words in Markdown, such as the recipe, to TensorBoard."""
+        self._record(lambda events: events.add_text(name, words, self.images))
+
+    def settings(self, settings: Mapping[str, Any], metrics: Sequence[str]) -> None:
+        """What the recipe says, for TensorBoard's table of hyperparameters, beside the last scalar of each metric."""
+        for summary in hparams(dict(settings), dict.fromkeys(metrics, 0.0)):  # type: ignore[no-untyped-call]
+            self._record(partial(_add_summary, summary=summary))
+
+    def graph(self, network: nn.Module, example: Tensor) -> None:
+        """How a network is built, to TensorBoard's graph page."""
+        with warnings.catch_warnings(action="ignore"):  # TensorBoard still traces, and tracing warns of every branch
+            self._record(lambda events: events.add_graph(network, example))
 
     def flush(self) -> None:
         """Put on the disk what TensorBoard still holds back."""
@@ -108,6 +138,10 @@ class Journal:
             if not self._complained:
                 self.note(f"{self.run}: records cannot be written ({error.strerror or error}); training goes on")
             self._complained = True
+
+
+def _add_summary(events: SummaryWriter, summary: Any) -> None:
+    events._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
 
 def _without_tensorboard(hook: Callable[[threading.ExceptHookArgs], object]) -> Callable[[Any], object]:

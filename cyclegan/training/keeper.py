@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, write_checkpoint
+from cyclegan.checkpoint import Checkpoint, best_path, checkpoint_path, checkpoints_in, write_checkpoint
 
 ALWAYS = 2
 """Checkpoints that are always kept: should the last one be damaged, the one before it is there."""
@@ -26,20 +26,31 @@ class Keeper:
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, then remove the older ones that nobody asked to keep. When it cannot be, say so."""
         path = checkpoint_path(self.run, checkpoint.images)
-        try:
-            write_checkpoint(checkpoint, path)
-        except OSError as error:
-            self.problem = f"{path} could not be saved: {error.strerror or error}"
+        self.problem = _problem(checkpoint, path)
+        if self.problem:
             self.note(f"{self.problem}; training goes on and tries again when the next one is due")
             return
-        self.problem = ""
         # What lies ahead of it is damaged, or the run would have gone on from there: it counts for nothing.
         for older in [kept for kept in checkpoints_in(self.run) if kept <= path][:-ALWAYS]:
             if not (self.period and int(older.stem) % self.period == 0):
                 older.unlink(missing_ok=True)
+
+    def save_best(self, checkpoint: Checkpoint) -> None:
+        """Put a checkpoint in place of the best one. When it cannot be written, say so."""
+        if problem := _problem(checkpoint, best_path(self.run)):
+            self.note(f"{problem}; training goes on")
 
     def confirm(self) -> None:
         """Raise Unsaved, with what is left to continue from, when the last checkpoint could not be written."""
         if self.problem:
             left = [str(path) for path in checkpoints_in(self.run)[-1:]] or ["there is none"]
             raise Unsaved(f"{self.problem}; the last good checkpoint: {left[0]}")
+
+
+def _problem(checkpoint: Checkpoint, path: Path) -> str:
+    """Write it; returns why it could not be written, or nothing."""
+    try:
+        write_checkpoint(checkpoint, path)
+    except OSError as error:
+        return f"{path} could not be saved: {error.strerror or error}"
+    return ""

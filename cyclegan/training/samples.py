@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from PIL import ImageOps
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from cyclegan.images.files import UnreadableImage, find_images, read_image, to_tensor
+from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_tensor
 from cyclegan.types import Direction
+
+OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
+
+RED, BLUE = (1.0, -0.5, -0.7), (-0.8, 0.0, 1.0)
+"""Where a judge sees a fake, and where it sees a real picture; in [-1, 1]."""
 
 
 class Samples:
@@ -19,35 +25,70 @@ class Samples:
 
     def __init__(self, root: Path, number: int, size: Sequence[int], device: torch.device) -> None:
         self.real: dict[Direction, Tensor] = {
-            "AtoB": held_out(root, "A", number, size).to(device),
-            "BtoA": held_out(root, "B", number, size).to(device),
+            "AtoB": _first_of(root, "A", number, size).to(device),
+            "BtoA": _first_of(root, "B", number, size).to(device),
         }
 
-    @torch.no_grad()
-    def grids(
+    def columns(
         self, translators: Mapping[Direction, nn.Module], autocast: torch.autocast
-    ) -> Iterator[tuple[Direction, Tensor]]:
-        """For each direction (3, H', W') in [-1, 1]: rows of real | fake | cycle | identity.
+    ) -> Iterator[tuple[Direction, list[Tensor]]]:
+        """For each direction real, fake, cycle and identity, each (N, 3, H, W) in [-1, 1].
 
         The last two only where the way back is learned too.
         """
         for direction, network in translators.items():
-            real, back = self.real[direction], translators.get("BtoA" if direction == "AtoB" else "AtoB")
+            real, back = self.real[direction], translators.get(OPPOSITE[direction])
             if not len(real):
                 continue
-            training = network.training
-            for each in translators.values():
-                each.eval()
-            with autocast, torch.compiler.set_stance("force_eager"):  # this shape is not worth compiling for
+            with looking(translators.values(), autocast):
                 fake = network(real)
-                columns = [real, fake] + ([back(fake), back(real)] if back else [])
-            for each in translators.values():
-                each.train(training)
-            rows = torch.stack([column.float() for column in columns], dim=1).flatten(0, 1)
-            yield direction, make_grid(rows, nrow=len(columns), padding=4, pad_value=1.0)
+                shown = [real, fake] + ([back(fake), back(real)] if back else [])
+            yield direction, [column.float() for column in shown]
 
 
-def held_out(root: Path, domain: str, number: int, size: Sequence[int]) -> Tensor:
+@contextmanager
+def looking(networks: Iterable[nn.Module], autocast: torch.autocast) -> Iterator[None]:
+    """The networks as they are used later: no dropout, no gradients; and not compiled, their shapes are too rare."""
+    before = [(network, network.training) for network in networks]
+    for network, _ in before:
+        network.eval()
+    try:
+        with torch.no_grad(), autocast, torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        for network, training in before:
+            network.train(training)
+
+
+def grid(columns: Sequence[Tensor]) -> Tensor:
+    """Pictures side by side, (3, H', W') in [-1, 1]: a row for each picture of the first column, (N, 3, H, W)."""
+    rows = torch.stack(list(columns), dim=1).flatten(0, 1)
+    together: Tensor = make_grid(rows, nrow=len(columns), padding=4, pad_value=1.0)
+    return together
+
+
+def patch_map(pictures: Tensor, scores: Tensor, boundary: float) -> Tensor:
+    """What a judge objects to: its patch scores (N, 1, h, w) laid over grey pictures (N, 3, H, W), both shown as such.
+
+    Red where it sees a fake, blue where it sees a real picture, stronger the further a score is from the boundary.
+    """
+    lean = torch.tanh(2 * (scores.float() - boundary))
+    lean = F.interpolate(lean, pictures.shape[2:], mode="bilinear", align_corners=False)
+    red, blue = (torch.tensor(colour, device=pictures.device).view(3, 1, 1) for colour in (RED, BLUE))
+    grey = pictures.mean(dim=1, keepdim=True).expand_as(pictures)
+    return torch.lerp(grey, torch.where(lean < 0, red, blue), 0.65 * lean.abs())
+
+
+def channels(features: Tensor, most: int = 16) -> Tensor:
+    """The first channels of a feature map (C, h, w), each from least to most, as a grid (3, H', W') in [-1, 1]."""
+    maps = features[:most].float()
+    low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
+    scaled = (maps - low) / (high - low).clamp(min=1e-6) * 2 - 1
+    together: Tensor = make_grid(scaled[:, None], nrow=4, padding=2, pad_value=1.0)
+    return together
+
+
+def _first_of(root: Path, domain: str, number: int, size: Sequence[int]) -> Tensor:
     """The first readable pictures of testA or testB, else of the training folder, fitted to `size` (H, W).
 
     Returns (N, 3, H, W) in [-1, 1], N at most `number`.
@@ -58,7 +99,7 @@ def held_out(root: Path, domain: str, number: int, size: Sequence[int]) -> Tenso
         if len(pictures) == number:
             break
         try:
-            pictures.append(to_tensor(ImageOps.fit(read_image(path), (size[1], size[0]))))
+            pictures.append(to_tensor(read_fitted(path, size)))
         except UnreadableImage:  # named when training meets it
             continue
     return torch.stack(pictures) if pictures else torch.empty(0, 3, *size)

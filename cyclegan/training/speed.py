@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -108,6 +110,13 @@ class Graphed(Generic[Result]):
         self.batch, self.graph = Batch(*(domain.clone() for domain in batch)), torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.result = self.step(self.batch)
+
+
+def memory_used(device: torch.device) -> float:
+    """The most that the run has needed so far, in GiB: on the GPU, or else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,8 @@ from cyclegan.training.average import Average
 from cyclegan.training.finite import Diverged, Finite
 from cyclegan.training.journal import Journal
 from cyclegan.training.keeper import Keeper
+from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
-from cyclegan.training.samples import Samples
 from cyclegan.training.speed import (
     Graphed,
     checkpoint_activations,
@@ -30,7 +32,8 @@ from cyclegan.training.speed import (
 )
 from cyclegan.training.stop import Stopped, StopSignals
 from cyclegan.training.turn import Move, Turn, rate_after
-from cyclegan.types import Batch, Losses
+from cyclegan.training.validation import Validation
+from cyclegan.types import Batch
 from cyclegan.words import shown
 
 
@@ -52,10 +55,14 @@ class Trainer:
     def __init__(self, recipe: Recipe, run: Path, *, resume: bool = False, processes: Processes = ALONE) -> None:
         if (run / "recipe.yaml").exists() and not resume:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
-        self.recipe, self.run, self.processes, self.images = recipe, run, processes, 0
+        self.recipe, self.run, self.processes = recipe, run, processes
+        self.images, self.best = 0, math.inf
         self.device = choose_device(recipe.speed.device)
         self.loader = self._open_data()
         self.total = self._images_in(recipe.training.constant) + self._images_in(recipe.training.decay)
+
+        evaluates = processes.first and recipe.journal.evaluate_every
+        self.features = recipe.features.build() if evaluates else None
 
         set_determinism(recipe.speed.deterministic)
         self.autocast = autocast(self.device, recipe.speed.precision)
@@ -65,6 +72,7 @@ class Trainer:
         self.turns = [Turn(player, recipe.training, processes) for player in self.method.players]
         half_life = recipe.training.average
         self.average = Average(self.method.translators(), self._images_in(half_life)) if half_life else None
+        self.translators = self.average.translators if self.average else self.method.translators()
         changes = self._restore(read_newest(run)) if resume and checkpoints_in(run) else ""
         processes.agree("recipes, pictures or checkpoints", (recipe, self.images, *self.loader.names))
 
@@ -86,7 +94,7 @@ class Trainer:
             self._speed_up()
             for pixels in self.loader.batches(self.images, self.total):
                 before = self.images
-                self._record(self.step(pixels), before)
+                self._record(self.step(pixels), pixels, before)
                 if stopped := self.processes.largest(stop.received):
                     break
             self._look()
@@ -96,18 +104,18 @@ class Trainer:
             raise Stopped(f"stopped after {self.images:,} images; everything is saved in {self.run}", stopped)
         return checkpoint_path(self.run, self.images)
 
-    def step(self, pixels: Batch) -> Losses:
+    def step(self, pixels: Batch) -> Move:
         """One batch, (N, 3, H, W) in 0..255: the method makes its images, then every player moves."""
         torch.manual_seed(self._key())
         for turn in self.turns:
             turn.set_rate(self.rate)
-        losses, finite = self.play(Batch(*(domain.to(self.device, non_blocking=True) for domain in pixels)))
-        self.finite.saw(self.images, finite)
+        move = self.play(Batch(*(domain.to(self.device, non_blocking=True) for domain in pixels)))
+        self.finite.saw(self.images, move.finite)
         seen = len(pixels.a) * self.processes.count
         self.images += seen
         if self.average:
             self.average.update(seen, self.images)
-        return losses
+        return move
 
     def _play(self, pixels: Batch) -> Move:
         """The mathematics of a step: on the device alone, so that a CUDA graph can record it."""
@@ -116,7 +124,8 @@ class Trainer:
             images = self.method(batch)
         moves = [turn.move(batch, images, self.autocast) for turn in self.turns]
         losses = {name: loss for move in moves for name, loss in move.losses.items()}
-        return Move(losses, torch.stack([move.finite for move in moves]).all())
+        norms = {network: norm for move in moves for network, norm in move.norms.items()}
+        return Move(losses, norms, torch.stack([move.finite for move in moves]).all())
 
     @property
     def rate(self) -> float:
@@ -131,9 +140,12 @@ class Trainer:
         data, training = self.recipe.data, self.recipe.training
         augment, memory = data.build(), int(data.memory * 2**30) // (2 * self.processes.on_this_machine)
         a, b = (
-            Folder(data.root / name, augment.prepare, memory=memory, warn=lambda line: self.journal.note(line))
+            Folder(
+                data.root / name, augment.prepare, memory=memory, warn=lambda line: self.journal.note(line),
+                validation=_held_out(self.recipe), seed=training.seed,
+            )
             for name in ("trainA", "trainB")
-        )
+        )  # fmt: skip
         pin = self.device.type == "cuda"
         return Loader(
             a, b, augment, batch=training.batch, seed=training.seed, threads=data.threads,
@@ -145,8 +157,15 @@ class Trainer:
         first = next(self.loader.batches(self.images, self.images + 1))
         if not self.processes.first:
             return
-        self.samples = Samples(self.recipe.data.root, self.recipe.journal.samples, first.a.shape[2:], self.device)
-        self.journal.text("recipe", f"```yaml\n{(self.run / 'recipe.yaml').read_text(encoding='utf-8')}```")
+        size = first.a.shape[2:]
+        self.observer = Observer(
+            self.recipe, self.method, self.translators, self.journal,
+            size=size, device=self.device, autocast=self.autocast,
+        )  # fmt: skip
+        self.observer.begin()
+        if self.features:
+            held_out = {"A": self.loader.a.held_out, "B": self.loader.b.held_out}
+            self.validation = Validation(held_out, size, self.features, self.device, self.journal.note)
         a, b, count = len(self.loader.a), len(self.loader.b), self.processes.count
         self.journal.note(
             f"{self.run}: {a:,} + {b:,} pictures, {self.total - self.images:,} images to see, {self.device}"
@@ -163,23 +182,33 @@ class Trainer:
         if self.processes.first:
             self.journal.note(told)
 
-    def _record(self, losses: Losses, before: int) -> None:
+    def _record(self, move: Move, pixels: Batch, before: int) -> None:
         """Write down what the step from `before` images to now makes due."""
         journal, log = self.recipe.journal, self._due(self.recipe.journal.log_every, before)
+        at_the_end = self.images >= self.total
         self.journal.advance(self.images)
         if log:
             self._look()
-            self.processes.average(list(losses.values()))
-        if log and self.processes.first:
-            self.journal.losses(losses, self.rate, self.finite.left_out, self.images)
-        shown = self._due(journal.samples_every, before) or before == 0 or self.images >= self.total
-        if shown and self.processes.first:
-            translators = self.average.translators if self.average else self.method.translators()
-            for direction, grid in self.samples.grids(translators, self.autocast):
-                self.journal.samples(direction, grid, self.images)
+            self.processes.average(list(move.losses.values()))
+        if self.processes.first:
+            if log:
+                self.observer.numbers(move, pixels, self.rate, self.finite, self.images)
+            if self._due(journal.samples_every, before) or before == 0 or at_the_end:
+                self.observer.pictures(self.images)
+            if journal.histograms_every and (self._due(journal.histograms_every, before) or at_the_end):
+                self.observer.networks(self.images)
+            if journal.evaluate_every and (self._due(journal.evaluate_every, before) or at_the_end):
+                self._validate()
         if self._due(journal.checkpoint_every, before):
             self._look()
             self._save()
+
+    def _validate(self) -> None:
+        """Score the pictures held out, and keep the networks aside if they are the best so far."""
+        kid = self.validation.score(self.translators, self.autocast, self.journal, self.images)
+        if kid < self.best:
+            self.best = kid
+            self.keeper.save_best(replace(self._checkpoint(), optimizers={}))
 
     def _look(self) -> None:
         """Name the pictures of steps that were left out. Raises Diverged when the recipe tolerates no more of them."""
@@ -204,16 +233,18 @@ class Trainer:
         if not self.processes.first:
             return
         self.journal.flush()  # so that a killed run has records up to the checkpoint it goes on from
-        self.keeper.save(
-            Checkpoint(
-                recipe=self.recipe,
-                images=self.images,
-                epoch=self.loader.epoch,
-                processes=self.processes.count,
-                method=self.method.state_dict(),
-                average=self.average.state_dict() if self.average else {},
-                optimizers={turn.player.name: turn.state_dict() for turn in self.turns},
-            )
+        self.keeper.save(self._checkpoint())
+
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(
+            recipe=self.recipe,
+            images=self.images,
+            epoch=self.loader.epoch,
+            processes=self.processes.count,
+            best=self.best,
+            method=self.method.state_dict(),
+            average=self.average.state_dict() if self.average else {},
+            optimizers={turn.player.name: turn.state_dict() for turn in self.turns},
         )
 
     def _restore(self, saved: Checkpoint) -> str:
@@ -225,6 +256,11 @@ class Trainer:
             raise ValueError(
                 f"{self.run}: trained with another `method` than the recipe's; give the recipe it began with"
             )
+        if _held_out(saved.recipe) != _held_out(self.recipe):
+            raise ValueError(
+                f"{self.run}: journal.evaluate_every and data.validation decide on which pictures to learn from; "
+                f"leave them as the run began ({_held_out(saved.recipe)} of each folder held out)"
+            )
         try:
             self._load(saved)
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:  # torch raises them all
@@ -235,9 +271,16 @@ class Trainer:
 
     def _load(self, saved: Checkpoint) -> None:
         self.images = saved.images
+        if saved.recipe.features == self.recipe.features:
+            self.best = saved.best
         self.method.load_state_dict(saved.method)
         for turn in self.turns:
             turn.load_state_dict(saved.optimizers[turn.player.name])
         if self.average:
             now = {direction: network.state_dict() for direction, network in self.method.translators().items()}
             self.average.load_state_dict(saved.average or now)  # an average asked for only now begins here
+
+
+def _held_out(recipe: Recipe) -> int:
+    """How many pictures of each folder are for validation."""
+    return recipe.data.validation if recipe.journal.evaluate_every else 0

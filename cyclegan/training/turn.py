@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from cyclegan.methods.base import Player
@@ -18,6 +18,8 @@ class Move(NamedTuple):
     """What a player saw in its turn."""
 
     losses: Losses
+    norms: dict[nn.Module, Tensor]
+    """Of the gradient of each of its networks, before clipping, ()."""
     finite: Tensor
     """Whether its losses and gradients were numbers, bool (). If not, it has not moved."""
 
@@ -50,13 +52,17 @@ class Turn:
             parameter.grad = torch.empty_like(parameter).copy_(gradient)  # fused Adam needs the parameter's own strides
         gradients, total = [p.grad for p in self.parameters if p.grad is not None], total.detach()
         self.processes.average([*gradients, total])
-        norm = get_total_norm(gradients)
+        norms = {
+            network: get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
+            for network in self.player.networks
+        }
+        norm = get_total_norm(list(norms.values()))
         finite = norm.isfinite() & total.isfinite()
         if self.clip:
             clip_grads_with_norm_(self.parameters, self.clip, norm)
         self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]  # as GradScaler tells fused Adam to
         self.optimizer.step()  # leave weights and state alone, on the device, without the host looking
-        return Move({name: loss.detach() for name, loss in losses.items()}, finite)
+        return Move({name: loss.detach() for name, loss in losses.items()}, norms, finite)
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state."""

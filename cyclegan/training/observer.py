@@ -1,0 +1,122 @@
+"""What a run shows of itself: numbers, pictures, and what goes on inside its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cyclegan.images.files import from_bytes
+from cyclegan.methods.base import Method
+from cyclegan.provenance import provenance
+from cyclegan.recipe import Recipe
+from cyclegan.training.finite import Finite
+from cyclegan.training.journal import Journal
+from cyclegan.training.samples import Samples, channels, grid, looking, patch_map
+from cyclegan.training.speed import memory_used
+from cyclegan.training.turn import Move
+from cyclegan.types import Batch, Direction
+
+
+class Observer:
+    """Keeps the pictures that a run is watched by, and writes what it sees of the run into the journal.
+
+    `translators` are those that translate in the end, averaged where there is an average. Raises ValueError when
+    `journal.feature_maps` names a stage that they do not have.
+    """
+
+    def __init__(
+        self, recipe: Recipe, method: Method, translators: Mapping[Direction, Any], journal: Journal,
+        *, size: Sequence[int], device: torch.device, autocast: torch.autocast,
+    ) -> None:  # fmt: skip
+        self.recipe, self.method, self.translators, self.journal = recipe, method, translators, journal
+        self.device, self.autocast = device, autocast
+        self.samples = Samples(recipe.data.root, recipe.journal.samples, size, device)
+        stages = min(len(network.stages) for network in translators.values())
+        if wrong := [stage for stage in recipe.journal.feature_maps if stage >= stages]:
+            raise ValueError(f"journal.feature_maps: the generators have stages 0 to {stages - 1}, not {wrong[0]}")
+
+    def begin(self) -> None:
+        """The recipe as text and as settings, where the run comes from and, if asked for, the graph."""
+        facts = provenance(self.device)
+        table = ["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts.items())]
+        self.journal.text("recipe", f"```yaml\n{self.recipe.to_yaml()}```")
+        self.journal.text("provenance", "\n".join(table))
+        self.journal.settings(dict(flat(self.recipe.to_dict())), self._scored())
+        if self.recipe.journal.graph:
+            direction, network = next(iter(self.translators.items()))
+            with looking([network], self.autocast):
+                self.journal.graph(network, self.samples.real[direction][:1])
+
+    def numbers(self, move: Move, pixels: Batch, rate: float, finite: Finite, images: int) -> None:
+        """Losses, gradient norms, scores, rate, memory, steps left out: here the host waits for the device."""
+        names = {network: name for name, network in self.method.named_children()}
+        seen = {f"loss/{name}": loss for name, loss in move.losses.items()}
+        seen |= {f"gradient/{names[network]}": norm for network, norm in move.norms.items()}
+        seen |= dict(self._scores(Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))))
+        numbers = dict(zip(seen, torch.stack(list(seen.values())).tolist(), strict=True))
+        numbers |= {"training/rate": rate, "training/left_out": finite.left_out}
+        self.journal.numbers(numbers | {"training/memory": memory_used(self.device)}, images)
+
+    def pictures(self, images: int) -> None:
+        """Sample grids, and what the judges object to in their fakes."""
+        judges = self.method.judges()
+        for direction, columns in self.samples.columns(self.translators, self.autocast):
+            self.journal.samples(direction, grid(columns), images)
+            if judge := judges.get(direction):
+                with looking([judge.network], self.autocast):
+                    scores = judge.network(columns[1])
+                objections = patch_map(columns[1], scores, judge.boundary)
+                self.journal.picture(f"patches/{direction}", grid([columns[1], objections]), images)
+
+    def networks(self, images: int) -> None:
+        """Histograms of weights and gradients, and feature maps of the first sample."""
+        for name, parameter in self.method.named_parameters():
+            self.journal.histogram(f"weight/{name}", parameter.detach(), images)
+            if parameter.grad is not None:
+                self.journal.histogram(f"gradient/{name}", parameter.grad, images)
+        for direction, network in self.translators.items():
+            first, stages = self.samples.real[direction][:1], sorted(set(self.recipe.journal.feature_maps))
+            if not len(first) or not stages:
+                continue
+            with looking([network], self.autocast):
+                maps = network.features(first, stages)
+            for stage, features in zip(stages, maps, strict=True):
+                self.journal.picture(f"features/{direction}/stage_{stage}", channels(features[0]), images)
+
+    def _scores(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        """What each judge thinks of the batch and of its translations, as means over patches; how often it is right."""
+        for direction, judge in self.method.judges().items():
+            source, target = (batch.a, batch.b) if direction == "AtoB" else (batch.b, batch.a)
+            translator, domain = self.method.translators()[direction], direction[-1].lower()
+            with looking([translator, judge.network], self.autocast):
+                real, fake = judge.network(target).float(), judge.network(translator(source)).float()
+            right = (real > judge.boundary).float().mean() + (fake < judge.boundary).float().mean()
+            yield f"score/real_{domain}", real.mean()
+            yield f"score/fake_{domain}", fake.mean()
+            yield f"score/right_{domain}", right / 2
+
+    def _scored(self) -> list[str]:
+        """The tags by which runs are compared; those that are never written stay empty."""
+        return ["validation/kid"] + [
+            f"{split}/{figure}_{direction}"
+            for split in ("validation", "test")
+            for direction in self.translators
+            for figure in ("kid", "fid")
+        ]
+
+
+def flat(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, bool | int | float | str]]:
+    """The keys of a recipe with their sections, `method.cycle`, and what TensorBoard's table takes as values."""
+    for key, value in nested.items():
+        match value:
+            case dict():
+                yield from flat(value, f"{above}{key}.")
+            case bool() | int() | float() | str():
+                yield above + key, value
+            case None:
+                yield above + key, "null"
+            case _:
+                yield above + key, str(value)

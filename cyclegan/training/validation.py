@@ -1,0 +1,99 @@
+"""Scores while a run learns: on pictures held out of its training folders, never on the test split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan.images.files import UnreadableImage, from_bytes, read_fitted, to_bytes, to_tensor
+from cyclegan.metrics.distances import FEWEST
+from cyclegan.metrics.features import Features
+from cyclegan.metrics.scores import Score, score_translation
+from cyclegan.training.journal import Journal
+from cyclegan.training.samples import OPPOSITE, looking
+from cyclegan.types import Direction
+from cyclegan.words import shown
+
+BATCH = 8
+
+
+class Validation:
+    """Keeps held-out pictures of A and B, fitted to `size` (H, W), and how they look to the network that compares.
+
+    Raises ValueError when too few of them can be read.
+    """
+
+    def __init__(
+        self, held_out: Mapping[str, Sequence[Path]], size: Sequence[int], features: Features,
+        device: torch.device, warn: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.features, self.device = features.to(device), device
+        self.pictures = {domain: _read(files, size, warn) for domain, files in held_out.items()}
+        self.seen = {domain: features.of(map(self._floats, batches)) for domain, batches in self.pictures.items()}
+
+    def score(
+        self, translators: Mapping[Direction, nn.Module], autocast: torch.autocast, journal: Journal, images: int
+    ) -> float:
+        """Write the scores after so many images into the journal; returns the mean KID of the directions.
+
+        Networks that give NaN have none, and count as infinitely bad.
+        """
+        try:
+            with looking(translators.values(), autocast):
+                scores = {way: self._score(way, translators) for way in translators}
+        except ValueError as error:
+            journal.note(f"no scores after {images:,} images: {error}")
+            return math.inf
+        kid = sum(score.distances.kid.value for score in scores.values()) / len(scores)
+        curves = {f"{name}_{way}": value for way, score in scores.items() for name, value in figures(score).items()}
+        journal.scalars({f"validation/{name}": value for name, value in ({"kid": kid} | curves).items()}, images)
+        told = ", ".join(f"{way} {score.distances.kid.value:.4g}" for way, score in scores.items())
+        journal.note(f"KID ({self.features.name}) of held-out pictures after {images:,} images: {told}")
+        return kid
+
+    def _score(self, direction: Direction, translators: Mapping[Direction, nn.Module]) -> Score:
+        there, back = translators[direction], translators.get(OPPOSITE[direction])
+        return score_translation(
+            self.pictures[direction[0]],
+            self.seen[direction[-1]],
+            self.features,
+            translate=self._in_float(there),
+            back=self._in_float(back) if back else None,
+        )
+
+    def _floats(self, batch: Tensor) -> Tensor:
+        return from_bytes(batch.to(self.device))
+
+    def _in_float(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        return lambda pictures: network(pictures.to(self.device)).float()
+
+
+def figures(score: Score) -> dict[str, float]:
+    """Every figure of a score by its name, without intervals: what a curve shows."""
+    named = {name: getattr(score.distances, name).value for name in ("kid", "fid", "precision", "recall")}
+    named["kid_std"] = score.distances.kid_std
+    if score.structure is not None:
+        named["structure"] = score.structure
+    if score.cycle:
+        named |= {f"cycle_{name}": value for name, value in score.cycle._asdict().items()}
+    if score.truth:
+        named |= {f"truth_{name}": value for name, value in score.truth._asdict().items()}
+    return named
+
+
+def _read(files: Sequence[Path], size: Sequence[int], warn: Callable[[str], None]) -> list[Tensor]:
+    """The pictures that can be read, in batches (N, 3, H, W), uint8."""
+    pictures = []
+    for path in files:
+        try:
+            pictures.append(to_bytes(to_tensor(read_fitted(path, size))))
+        except UnreadableImage as error:
+            warn(f"left out: {error}")
+    if len(pictures) < FEWEST:
+        folder = shown(files[0].parent) if files else "data.validation"
+        raise ValueError(f"{folder}: only {len(pictures)} of the pictures held out can be read; {FEWEST} are needed")
+    return list(torch.split(torch.stack(pictures), BATCH))

@@ -1,0 +1,193 @@
+"""What a run shows of itself is true, is read back from its event file, and changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_recipe, write_pictures
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from test_training import assert_equal, events, everything
+from torch import Tensor, nn
+
+from cyclegan.recipe import Recipe, read_recipe
+from cyclegan.training.charts import charts
+from cyclegan.training.observer import flat
+from cyclegan.training.samples import BLUE, RED, channels, looking, patch_map
+from cyclegan.training.trainer import Trainer, train
+from cyclegan.types import Batch
+
+NETWORKS = ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of eight steps that shows all it can."""
+    root = tmp_path_factory.mktemp("observed")
+    for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
+        write_pictures(root / "data" / name, 4, seed=seed)
+    shown = {"histograms_every": "4 images", "feature_maps": [0, 2], "graph": True}
+    shown |= {"log_every": "2 images", "samples_every": "4 images", "samples": 2, "checkpoint_every": "4 images"}
+    train(tiny_recipe(root / "data", journal=shown), root / "run")
+    return root / "run"
+
+
+@pytest.fixture(scope="module")
+def seen(run: Path) -> EventAccumulator:
+    return events(run)
+
+
+def test_every_number_has_its_tag(seen: EventAccumulator) -> None:
+    losses = {f"loss/{kind}_{x}" for kind in ("gan", "cycle", "identity", "discriminator") for x in "ab"}
+    scores = {f"score/{kind}_{x}" for kind in ("real", "fake", "right") for x in "ab"}
+    gradients = {f"gradient/{name}" for name in NETWORKS}
+    training = {f"training/{x}" for x in ("rate", "images_per_second", "left_out", "memory")}
+    assert set(seen.Tags()["scalars"]) == losses | scores | gradients | training
+    assert [e.step for e in seen.Scalars("loss/gan_a")] == [2, 4, 6, 8]
+
+
+def test_numbers_are_in_their_ranges(seen: EventAccumulator) -> None:
+    assert all(0 <= event.value <= 1 for x in "ab" for event in seen.Scalars(f"score/right_{x}"))
+    assert all(event.value > 0 for name in NETWORKS for event in seen.Scalars(f"gradient/{name}"))
+    assert all(0.05 < event.value < 100 for event in seen.Scalars("training/memory"))
+
+
+def test_twins_share_a_chart(seen: EventAccumulator) -> None:
+    [tensor] = seen.Tensors("custom_scalars__config__")
+    layout = Layout.FromString(tensor.tensor_proto.string_val[0])
+    shared = {chart.title: list(chart.multiline.tag) for chart in layout.category[0].chart}
+    assert shared["loss/gan"] == ["loss/gan_a", "loss/gan_b"]
+    assert shared["gradient"] == ["gradient/a_to_b", "gradient/b_to_a"]
+    assert shared["training/rate"] == ["training/rate"]
+
+
+def test_charts_keep_the_order_of_tags_and_lose_none() -> None:
+    tags = ["loss/gan_a", "training/rate", "loss/gan_b", "validation/kid", "validation/kid_AtoB", "validation/kid_BtoA"]
+    assert charts(tags) == {
+        "loss/gan": ["loss/gan_a", "loss/gan_b"],
+        "training/rate": ["training/rate"],
+        "validation/kid": ["validation/kid", "validation/kid_AtoB", "validation/kid_BtoA"],
+    }
+
+
+def test_histograms_show_weights_and_gradients_of_every_layer(seen: EventAccumulator, run: Path) -> None:
+    trainer = Trainer(read_recipe(run / "recipe.yaml"), run, resume=True)
+    names = {name for name, _ in trainer.method.named_parameters()}
+    assert set(seen.Tags()["histograms"]) == {f"{kind}/{name}" for kind in ("weight", "gradient") for name in names}
+    last = seen.Histograms("weight/a_to_b.head.weight")[-1]
+    assert last.step == 8
+    weight = trainer.method.state_dict()["a_to_b.head.weight"]
+    assert last.histogram_value.sum == pytest.approx(float(weight.sum()), abs=1e-5)
+
+
+def test_pictures_show_samples_objections_and_feature_maps(seen: EventAccumulator) -> None:
+    expected = {f"{kind}/{way}" for kind in ("samples", "patches") for way in ("AtoB", "BtoA")}
+    expected |= {f"features/{way}/stage_{stage}" for stage in (0, 2) for way in ("AtoB", "BtoA")}
+    assert set(seen.Tags()["images"]) == expected
+    assert [e.step for e in seen.Images("patches/AtoB")] == [1, 4, 8]
+
+
+def test_the_recipe_and_where_the_run_comes_from_are_there_as_text(seen: EventAccumulator) -> None:
+    [recipe] = seen.Tensors("recipe/text_summary")
+    assert b"histograms_every: 4 images" in recipe.tensor_proto.string_val[0]
+    [provenance] = seen.Tensors("provenance/text_summary")
+    told = provenance.tensor_proto.string_val[0].decode()
+    assert f"| torch | {torch.__version__.partition('+')[0]}" in told and "| device | " in told
+
+
+def test_settings_stand_in_the_table_of_hyperparameters(seen: EventAccumulator) -> None:
+    about = seen.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    settings = HParamsPluginData.FromString(about).session_start_info.hparams
+    assert settings["method.cycle"].number_value == 10
+    assert settings["training.constant"].string_value == "4 images"
+    about = seen.summary_metadata["_hparams_/experiment"].plugin_data.content
+    metrics = [info.name.tag for info in HParamsPluginData.FromString(about).experiment.metric_infos]
+    assert "test/kid_AtoB" in metrics and "validation/kid" in metrics
+
+
+def test_the_graph_is_there_when_asked_for(seen: EventAccumulator) -> None:
+    assert seen.Tags()["graph"]
+
+
+def test_settings_are_flat_and_plain(recipe: Recipe) -> None:
+    settings = dict(flat(recipe.to_dict()))
+    assert settings["method.generator.width"] == 4 and settings["training.average"] == "null"
+    assert all(isinstance(value, bool | int | float | str) for value in settings.values())
+
+
+def test_showing_everything_changes_nothing(data: Path, tmp_path: Path) -> None:
+    dropout: dict[str, Any] = {"generator": {"width": 4, "blocks": 1, "dropout": 0.5}}
+    often = dict.fromkeys(("log_every", "samples_every", "histograms_every"), "1 images")
+    never = {"log_every": "0 images", "samples_every": "0 images", "histograms_every": None, "samples": 0}
+    train(tiny_recipe(data, method=dropout, journal=often), tmp_path / "often")
+    train(tiny_recipe(data, method=dropout, journal=never), tmp_path / "never")
+    assert_equal(everything(tmp_path / "often"), everything(tmp_path / "never"))
+
+
+def test_gradient_norms_are_those_of_the_networks(recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(recipe, tmp_path / "run")
+    move = trainer.step(next(trainer.loader.batches(0, 1)))
+    assert len(move.norms) == 4
+    for network, norm in move.norms.items():
+        squares = [p.grad.square().sum() for p in network.parameters() if p.grad is not None]
+        torch.testing.assert_close(norm, torch.stack(squares).sum().sqrt())
+
+
+def test_a_stage_that_is_not_there_is_refused_before_the_first_step(data: Path, tmp_path: Path) -> None:
+    recipe = tiny_recipe(data, journal={"feature_maps": [0, 99]})
+    with pytest.raises(ValueError, match=r"journal\.feature_maps: the generators have stages 0 to 5, not 99"):
+        train(recipe, tmp_path / "run")
+
+
+def test_objections_are_red_on_fakes_blue_on_reals_and_nothing_between() -> None:
+    scores = torch.tensor([-9.5, 0.5, 10.5]).view(1, 1, 1, 3)
+    shown = patch_map(torch.zeros(1, 3, 2, 30), scores, boundary=0.5)[0, :, 0]
+    fake, between, real = shown[:, 0], shown[:, 14:16].mean(dim=1), shown[:, -1]
+    torch.testing.assert_close(fake, 0.65 * torch.tensor(RED))
+    torch.testing.assert_close(real, 0.65 * torch.tensor(BLUE))
+    assert between.abs().max() < 0.2
+
+
+def test_a_constant_channel_is_shown_and_not_divided_by_nothing() -> None:
+    assert channels(torch.ones(3, 4, 4)).isfinite().all()
+
+
+class Planted(nn.Module):
+    """Finds white real and everything else fake."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.mean(dim=1, keepdim=True) > 0.99).float()
+
+
+def test_judges_are_right_as_often_as_they_are(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the real patches are white, no fake is: right in 3 of 4."""
+    trainer = Trainer(recipe, tmp_path / "run")
+    with trainer.journal:
+        trainer._prepare()
+        judge = trainer.method.judges()["AtoB"]._replace(network=Planted())
+        monkeypatch.setattr(trainer.method, "judges", lambda: {"AtoB": judge})
+        white = torch.ones(1, 3, 8, 8)
+        white[..., 4:] = 0
+        scores = dict(trainer.observer._scores(Batch(torch.zeros(1, 3, 8, 8), white)))
+    assert scores["score/real_b"] == 0.5 and scores["score/fake_b"] == 0 and scores["score/right_b"] == 0.75
+
+
+def test_networks_are_left_as_they_were_looked_at() -> None:
+    learning, done = nn.Dropout(), nn.Dropout().eval()
+    with pytest.raises(RuntimeError), looking([learning, done], torch.autocast("cpu", enabled=False)):
+        assert not learning.training and not torch.is_grad_enabled()
+        raise RuntimeError
+    assert learning.training and not done.training and torch.is_grad_enabled()
+
+
+def test_numbers_that_are_not_finite_are_no_histogram_and_no_picture(recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(recipe, tmp_path / "run")
+    with trainer.journal as journal:
+        journal.histogram("weight/x", torch.tensor([1.0, np.nan]), 1)
+        assert not journal.picture("samples/x", torch.full((3, 2, 2), np.inf), 1)
+    assert not set(events(tmp_path / "run").Tags()["histograms"]) | set(events(tmp_path / "run").Tags()["images"])

@@ -1,0 +1,188 @@
+"""One direction is scored as the papers say, batch by batch, by numbers that others compute alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor, nn
+from torchvision.models import get_model, squeezenet1_1
+
+from cyclegan.images.files import from_bytes, to_bytes
+from cyclegan.metrics.distances import distances
+from cyclegan.metrics.features import LAYERS, SMALLEST, Features, _Torchvision
+from cyclegan.metrics.paired import closeness
+from cyclegan.metrics.perceptual import perceptual
+from cyclegan.metrics.scores import score_translation
+from cyclegan.metrics.structure import structure_distance
+
+
+def pictures(number: int, *, size: int = 48, seed: int = 0) -> Tensor:
+    """Smooth random ones with edges, in [-1, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(number, 3, 6, 6, generator=generator)
+    smooth = nn.functional.interpolate(coarse, (size, size), mode="bicubic")
+    return from_bytes(to_bytes(smooth.sign() * 0.4 + smooth * 0.3))
+
+
+@pytest.fixture(scope="module")
+def squeezenet() -> Features:
+    """One that has learned nothing."""
+    torch.manual_seed(0)
+    return Features("squeezenet1_1", "", _Torchvision(squeezenet1_1().features, LAYERS["squeezenet1_1"]))
+
+
+def perceptual_by_hand(one: list[Tensor], two: list[Tensor]) -> float:
+    """Zhang et al. 2018, equation 1 with w = 1, position by position, of one picture."""
+    total = 0.0
+    for layer_one, layer_two in zip(one, two, strict=True):
+        x, y = layer_one[0].double().numpy(), layer_two[0].double().numpy()
+        _, height, width = x.shape
+        for row in range(height):
+            for column in range(width):
+                u, v = (z[:, row, column] / (np.linalg.norm(z[:, row, column]) + 1e-10) for z in (x, y))
+                total += float(((u - v) ** 2).sum()) / (height * width)
+    return total
+
+
+def test_perceptual_distance_is_the_papers(squeezenet: Features) -> None:
+    one, two = squeezenet.layers(pictures(1, seed=1)), squeezenet.layers(pictures(1, seed=2))
+    assert float(perceptual(one, two)) == pytest.approx(perceptual_by_hand(one, two), rel=1e-5)
+
+
+def test_perceptual_distance_is_zero_for_equals_and_symmetric(squeezenet: Features) -> None:
+    one, two = squeezenet.layers(pictures(3, seed=1)), squeezenet.layers(pictures(3, seed=2))
+    assert perceptual(one, one).tolist() == [0, 0, 0]
+    assert torch.equal(perceptual(one, two), perceptual(two, one)) and perceptual(one, two).min() > 0
+
+
+@pytest.mark.parametrize("backbone", LAYERS)
+def test_every_backbone_shows_its_layers_from_the_smallest_size_on(backbone: Any) -> None:
+    with torch.device("meta"):
+        network = get_model(backbone, weights=None)
+        modules = getattr(network, "features", None) or nn.Sequential(*list(network.children())[:-2])
+        layers = _Torchvision(modules.eval(), LAYERS[backbone]).layers(torch.zeros(1, 3, SMALLEST, SMALLEST))
+    sides = [layer.shape[2] for layer in layers]
+    assert len(layers) == len(LAYERS[backbone]) and sides == sorted(sides, reverse=True) and sides[-1] >= 1
+
+
+def test_pictures_too_small_for_the_network_are_one_line(squeezenet: Features) -> None:
+    with pytest.raises(ValueError, match=r"pictures of 31 x 40 pixels are too small .* 32"):
+        squeezenet.layers(torch.zeros(1, 3, 40, 31))
+
+
+def structure_by_hand(one: Tensor, two: Tensor) -> float:
+    """By scipy in float64, of (3, H, W)."""
+
+    def edges(image: Tensor) -> np.ndarray:
+        luma = np.tensordot([0.299, 0.587, 0.114], (image.double().numpy() + 1) / 2, axes=1)
+        x, y = (scipy.ndimage.sobel(luma, axis=axis, mode="nearest") / 8 for axis in (0, 1))
+        steep: np.ndarray = scipy.ndimage.gaussian_filter(np.sqrt(x**2 + y**2 + 1e-6), 2.0, mode="mirror", radius=6)
+        return steep.ravel()
+
+    return 1 - float(np.corrcoef(edges(one), edges(two))[0, 1])
+
+
+def test_structure_is_what_scipy_says() -> None:
+    one, two = pictures(6, seed=1), pictures(6, seed=2)
+    ours = structure_distance(one, two).tolist()
+    assert ours == pytest.approx([structure_by_hand(x, y) for x, y in zip(one, two, strict=True)], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change, most",
+    [
+        (lambda images: images, 1e-6),
+        (lambda images: -images, 1e-6),
+        (lambda images: images * 0.4 + 0.3, 1e-3),
+    ],
+    ids=["same", "inverted", "paler"],
+)
+def test_structure_ignores_tone(change: Callable[[Tensor], Tensor], most: float) -> None:
+    images = pictures(4)
+    assert structure_distance(images, change(images)).abs().max() < most
+
+
+def test_structure_of_unrelated_pictures_has_nothing_in_common() -> None:
+    assert structure_distance(pictures(20, seed=1), pictures(20, seed=2)).mean() == pytest.approx(1, abs=0.15)
+
+
+def test_pictures_too_small_for_edges_are_one_line() -> None:
+    with pytest.raises(ValueError, match="pictures of 9 x 6 pixels are too small"):
+        structure_distance(torch.zeros(1, 3, 6, 9), torch.zeros(1, 3, 6, 9))
+
+
+def test_pictures_without_edges_are_equal_to_each_other_and_far_from_others() -> None:
+    flat = torch.full((1, 3, 48, 48), 0.3)
+    assert structure_distance(flat, -flat).item() == pytest.approx(0, abs=1e-3)
+    assert structure_distance(flat, pictures(1)).item() == pytest.approx(1, abs=0.05)
+
+
+def test_closeness_agrees_with_scikit_image() -> None:
+    random = np.random.default_rng(0)
+    truth = np.clip(np.cumsum(random.normal(0, 0.05, (3, 40, 50)), axis=2), -1, 1)
+    image = np.clip(truth + random.normal(0, 0.1, truth.shape), -1, 1)
+    ours = closeness(torch.tensor(image)[None].float(), torch.tensor(truth)[None].float())
+    x, y = (image + 1) / 2, (truth + 1) / 2
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    ssim = structural_similarity(x, y, channel_axis=0, data_range=1.0, win_size=11, **settings)
+    assert ours.psnr == pytest.approx(peak_signal_noise_ratio(y, x, data_range=1.0), rel=1e-5)
+    assert ours.ssim == pytest.approx(ssim, rel=1e-5)
+
+
+def test_equal_images_are_as_close_as_can_be() -> None:
+    image = pictures(2)
+    assert closeness(image, image) == pytest.approx((1, 100))
+
+
+@pytest.mark.parametrize(
+    "sizes, told", [((10, 10), "10 x 10 pixels are too small for SSIM"), ((40, 48), "40 x 40 pixels, but .* 48 x 48")]
+)
+def test_images_that_cannot_be_compared_are_one_line(sizes: tuple[int, int], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        closeness(*(torch.zeros(1, 3, size, size) for size in sizes))
+
+
+def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -> None:
+    images, real = pictures(10, seed=1), squeezenet(pictures(9, seed=2))
+    done: list[int] = []
+
+    def translate(images: Tensor) -> Tensor:
+        return (images * 0.5).bfloat16()
+
+    def back(images: Tensor) -> Tensor:
+        return images * 1.9
+
+    score = score_translation(
+        torch.split(to_bytes(images), 4),
+        real,
+        squeezenet,
+        translate=translate,
+        back=back,
+        truths=torch.split(to_bytes(images * 0.6), 4),
+        report=done.append,
+    )
+    fake = from_bytes(to_bytes(translate(images)))
+    again = from_bytes(to_bytes(back(fake)))
+    assert done == [4, 8, 10] and (score.images, score.real) == (10, 9)
+    assert score.distances.fid == pytest.approx(distances(squeezenet(fake), real).fid, rel=1e-5)
+    assert score.structure == pytest.approx(float(structure_distance(images, fake).mean()), rel=1e-5)
+    assert score.truth == pytest.approx(closeness(fake, from_bytes(to_bytes(images * 0.6))), rel=1e-5)
+    assert score.cycle is not None and score.cycle[:2] == pytest.approx(closeness(again, images), rel=1e-5)
+    looks = perceptual(squeezenet.layers(again), squeezenet.layers(images))
+    assert score.cycle.perceptual == pytest.approx(float(looks.mean()), rel=1e-5)
+
+
+def test_what_is_not_known_is_not_scored(squeezenet: Features) -> None:
+    score = score_translation([to_bytes(pictures(9))], torch.randn(9, 512), squeezenet, translate=torch.neg)
+    assert score.cycle is None and score.truth is None and score.structure == pytest.approx(0, abs=1e-6)
+
+
+def test_no_picture_is_one_line(squeezenet: Features) -> None:
+    with pytest.raises(ValueError, match="0 and 9 pictures are too few"):
+        score_translation([], torch.randn(9, 512), squeezenet, translate=torch.neg)
