@@ -9,11 +9,16 @@ import pytest
 import torch
 from forked import Forks
 from PIL import Image
+from tensorboard.summary.writer import event_file_writer
 from torchvision.models import squeezenet1_1
 
 from cyclegan.recipe import Recipe, recipe_from
 
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+
+# Event files are read in the order of their names, which end in second, process and this count: several lives of a run
+# within one second of one process, which only tests have, need counts of equal length.
+event_file_writer._global_uid = event_file_writer.AtomicCounter(10_000)
 
 
 def write_pictures(folder: Path, number: int, size: int = 40, seed: int = 0) -> list[Path]:

@@ -8,28 +8,45 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from cyclegan.types import Direction
+from cyclegan.words import shown
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write one generator as a .safetensors file that needs nothing else."""
+    """Write one generator as a .safetensors file that needs nothing else, with a model card; or push it to the hub."""
 
     checkpoint: Positional[Path]
-    """Run folder, checkpoint or reference generator (.pth)."""
+    """Run folder, checkpoint, reference generator (.pth), or user/name on the hub."""
     out: Positional[Path]
-    """File to write, NAME.safetensors."""
+    """File to write, NAME.safetensors; beside it README.md, and NAME.png with test pictures."""
     direction: Direction | None = None
     """Which way; by default AtoB, or the only one that the file knows."""
+    push: str | None = None
+    """Repository on the Hugging Face hub, user/name, that gets the files too; made if need be."""
+    private: bool = False
+    """A repository that is made is for you alone."""
 
     def run(self) -> int:
-        """Write the file."""
+        """Write the files, push them, and say where they are."""
         if self.out.suffix != ".safetensors":
             raise ValueError(f"{self.out}: the name must end in .safetensors")
+        if self.private and self.push is None:
+            raise ValueError("--private: says how to --push; give a repository, user/name")
 
-        from cyclegan.inference.export import write_generator
-        from cyclegan.inference.translator import load_generator
+        from cyclegan.card import export, push_export
+        from cyclegan.inference.hub import check_name
 
-        network, direction = load_generator(self.checkpoint, self.direction)
-        write_generator(network, direction, self.out)
-        print(f"{self.out}: translates {direction}")
+        if self.push is not None:
+            check_name(self.push)
+        exported = export(self.checkpoint, self.out, self.direction, repository=self.push)
+        print(f"{shown(self.out)}: translates {exported.direction}")
+        for path, what in ((exported.card, "model card"), (exported.sheet, "contact sheet")):
+            if path:
+                print(f"{shown(path)}: {what}")
+        for note in exported.notes:
+            print(note)
+        if self.push is not None:
+            told = len(exported.notes)
+            address = push_export(exported, self.push, private=self.private)
+            print("\n".join([*exported.notes[told:], f"pushed to {address}"]))
         return 0

@@ -15,7 +15,7 @@ class Show:
     """Print what a run or a file of weights holds: recipe, images seen, parameters."""
 
     checkpoint: Positional[Path]
-    """Run folder, checkpoint or generator."""
+    """Run folder, checkpoint, generator, or user/name on the hub."""
 
     def run(self) -> int:
         """Print it."""

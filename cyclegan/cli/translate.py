@@ -19,7 +19,7 @@ class Translate:
     """Translate a picture, or a directory with all its subfolders."""
 
     checkpoint: Positional[Path]
-    """Run folder, checkpoint, exported generator (.safetensors) or reference generator (.pth)."""
+    """Run folder, checkpoint, generator (.safetensors or a reference .pth), or user/name on the hub."""
     source: Positional[Path]
     """Picture or directory."""
     out: Positional[Path]

@@ -29,6 +29,17 @@ def write_generator(network: ResnetGenerator, direction: Direction, path: Path) 
     write_whole(path, lambda part: save_file(weights, part, metadata))
 
 
+def direction_of(path: Path) -> Direction | None:
+    """The direction that a generator's file says it has; None for any other file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except Exception:  # as below
+        return None
+    known = metadata.get("format") == FORMAT and metadata.get("direction") in get_args(Direction)
+    return cast(Direction, metadata["direction"]) if known else None
+
+
 def read_generator(path: Path) -> tuple[ResnetGenerator, Direction]:
     """The generator and its direction. Raises ValueError, in one line, for a file that does not hold one."""
     try:

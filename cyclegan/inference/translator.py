@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
 from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
 from cyclegan.inference.export import read_generator
+from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_generator
 from cyclegan.inference.weights import fill
 from cyclegan.machine import autocast, choose_device, compiler_problem, first_line
@@ -48,8 +49,10 @@ class Translator:
     ) -> Translator:
         """From a run folder (its newest checkpoint), a checkpoint, an exported `.safetensors`, or a reference `.pth`.
 
+        Where there is no such file, `user/name` or `user/name@revision` is a repository on the Hugging Face hub.
         `direction` may be left out where the file knows only one; a run that knows both is taken AtoB. Averaged weights
-        are used where there are any. Raises FileNotFoundError, or ValueError with one line, for what cannot be loaded.
+        are used where there are any. Raises FileNotFoundError, or ValueError with one line, for what cannot be loaded;
+        for a repository also ImportError, PermissionError and ConnectionError.
         """
         network, _ = load_generator(Path(path), direction)
         return cls(network, device=device, precision=precision)
@@ -105,17 +108,20 @@ class Translators(NamedTuple):
 
 
 def load_translators(path: Path, *, device: Device = "auto") -> Translators:
-    """Every direction that a run (its newest checkpoint), checkpoint or generator knows.
+    """Every direction that a run (its newest checkpoint), checkpoint, generator or repository knows.
 
     Raises what `Translator.load` raises.
     """
+    if is_hub_name(path):
+        generators = [read_generator(file) for file in fetch_generators(path.as_posix()).values()]
+        return Translators({direction: Translator(network, device=device) for network, direction in generators})
     if path.is_file() and path.suffix in (".safetensors", ".pth"):
         network, direction = load_generator(path, None)
         return Translators({direction: Translator(network, device=device)})
     checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
     with torch.device("meta"):
         directions = list(checkpoint.recipe.method.build().translators())
-    networks = {direction: _generator_of(checkpoint, path, direction)[0] for direction in directions}
+    networks = {direction: generator_of(checkpoint, path, direction)[0] for direction in directions}
     translators = {direction: Translator(network, device=device) for direction, network in networks.items()}
     return Translators(translators, checkpoint.recipe, checkpoint.images)
 
@@ -123,7 +129,9 @@ def load_translators(path: Path, *, device: Device = "auto") -> Translators:
 def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
     """The generator in any file that holds one, and the direction it translates; see `Translator.load`."""
     if path.is_dir():
-        return _generator_of(read_newest(path), path, direction)
+        return generator_of(read_newest(path), path, direction)
+    if is_hub_name(path):
+        path = choose(path.as_posix(), direction)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such run folder, checkpoint or generator")
     if path.suffix == ".safetensors":
@@ -133,11 +141,14 @@ def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGener
         return network, known
     if path.suffix == ".pth":
         return import_generator(path), direction or "AtoB"
-    return _generator_of(read_checkpoint(path), path, direction)
+    return generator_of(read_checkpoint(path), path, direction)
 
 
-def _generator_of(checkpoint: Checkpoint, path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
-    """One translator of a checkpoint, averaged if there is an average; `path` is named in errors."""
+def generator_of(checkpoint: Checkpoint, path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
+    """One translator of a checkpoint, averaged if there is an average; `path` is named in errors.
+
+    Raises ValueError, in one line, where the method has no such direction or the weights do not fit the recipe.
+    """
     with torch.device("meta"):
         method = checkpoint.recipe.method.build()
     translators = method.translators()
