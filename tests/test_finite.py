@@ -14,7 +14,7 @@ from PIL import Image
 from test_training import assert_equal, events
 from torch import Tensor
 
-import cyclegan.training.trainer
+import cyclegan.training.game
 from cyclegan.checkpoint import newest_checkpoint, read_newest
 from cyclegan.cli import main
 from cyclegan.cli.codes import DIVERGED
@@ -33,7 +33,7 @@ NOTHING = Batch(torch.empty(0), torch.empty(0))
 
 def state(trainer: Trainer) -> dict[str, Any]:
     return copy.deepcopy(
-        {"method": trainer.method.state_dict(), "turns": [t.state_dict()["state"] for t in trainer.turns]}
+        {"method": trainer.game.method.state_dict(), "turns": [t.state_dict()["state"] for t in trainer.game.turns]}
     )
 
 
@@ -45,7 +45,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, poison: Callable[[int], bool]) -> 
         step = next(steps) // 2  # A and B
         return torch.full(pixels.shape, torch.nan) if poison(step) else from_bytes(pixels)
 
-    monkeypatch.setattr(cyclegan.training.trainer, "from_bytes", from_bytes_or_nan)
+    monkeypatch.setattr(cyclegan.training.game, "from_bytes", from_bytes_or_nan)
 
 
 @pytest.mark.parametrize("clip", [0.0, 1.0])
@@ -80,13 +80,13 @@ def test_a_poisoned_step_leaves_weights_optimizers_and_pools_alone(
     trainer = Trainer(tiny_recipe(data), tmp_path / "run")
     batches = list(trainer.loader.batches(0, 8))
     for batch in batches[:5]:
-        trainer.step(batch)
+        trainer.game.step(batch)
     before = state(trainer)
-    trainer.step(batches[5])
+    trainer.game.step(batches[5])
     assert_equal(state(trainer), before)
-    trainer.step(batches[6])
-    assert trainer.finite.news() == [5] and trainer.finite.left_out == 1
-    assert all(value.isfinite().all() for value in trainer.method.state_dict().values())
+    trainer.game.step(batches[6])
+    assert trainer.game.finite.news() == [5] and trainer.game.finite.left_out == 1
+    assert all(value.isfinite().all() for value in trainer.game.method.state_dict().values())
 
 
 def test_a_step_left_out_is_told_with_its_pictures_and_counted(

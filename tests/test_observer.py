@@ -77,11 +77,11 @@ def test_charts_keep_the_order_of_tags_and_lose_none() -> None:
 
 def test_histograms_show_weights_and_gradients_of_every_layer(seen: EventAccumulator, run: Path) -> None:
     trainer = Trainer(read_recipe(run / "recipe.yaml"), run, resume=True)
-    names = {name for name, _ in trainer.method.named_parameters()}
+    names = {name for name, _ in trainer.game.method.named_parameters()}
     assert set(seen.Tags()["histograms"]) == {f"{kind}/{name}" for kind in ("weights", "gradients") for name in names}
     last = seen.Histograms("weights/a_to_b.head.weight")[-1]
     assert last.step == 8
-    weight = trainer.method.state_dict()["a_to_b.head.weight"]
+    weight = trainer.game.method.state_dict()["a_to_b.head.weight"]
     assert last.histogram_value.sum == pytest.approx(float(weight.sum()), abs=1e-5)
 
 
@@ -131,7 +131,7 @@ def test_showing_everything_changes_nothing(data: Path, tmp_path: Path) -> None:
 
 def test_gradient_norms_are_those_of_the_networks(recipe: Recipe, tmp_path: Path) -> None:
     trainer = Trainer(recipe, tmp_path / "run")
-    move = trainer.step(next(trainer.loader.batches(0, 1)))
+    move = trainer.game.step(next(trainer.loader.batches(0, 1)))
     assert len(move.norms) == 4
     for network, norm in move.norms.items():
         squares = [p.grad.square().sum() for p in network.parameters() if p.grad is not None]
@@ -169,8 +169,8 @@ def test_judges_are_right_as_often_as_they_are(recipe: Recipe, tmp_path: Path, m
     trainer = Trainer(recipe, tmp_path / "run")
     with trainer.journal:
         trainer._prepare()
-        judge = trainer.method.judges()["AtoB"]._replace(network=Planted())
-        monkeypatch.setattr(trainer.method, "judges", lambda: {"AtoB": judge})
+        judge = trainer.game.method.judges()["AtoB"]._replace(network=Planted())
+        monkeypatch.setattr(trainer.game.method, "judges", lambda: {"AtoB": judge})
         white = torch.ones(1, 3, 8, 8)
         white[..., 4:] = 0
         scores = dict(trainer.observer._scores(Batch(torch.zeros(1, 3, 8, 8), white)))

@@ -10,12 +10,13 @@ import torch
 from conftest import tiny_recipe
 from torch import Tensor
 
-import cyclegan.training.trainer
+import cyclegan.training.game
 from cyclegan.cli import main
 from cyclegan.machine import has_compiler
 from cyclegan.networks.blocks import ResidualBlock
 from cyclegan.recipe import Recipe, SpeedConfig
 from cyclegan.training import speed
+from cyclegan.training.game import Game
 from cyclegan.training.speed import Graphed, compile_networks, has_graphs, memory_told
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Losses
@@ -30,9 +31,9 @@ def losses_of(recipe: Recipe, run: Path, steps: int) -> list[dict[str, float]]:
     """What each of the first steps saw."""
     trainer = Trainer(recipe, run)
     with trainer.journal:
-        trainer._speed_up()
+        trainer.game.speed_up(trainer.total)
         batches = trainer.loader.batches(0, steps * recipe.training.batch)
-        return [{name: loss.item() for name, loss in trainer.step(batch).losses.items()} for batch in batches]
+        return [{name: loss.item() for name, loss in trainer.game.step(batch).losses.items()} for batch in batches]
 
 
 def check_same(data: Path, tmp_path: Path, tolerance: float, **lever: Any) -> None:
@@ -58,17 +59,17 @@ def test_checkpointed_activations_are_computed_twice(data: Path, tmp_path: Path)
     calls = []
     trainer = Trainer(tiny_recipe(data, speed=PLAIN | {"checkpoint_activations": True}), tmp_path / "run")
     with trainer.journal:
-        trainer._speed_up()
-    block = next(m for m in trainer.method.translators()["AtoB"].modules() if isinstance(m, ResidualBlock))
+        trainer.game.speed_up(trainer.total)
+    block = next(m for m in trainer.game.method.translators()["AtoB"].modules() if isinstance(m, ResidualBlock))
     block.body[0].register_forward_hook(lambda *call: calls.append(1))
-    trainer.step(next(trainer.loader.batches(0, 1)))
+    trainer.game.step(next(trainer.loader.batches(0, 1)))
     assert len(calls) == 4  # twice for what is fake and identical, twice for the cycle
 
 
 def test_channels_last_leaves_the_result_alone(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tiny_recipe(data, speed=PLAIN, training={"rate": 1e-5})  # Adam magnifies rounding
     plain = losses_of(recipe, tmp_path / "plain", steps=4)
-    monkeypatch.setattr(cyclegan.training.trainer, "memory_format", lambda device: torch.channels_last)
+    monkeypatch.setattr(cyclegan.training.game, "memory_format", lambda device: torch.channels_last)
     levered = losses_of(recipe, tmp_path / "levered", steps=4)
     for expected, seen in zip(plain, levered, strict=True):
         assert seen == pytest.approx(expected, rel=1e-4)
@@ -182,10 +183,10 @@ def test_what_helps_when_memory_runs_out_is_said(error: RuntimeError) -> None:
 def test_running_out_of_memory_is_one_line(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def step(self: Trainer, pixels: Batch) -> Losses:
+    def step(self: Game, pixels: Batch) -> Losses:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr(Game, "step", step)
     with pytest.raises(SystemExit) as exit_:
         main(["train", "--out", str(tmp_path / "run"), "--data.root", str(recipe.data.root)])
     told = capsys.readouterr().err.splitlines()
@@ -203,11 +204,11 @@ def test_training_by_a_schedule_of_tensors_and_of_numbers_is_the_same(data: Path
     runs = []
     for as_tensor in (False, True):
         trainer = Trainer(recipe, tmp_path / str(as_tensor))
-        for turn in trainer.turns:
+        for turn in trainer.game.turns:
             for group in turn.optimizer.param_groups:
                 group["lr"] = torch.tensor(group["lr"]) if as_tensor else group["lr"]
         for pixels in trainer.loader.batches(0, 6):
-            losses = trainer.step(pixels).losses
+            losses = trainer.game.step(pixels).losses
         runs.append({name: loss.item() for name, loss in losses.items()})
     assert runs[1] == pytest.approx(runs[0], rel=1e-5)
 
@@ -216,4 +217,4 @@ def test_a_resumed_run_keeps_the_settings_of_its_recipe(data: Path, tmp_path: Pa
     train(tiny_recipe(data, speed=PLAIN), tmp_path / "run")
     other = {"betas": [0.9, 0.99], "constant": "12 images"}
     trainer = Trainer(tiny_recipe(data, speed=PLAIN, training=other), tmp_path / "run", resume=True)
-    assert [group["betas"] for turn in trainer.turns for group in turn.optimizer.param_groups] == [(0.9, 0.99)] * 2
+    assert [group["betas"] for turn in trainer.game.turns for group in turn.optimizer.param_groups] == [(0.9, 0.99)] * 2

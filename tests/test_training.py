@@ -121,8 +121,9 @@ def test_the_average_is_used_for_translation(data: Path, tmp_path: Path) -> None
 def test_an_average_asked_for_on_resume_begins_with_the_weights_of_then(data: Path, tmp_path: Path) -> None:
     train(tiny_recipe(data), tmp_path / "run")
     trainer = Trainer(tiny_recipe(data, training={"average": "4 images"}), tmp_path / "run", resume=True)
-    assert trainer.average is not None
-    assert_equal(dict(trainer.average.state_dict()["AtoB"]), dict(trainer.method.translators()["AtoB"].state_dict()))
+    assert trainer.game.average is not None
+    current = trainer.game.method.translators()["AtoB"]
+    assert_equal(dict(trainer.game.average.state_dict()["AtoB"]), dict(current.state_dict()))
 
 
 def test_the_average_halves_the_distance_in_its_half_life() -> None:
@@ -146,11 +147,11 @@ def test_folders_of_flat_pictures_train_to_finite_weights(tmp_path: Path) -> Non
 
 def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) -> None:
     trainer = Trainer(recipe, tmp_path / "run")
-    generators, discriminators = trainer.turns
+    generators, discriminators = trainer.game.turns
     before = [p.clone() for p in discriminators.parameters]
     pixels = next(trainer.loader.batches(0, 1))
     batch = type(pixels)(*(x.float() / 127.5 - 1 for x in pixels))
-    generators.move(batch, trainer.method(batch), trainer.autocast)
+    generators.move(batch, trainer.game.method(batch), trainer.game.autocast)
     assert all(torch.equal(x, y) for x, y in zip(before, discriminators.parameters, strict=True))
     assert all(p.grad is None for p in discriminators.parameters)
 
@@ -177,8 +178,8 @@ def test_gradients_in_another_memory_format_move_the_same() -> None:
 def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:
     trainer = Trainer(tiny_recipe(data, training={"clip": 0.001}), tmp_path / "run")
     pixels = next(trainer.loader.batches(0, 1))
-    trainer.step(pixels)
-    for turn in trainer.turns:
+    trainer.game.step(pixels)
+    for turn in trainer.game.turns:
         norm = torch.stack([p.grad.norm() for p in turn.parameters if p.grad is not None]).norm()
         torch.testing.assert_close(norm.item(), 0.001, rtol=1e-3, atol=0)
 
@@ -189,7 +190,7 @@ def test_bf16_starts_with_the_losses_of_float32(data: Path, tmp_path: Path) -> N
         speed = {"device": "cpu", "precision": precision}
         trainer = Trainer(tiny_recipe(data, speed=speed), tmp_path / precision)
         pixels = next(trainer.loader.batches(0, 1))
-        losses[precision] = trainer.step(pixels).losses
+        losses[precision] = trainer.game.step(pixels).losses
     for name, loss in losses["bf16"].items():
         torch.testing.assert_close(loss, losses["float32"][name], rtol=0.03, atol=0.01, msg=name)
 

@@ -110,7 +110,7 @@ def test_networks_that_give_nan_have_no_score_and_are_never_the_best(evaluated: 
     trainer = Trainer(evaluated, tmp_path / "run")
     with trainer.journal, torch.no_grad():
         trainer._prepare()
-        trainer.method.translators()["AtoB"].head.weight.fill_(math.nan)
+        trainer.game.method.translators()["AtoB"].head.weight.fill_(math.nan)
         trainer._validate()
     assert not best_path(tmp_path / "run").exists() and not curves(tmp_path / "run")
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from cyclegan.images.files import from_bytes
-from cyclegan.methods.base import Method
 from cyclegan.provenance import provenance
 from cyclegan.recipe import Recipe
-from cyclegan.training.finite import Finite
+from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
 from cyclegan.training.samples import Samples, channels, grid, looking, patch_map
 from cyclegan.training.speed import memory_used
@@ -21,20 +20,15 @@ from cyclegan.types import Batch, Direction
 
 
 class Observer:
-    """Keeps the pictures that a run is watched by, and writes what it sees of the run into the journal.
+    """Keeps the pictures that a game is watched by, of `size` (H, W), and writes what it sees into the journal.
 
-    `translators` are those that translate in the end, averaged where there is an average. Raises ValueError when
-    `journal.feature_maps` names a stage that they do not have.
+    Raises ValueError when `journal.feature_maps` names a stage that its generators do not have.
     """
 
-    def __init__(
-        self, recipe: Recipe, method: Method, translators: Mapping[Direction, Any], journal: Journal,
-        *, size: Sequence[int], device: torch.device, autocast: torch.autocast,
-    ) -> None:  # fmt: skip
-        self.recipe, self.method, self.translators, self.journal = recipe, method, translators, journal
-        self.device, self.autocast = device, autocast
-        self.samples = Samples(recipe.data.root, recipe.journal.samples, size, device)
-        stages = min(len(network.stages) for network in translators.values())
+    def __init__(self, recipe: Recipe, game: Game, journal: Journal, size: Sequence[int]) -> None:
+        self.recipe, self.game, self.journal, self.device = recipe, game, journal, game.device
+        self.samples = Samples(recipe.data.root, recipe.journal.samples, size, game.device)
+        stages = min(len(network.stages) for network in game.method.translators().values())
         if wrong := [stage for stage in recipe.journal.feature_maps if stage >= stages]:
             raise ValueError(f"journal.feature_maps: the generators have stages 0 to {stages - 1}, not {wrong[0]}")
 
@@ -46,52 +40,53 @@ class Observer:
         self.journal.text("provenance", "\n".join(table))
         self.journal.settings(dict(flat(self.recipe.to_dict())), self._scored())
         if self.recipe.journal.graph:
-            direction, network = next(iter(self.translators.items()))
-            with looking([network], self.autocast):
+            direction, network = next(iter(self.game.translators.items()))
+            with looking([network], self.game.autocast):
                 self.journal.graph(network, self.samples.real[direction][:1])
 
-    def numbers(self, move: Move, pixels: Batch, rate: float, finite: Finite, images: int) -> None:
+    def numbers(self, move: Move, pixels: Batch) -> None:
         """Losses, gradient norms, scores, rate, memory, steps left out: here the host waits for the device."""
-        names = {network: name for name, network in self.method.named_children()}
+        names = {network: name for name, network in self.game.method.named_children()}
         seen = {f"loss/{name}": loss for name, loss in move.losses.items()}
         seen |= {f"gradient/{names[network]}": norm for network, norm in move.norms.items()}
         seen |= dict(self._scores(Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))))
         numbers = dict(zip(seen, torch.stack(list(seen.values())).tolist(), strict=True))
-        numbers |= {"training/rate": rate, "training/left_out": finite.left_out}
-        self.journal.numbers(numbers | {"training/memory": memory_used(self.device)}, images)
+        numbers |= {"training/rate": self.game.rate, "training/left_out": self.game.finite.left_out}
+        self.journal.numbers(numbers | {"training/memory": memory_used(self.device)}, self.game.images)
 
-    def pictures(self, images: int) -> None:
+    def pictures(self) -> None:
         """Sample grids, and what the judges object to in their fakes."""
-        judges = self.method.judges()
-        for direction, columns in self.samples.columns(self.translators, self.autocast):
-            self.journal.samples(direction, grid(columns), images)
+        judges = self.game.method.judges()
+        for direction, columns in self.samples.columns(self.game.translators, self.game.autocast):
+            self.journal.samples(direction, grid(columns), self.game.images)
             if judge := judges.get(direction):
-                with looking([judge.network], self.autocast):
+                with looking([judge.network], self.game.autocast):
                     scores = judge.network(columns[1])
                 objections = patch_map(columns[1], scores, judge.boundary)
-                self.journal.picture(f"patches/{direction}", grid([columns[1], objections]), images)
+                self.journal.picture(f"patches/{direction}", grid([columns[1], objections]), self.game.images)
 
-    def networks(self, images: int) -> None:
+    def networks(self) -> None:
         """Histograms of weights and gradients, and feature maps of the first sample."""
-        for name, parameter in self.method.named_parameters():
-            self.journal.histogram(f"weights/{name}", parameter.detach(), images)
+        for name, parameter in self.game.method.named_parameters():
+            self.journal.histogram(f"weights/{name}", parameter.detach(), self.game.images)
             if parameter.grad is not None:
-                self.journal.histogram(f"gradients/{name}", parameter.grad, images)
-        for direction, network in self.translators.items():
+                self.journal.histogram(f"gradients/{name}", parameter.grad, self.game.images)
+        networks: Mapping[Direction, Any] = self.game.translators
+        for direction, network in networks.items():
             first, stages = self.samples.real[direction][:1], sorted(set(self.recipe.journal.feature_maps))
             if not len(first) or not stages:
                 continue
-            with looking([network], self.autocast):
+            with looking([network], self.game.autocast):
                 maps = network.features(first, stages)
             for stage, features in zip(stages, maps, strict=True):
-                self.journal.picture(f"features/{direction}/stage_{stage}", channels(features[0]), images)
+                self.journal.picture(f"features/{direction}/stage_{stage}", channels(features[0]), self.game.images)
 
     def _scores(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """What each judge thinks of the batch and of its translations, as means over patches; how often it is right."""
-        for direction, judge in self.method.judges().items():
+        for direction, judge in self.game.method.judges().items():
             source, target = (batch.a, batch.b) if direction == "AtoB" else (batch.b, batch.a)
-            translator, domain = self.method.translators()[direction], direction[-1].lower()
-            with looking([translator, judge.network], self.autocast):
+            translator, domain = self.game.method.translators()[direction], direction[-1].lower()
+            with looking([translator, judge.network], self.game.autocast):
                 real, fake = judge.network(target).float(), judge.network(translator(source)).float()
             right = (real > judge.boundary).float().mean() + (fake < judge.boundary).float().mean()
             yield f"score/real_{domain}", real.mean()
@@ -103,7 +98,7 @@ class Observer:
         return ["validation/kid"] + [
             f"{split}/{figure}_{direction}"
             for split in ("validation", "test")
-            for direction in self.translators
+            for direction in self.game.translators
             for figure in ("kid", "fid")
         ]
 

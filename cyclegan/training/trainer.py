@@ -1,39 +1,28 @@
-"""The loop: it gives each player of a method its turn, and knows no method by name."""
+"""A run from its first step to its last: pictures in, records and checkpoints out. It knows no method by name."""
 
 from __future__ import annotations
 
 import math
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
-from cyclegan.images.files import from_bytes
 from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
-from cyclegan.machine import autocast, choose_device
+from cyclegan.machine import choose_device
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
-from cyclegan.training.average import Average
-from cyclegan.training.finite import Diverged, Finite
+from cyclegan.training.finite import Diverged
+from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
 from cyclegan.training.keeper import Keeper
 from cyclegan.training.mirror import mirrored
 from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
-from cyclegan.training.speed import (
-    Graphed,
-    checkpoint_activations,
-    compile_networks,
-    has_graphs,
-    memory_format,
-    memory_told,
-    set_determinism,
-)
+from cyclegan.training.speed import memory_told
 from cyclegan.training.stop import Stopped, StopSignals
-from cyclegan.training.turn import Move, Turn, rate_after
+from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
 from cyclegan.words import shown
@@ -52,35 +41,24 @@ def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
 
 
 class Trainer:
-    """Keeps a run's method, its players' optimizers and the count of images seen."""
+    """Keeps a run: its game, its pictures, its records and its checkpoints."""
 
     def __init__(self, recipe: Recipe, run: Path, *, resume: bool = False, processes: Processes = ALONE) -> None:
         if (run / "recipe.yaml").exists() and not resume:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
         self.recipe, self.run, self.processes = recipe, run, processes
-        self.images, self.best = 0, math.inf
         self.device = choose_device(recipe.speed.device)
         self.loader = self._open_data()
         self.total = self._images_in(recipe.training.constant) + self._images_in(recipe.training.decay)
-
         evaluates = processes.first and recipe.journal.evaluate_every
         self.features = recipe.features.build() if evaluates else None
 
-        set_determinism(recipe.speed.deterministic)
-        self.autocast = autocast(self.device, recipe.speed.precision)
-        torch.manual_seed(recipe.training.seed)
-        self.method = recipe.method.build().to(self.device).to(memory_format=memory_format(self.device))
-        self.method.share(processes.gather)
-        self.turns = [Turn(player, recipe.training, processes) for player in self.method.players]
-        half_life = recipe.training.average
-        self.average = Average(self.method.translators(), self._images_in(half_life)) if half_life else None
-        self.translators = self.average.translators if self.average else self.method.translators()
+        self.game = Game(recipe, self.device, epoch=self.loader.epoch, processes=processes)
+        self.best = math.inf
         changes = self._restore(read_newest(run)) if resume and checkpoints_in(run) else ""
-        processes.agree("recipes, pictures or checkpoints", (recipe, self.images, *self.loader.names))
+        processes.agree("recipes, pictures or checkpoints", (recipe, self.game.images, *self.loader.names))
 
-        self.play = Graphed(self._play) if has_graphs(recipe.speed, self.device, processes.count) else self._play
-        self.finite = Finite()
-        self.journal = Journal(run, images=self.images, total=self.total, writes=processes.first)
+        self.journal = Journal(run, images=self.game.images, total=self.total, writes=processes.first)
         period = self._images_in(recipe.journal.keep_every) if recipe.journal.keep_every else 0
         self.keeper = Keeper(run, period=period, note=self.journal.note)
         if changes:
@@ -91,53 +69,19 @@ class Trainer:
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
         with StopSignals() as stop, mirror, self.journal, memory_told():
-            if self.processes.first:
-                write_recipe(self.recipe, self.run / "recipe.yaml")
             self._prepare()
-            self._speed_up()
-            for pixels in self.loader.batches(self.images, self.total):
-                before = self.images
-                self._record(self.step(pixels), pixels, before)
+            for pixels in self.loader.batches(self.game.images, self.total):
+                before = self.game.images
+                move = self.game.step(pixels)
+                self._record(move, pixels, before)
                 if stopped := self.processes.largest(stop.received):
                     break
             self._look()
             self._save()
         self.keeper.confirm()
-        if self.images < self.total:
-            raise Stopped(f"stopped after {self.images:,} images; everything is saved in {self.run}", stopped)
-        return checkpoint_path(self.run, self.images)
-
-    def step(self, pixels: Batch) -> Move:
-        """One batch, (N, 3, H, W) in 0..255: the method makes its images, then every player moves."""
-        torch.manual_seed(self._key())
-        for turn in self.turns:
-            turn.set_rate(self.rate)
-        move = self.play(Batch(*(domain.to(self.device, non_blocking=True) for domain in pixels)))
-        self.finite.saw(self.images, move.finite)
-        seen = len(pixels.a) * self.processes.count
-        self.images += seen
-        if self.average:
-            self.average.update(seen, self.images)
-        return move
-
-    def _play(self, pixels: Batch) -> Move:
-        """The mathematics of a step: on the device alone, so that a CUDA graph can record it."""
-        batch = Batch(*(from_bytes(domain).to(memory_format=memory_format(self.device)) for domain in pixels))
-        with self.autocast:
-            images = self.method(batch)
-        moves = [turn.move(batch, images, self.autocast) for turn in self.turns]
-        losses = {name: loss for move in moves for name, loss in move.losses.items()}
-        norms = {network: norm for move in moves for network, norm in move.norms.items()}
-        return Move(losses, norms, torch.stack([move.finite for move in moves]).all())
-
-    @property
-    def rate(self) -> float:
-        """The learning rate of the next step."""
-        return rate_after(self.images, self.recipe.training, self.loader.epoch)
-
-    def _key(self) -> int:
-        """Seeds dropout and pool for the next step: a function of seed and images seen, so that resume repeats it."""
-        return int(np.random.SeedSequence([self.recipe.training.seed, self.images]).generate_state(1)[0])
+        if self.game.images < self.total:
+            raise Stopped(f"stopped after {self.game.images:,} images; everything is saved in {self.run}", stopped)
+        return checkpoint_path(self.run, self.game.images)
 
     def _open_data(self) -> Loader:
         data, training = self.recipe.data, self.recipe.training
@@ -157,77 +101,65 @@ class Trainer:
 
     def _prepare(self) -> None:
         """What needs a first batch, or the person's patience, before the first step."""
-        first = next(self.loader.batches(self.images, self.images + 1))
+        left, count = self.total - self.game.images, self.processes.count
+        first = next(self.loader.batches(self.game.images, self.game.images + 1))
+        told = self.game.speed_up(left // (self.recipe.training.batch * count))
         if not self.processes.first:
             return
         size = first.a.shape[2:]
-        self.observer = Observer(
-            self.recipe, self.method, self.translators, self.journal,
-            size=size, device=self.device, autocast=self.autocast,
-        )  # fmt: skip
-        self.observer.begin()
+        self.observer = Observer(self.recipe, self.game, self.journal, size)
         if self.features:
             folders = {"A": self.loader.a, "B": self.loader.b}
             self.validation = Validation(folders, size, self.features, self.device)
-        a, b, count = len(self.loader.a), len(self.loader.b), self.processes.count
-        self.journal.note(
-            f"{self.run}: {a:,} + {b:,} pictures, {self.total - self.images:,} images to see, {self.device}"
-            + (f" in each of {count} processes" if count > 1 else "")
-        )
-
-    def _speed_up(self) -> None:
-        """Pull the levers that the recipe names and say what that means for the first step."""
-        networks = [network for turn in self.turns for network in turn.player.networks]
-        if self.recipe.speed.checkpoint_activations:
-            checkpoint_activations(networks)
-        steps = (self.total - self.images) // (self.recipe.training.batch * self.processes.count)
-        told = compile_networks(networks, self.recipe.speed, steps, self.device)
-        if self.processes.first:
-            self.journal.note(told)
+        write_recipe(self.recipe, self.run / "recipe.yaml")
+        self.observer.begin()
+        each = f" in each of {count} processes" if count > 1 else ""
+        pictures = f"{len(self.loader.a):,} + {len(self.loader.b):,} pictures"
+        self.journal.note(f"{self.run}: {pictures}, {left:,} images to see, {self.device}{each}\n{told}")
 
     def _record(self, move: Move, pixels: Batch, before: int) -> None:
         """Write down what the step from `before` images to now makes due."""
-        journal, log = self.recipe.journal, self._due(self.recipe.journal.log_every, before)
-        at_the_end = self.images >= self.total
-        self.journal.advance(self.images)
-        if log:
+        journal, images, due = self.recipe.journal, self.game.images, partial(self._due, before)
+        at_the_end = images >= self.total
+        self.journal.advance(images)
+        if due(journal.log_every):
             self._look()
             self.processes.average(list(move.losses.values()))
+            if self.processes.first:
+                self.observer.numbers(move, pixels)
         if self.processes.first:
-            if log:
-                self.observer.numbers(move, pixels, self.rate, self.finite, self.images)
-            if self._due(journal.samples_every, before) or before == 0 or at_the_end:
-                self.observer.pictures(self.images)
-            if journal.histograms_every and (self._due(journal.histograms_every, before) or at_the_end):
-                self.observer.networks(self.images)
-            if journal.evaluate_every and (self._due(journal.evaluate_every, before) or at_the_end):
+            if due(journal.samples_every) or before == 0 or at_the_end:
+                self.observer.pictures()
+            if journal.histograms_every and (due(journal.histograms_every) or at_the_end):
+                self.observer.networks()
+            if journal.evaluate_every and (due(journal.evaluate_every) or at_the_end):
                 self._validate()
-        if self._due(journal.checkpoint_every, before):
+        if due(journal.checkpoint_every):
             self._look()
             self._save()
 
     def _validate(self) -> None:
         """Score the pictures held out, and keep the networks aside if they are the best so far."""
-        kid = self.validation.score(self.translators, self.autocast, self.journal, self.images)
+        kid = self.validation.score(self.game, self.journal)
         if kid < self.best:
             self.best = kid
-            self.keeper.save_best(replace(self._checkpoint(), optimizers={}))
+            self.keeper.save_best(replace(self.game.checkpoint(self.best), optimizers={}))
 
     def _look(self) -> None:
         """Name the pictures of steps that were left out. Raises Diverged when the recipe tolerates no more of them."""
-        for images in self.finite.news():
+        for images in self.game.finite.news():
             names = ", ".join(shown(path) for path in self.loader.files(images))
             self.journal.note(f"left out the step from image {images:,} on, its numbers are not finite: {names}")
-        if self.finite.in_a_row >= self.recipe.training.tolerate:
+        if self.game.finite.in_a_row >= self.recipe.training.tolerate:
             helps = "try a lower training.rate, or a training.clip of 1"
             raise Diverged(
-                f"{self.run}: {self.finite.in_a_row} steps in a row had losses or gradients that are not finite; "
+                f"{self.run}: {self.game.finite.in_a_row} steps in a row had losses or gradients that are not finite; "
                 f"none of them moved the weights, and the checkpoints are good; {helps}"
             )
 
-    def _due(self, every: Span, before: int) -> bool:
+    def _due(self, before: int, every: Span) -> bool:
         period = self._images_in(every)
-        return period > 0 and self.images // period > before // period
+        return period > 0 and self.game.images // period > before // period
 
     def _images_in(self, span: Span) -> int:
         return images_in(span, self.loader.epoch)
@@ -236,52 +168,27 @@ class Trainer:
         if not self.processes.first:
             return
         self.journal.flush()  # so that a killed run has records up to the checkpoint it goes on from
-        self.keeper.save(self._checkpoint())
-
-    def _checkpoint(self) -> Checkpoint:
-        return Checkpoint(
-            recipe=self.recipe,
-            images=self.images,
-            epoch=self.loader.epoch,
-            processes=self.processes.count,
-            best=self.best,
-            method=self.method.state_dict(),
-            average=self.average.state_dict() if self.average else {},
-            optimizers={turn.player.name: turn.state_dict() for turn in self.turns},
-        )
+        self.keeper.save(self.game.checkpoint(self.best))
 
     def _restore(self, saved: Checkpoint) -> str:
-        """Continue from a checkpoint as if nothing had happened; returns what is different all the same, in a line.
+        """Go on from a checkpoint; returns what is different all the same, in a line.
 
-        Raises ValueError when the methods differ, or the checkpoint holds something else than it says.
+        Raises ValueError when it belongs to another method, or learned from pictures that are to be held out now.
         """
-        if saved.recipe.method != self.recipe.method:
-            raise ValueError(
-                f"{self.run}: trained with another `method` than the recipe's; give the recipe it began with"
-            )
         if _held_out(saved.recipe) != _held_out(self.recipe):
             raise ValueError(
                 f"{self.run}: journal.evaluate_every and data.validation decide on which pictures to learn from; "
                 f"leave them as the run began ({_held_out(saved.recipe)} of each folder held out)"
             )
         try:
-            self._load(saved)
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:  # torch raises them all
-            raise ValueError(f"{self.run}: its checkpoint does not fit: {' '.join(str(error).split())}") from None
+            self.game.restore(saved)
+        except ValueError as error:
+            raise ValueError(f"{self.run}: {error}") from None
+        if saved.recipe.features == self.recipe.features:  # or else its KID compares with none to come
+            self.best = saved.best
         now = self.processes.count * self.recipe.training.batch
         before = saved.processes * saved.recipe.training.batch
         return "" if before == now else f"pairs of pictures in a step: {now} from now on, {before} until here"
-
-    def _load(self, saved: Checkpoint) -> None:
-        self.images = saved.images
-        if saved.recipe.features == self.recipe.features:
-            self.best = saved.best
-        self.method.load_state_dict(saved.method)
-        for turn in self.turns:
-            turn.load_state_dict(saved.optimizers[turn.player.name])
-        if self.average:
-            now = {direction: network.state_dict() for direction, network in self.method.translators().items()}
-            self.average.load_state_dict(saved.average or now)  # an average asked for only now begins here
 
 
 def _held_out(recipe: Recipe) -> int:

@@ -14,6 +14,7 @@ from cyclegan.images.folders import Folder
 from cyclegan.metrics.distances import FEWEST
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.scores import Score, score_translation
+from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
 from cyclegan.training.samples import OPPOSITE, looking
 from cyclegan.types import Direction
@@ -37,15 +38,14 @@ class Validation:
                 left = f"only {len(seen)} of the pictures held out can be read; {FEWEST} are needed"
                 raise ValueError(f"{shown(folders[name].path)}: {left}")
 
-    def score(
-        self, translators: Mapping[Direction, nn.Module], autocast: torch.autocast, journal: Journal, images: int
-    ) -> float:
-        """Write the scores after so many images into the journal; returns the mean KID of the directions.
+    def score(self, game: Game, journal: Journal) -> float:
+        """Write the scores of a game's translators into the journal; returns the mean KID of the directions.
 
         Networks that give NaN have none, and count as infinitely bad.
         """
+        translators, images = game.translators, game.images
         try:
-            with looking(translators.values(), autocast):
+            with looking(translators.values(), game.autocast):
                 scores = {way: self._score(way, translators) for way in translators}
         except ValueError as error:
             journal.note(f"no scores after {images:,} images: {error}")
