@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from cyclegan.gallery import CELL, GUTTER, HEADING, write_gallery, write_sheet
+from PIL import Image
 
 TITLES = ("photo", "translated", "truth")
 

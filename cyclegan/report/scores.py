@@ -1,0 +1,133 @@
+"""metrics.json, read back: scores and the protocol that made them, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from cyclegan.words import shown
+
+UNTRANSLATED = " untranslated"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and where 95 % of its resamples lie."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Of one set of pictures; what was not measured is None."""
+
+    what: str
+    """`AtoB`, `A untranslated`, or a folder."""
+    weights: str | None = None
+    """`last`, `best`, or None where nothing was translated."""
+    images_seen: int | None = None
+    images: int
+    real: int
+    fid: Interval | None = None
+    kid: Interval | None = None
+    kid_std: float | None = None
+    precision: Interval | None = None
+    recall: Interval | None = None
+    structure: float | None = None
+    cycle: dict[str, float] | None = None
+    truth: dict[str, float] | None = None
+
+    @property
+    def source(self) -> str:
+        """Which pictures these are or were made of: `A` of AtoB and of `A untranslated`."""
+        return self.what[0] if self.what in ("AtoB", "BtoA") or self.what.endswith(UNTRANSLATED) else self.what
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What `cyclegan evaluate` wrote."""
+
+    protocol: dict[str, Any]
+    scores: list[Score]
+
+    @property
+    def features(self) -> str:
+        """The network by whose eyes."""
+        return str(self.protocol.get("features", "a network without a name"))
+
+    def of(self, what: str, weights: str | None) -> Score | None:
+        """The score of one direction by some weights."""
+        return next((score for score in self.scores if (score.what, score.weights) == (what, weights)), None)
+
+
+def read_metrics(path: Path) -> Metrics:
+    """The figures in a file. Raises ValueError, in one line, when it is damaged or of another program."""
+    try:
+        return TypeAdapter(Metrics).validate_json(path.read_bytes())
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "its text"
+        hint = f"it is not what `cyclegan evaluate` writes ({where})"
+        raise ValueError(f"{shown(path)} is left out: {hint}; run `cyclegan evaluate {shown(path.parent)}`") from None
+
+
+def score_table(metrics: Metrics) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows; columns that nobody measured are left out. A row of one cell is the heading of a direction."""
+    rows: dict[str, dict[str, dict[str, str]]] = {}
+    for score in metrics.scores:
+        rows.setdefault(score.source, {}).setdefault(_name(score), dict(_cells(score)))
+    measured = {head for group in rows.values() for row in group.values() for head in row}
+    heads = [head for head in COLUMNS if head in measured]
+    table: list[list[str]] = []
+    for source, group in rows.items():
+        table.append([{"A": "AtoB", "B": "BtoA"}.get(source, source)])
+        table += [[name, *(row.get(head, "") for head in heads)] for name, row in group.items()]
+    return ["", *heads], table
+
+
+def in_brackets(interval: Interval | None, form: str) -> str:
+    """0.05 (0.04 to 0.06), on one line."""
+    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})" if interval else ""
+
+
+COLUMNS = {
+    "FID ↓": ("fid", "", ".1f"),
+    "KID ↓": ("kid", "", ".4f"),
+    "KID std": ("kid_std", "", ".4f"),
+    "precision ↑": ("precision", "", ".2f"),
+    "recall ↑": ("recall", "", ".2f"),
+    "structure ↓": ("structure", "", ".4f"),
+    "cycle SSIM ↑": ("cycle", "ssim", ".3f"),
+    "cycle PSNR ↑": ("cycle", "psnr", ".1f"),
+    "cycle perceptual ↓": ("cycle", "perceptual", ".3f"),
+    "truth SSIM ↑": ("truth", "ssim", ".3f"),
+    "truth PSNR ↑": ("truth", "psnr", ".1f"),
+    "images": ("images", "", ","),
+    "real": ("real", "", ","),
+}
+"""Head of a column: field of a score, what of it, and how it is printed. Arrows point to the better."""
+
+
+def _cells(score: Score) -> Iterator[tuple[str, str]]:
+    for head, (name, part, form) in COLUMNS.items():
+        value = getattr(score, name)
+        if isinstance(value, dict):
+            value = value.get(part)
+        if isinstance(value, Interval):
+            yield head, f"{value.value:{form}}\n{value.low:{form}} to {value.high:{form}}"
+        elif value is not None:
+            yield head, f"{value:{form}}"
+
+
+def _name(score: Score) -> str:
+    if score.what.endswith(UNTRANSLATED):
+        return "untranslated\npictures as they were"
+    if score.weights is None:
+        return score.what
+    seen = f"after {score.images_seen:,} images" if score.images_seen is not None else ""
+    return f"{score.weights}\n{seen}"

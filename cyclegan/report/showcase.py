@@ -1,0 +1,120 @@
+"""What a run makes of pictures it never saw: some of them, the best and the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cyclegan.checkpoint import Checkpoint
+from cyclegan.inference.translator import load_translators
+from cyclegan.report.parts import Figure, card, cards, legend, note, section, subsection
+from cyclegan.report.pictures import (
+    Translated,
+    evenly,
+    find_tests,
+    judge_of,
+    learned_size,
+    overlaid,
+    read_fitted,
+    translated,
+)
+from cyclegan.types import Device, Direction
+from cyclegan.words import shown
+
+JUDGED = 200
+"""Test pictures of a direction that the best and the worst are taken from."""
+EXTREMES = 4
+"""Best, and worst, translations shown."""
+
+Report = Callable[[int, int], None]
+"""Told (done, total)."""
+
+
+def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, report: Report) -> list[str]:
+    """A section of `number` test pictures of each direction, and one of the best and worst where there is a judge.
+
+    Raises ValueError where the networks cannot be used, or their pictures not be shown.
+    """
+    made = _translate(run, checkpoint, number, device, report)
+    if not any(made.values()):
+        gone = f"{shown(checkpoint.recipe.data.root)} holds no test pictures that can be read, or is not here any more."
+        return [section("Test pictures", note(gone))]
+    root = checkpoint.recipe.data.root
+    galleries = [
+        subsection(
+            direction, _gallery(evenly(pictures, number), root / f"truth{direction[-1]}", root / f"test{direction[0]}")
+        )
+        for direction, pictures in made.items()
+    ]
+    sections = [
+        section("Test pictures", note("Drag across one, or use the arrow keys, to see its translation."), *galleries)
+    ]
+    judged = {direction: ranked for direction, pictures in made.items() if (ranked := _ranked(pictures))}
+    if judged:
+        told = (
+            "By the discriminator, which scores every patch; the third picture shows where it sees a fake. Its taste is"
+            " not ours: what fools it need not please us."
+        )
+        shows = [_extremes(direction, ranked) for direction, ranked in judged.items()]
+        sections.append(section("Best and worst", note(told), *shows))
+    return sections
+
+
+def _translate(
+    run: Path, checkpoint: Checkpoint, number: int, device: Device, report: Report
+) -> dict[Direction, list[Translated]]:
+    translators, _ = load_translators(run, device=device)
+    judges = {name: judge_of(checkpoint, name, translator.device) for name, translator in translators.items()}
+    most = {direction: max(JUDGED, number) if judge else number for direction, judge in judges.items()}
+    paths = {direction: evenly(find_tests(checkpoint.recipe, direction), most[direction]) for direction in translators}
+    made: dict[Direction, list[Translated]] = {direction: [] for direction in translators}
+    done, total = 0, sum(map(len, paths.values()))
+    for direction, translator in translators.items():
+        if (size := learned_size(checkpoint.recipe, paths[direction])) is None:
+            continue
+        for one in translated(paths[direction], size, translator, judges[direction]):
+            report(done := done + 1, total)
+            made[direction] += [one] if one else []
+    return made
+
+
+def _gallery(pictures: list[Translated], truths: Path, tests: Path) -> str:
+    """Cards; with a third picture, the truth, where the data set has it."""
+    made = []
+    for path, real, fake, _ in pictures:
+        truth = read_fitted(truths / path.relative_to(tests), real.size)
+        beside = [Figure("truth", truth)] if truth else []
+        made.append(card(path.name, Figure("input", real), Figure("translation", fake), *beside))
+    return cards(made, wide=truths.is_dir())
+
+
+def _ranked(pictures: list[Translated]) -> list[Translated]:
+    """From the best to the worst, where there is a judge, and more than one picture to tell apart."""
+    judged = [picture for picture in pictures if picture.patches is not None]
+    return sorted(judged, key=lambda picture: -picture.score) if len(judged) > 1 else []
+
+
+def _extremes(direction: Direction, ranked: list[Translated]) -> str:
+    number = min(EXTREMES, len(ranked) // 2)
+    best, worst = ranked[:number], ranked[::-1][:number]
+    limit = max(float(picture.patches.abs().quantile(0.98)) for picture in best + worst if picture.patches is not None)
+    limit = limit or 1.0
+    return subsection(
+        f"{direction}, of {len(ranked):,} test pictures",
+        legend(f"fake, {-limit:.2g}", f"real, {limit:+.2g}", "patch scores, 0 where it cannot tell"),
+        subsection("best", _judged(best, limit)),
+        subsection("worst", _judged(worst, limit)),
+    )
+
+
+def _judged(pictures: list[Translated], limit: float) -> str:
+    made = []
+    for path, real, fake, patches in pictures:
+        assert patches is not None
+        figures = Figure("input", real), Figure("translation", fake)
+        made.append(
+            card(
+                f"{path.name}, mean {patches.mean():+.3f}", *figures, Figure("patches", overlaid(fake, patches, limit))
+            )
+        )
+    return cards(made, wide=True)
