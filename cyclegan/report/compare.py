@@ -8,17 +8,17 @@ from pathlib import Path
 from cyclegan.inference.translator import load_translators
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, note, row, section, subsection, table
+from cyclegan.report.parts import Figure, note, section, side_by_side, subsection, table, warning
 from cyclegan.report.pictures import Translated, evenly, find_tests, learned_size, translated
 from cyclegan.report.records import Records
 from cyclegan.report.runs import DIRECTIONS, comparison, differences
-from cyclegan.report.showcase import Report
+from cyclegan.report.showcase import Progress
 from cyclegan.training.charts import charts
 from cyclegan.types import Device, Direction
 from cyclegan.words import shown
 
 CHARTS = ("loss/cycle", "validation/kid")
-LEAD = "Lower is better for KID and FID. Below each figure its 95 % interval."
+LEAD = "Lower is better for KID and FID. Below each figure stands its 95 % interval, below each run by whose features."
 
 
 def write_comparison(
@@ -27,19 +27,22 @@ def write_comparison(
     *,
     pictures: int = 6,
     device: Device = "auto",
-    report: Report = lambda done, total: None,
+    report: Progress = lambda done, total: None,
 ) -> Path:
     """Write a page of the table, `pictures` of each direction by every run, and curves, whole or not at all.
 
-    Returns `path`. `report` is told (done, total) in pictures.
+    Returns `path`. `report` is told (done, total) in runs.
     """
     problems = [problem for run in runs.values() for problem in run.problems]
-    scores = section("Scores", *map(note, differences(runs) + problems), table("Scores", *comparison(runs)))
+    heads, rows = comparison(runs)
+    scored = [[f"{name}\n{features}", *figures] for name, *figures, features in rows]
+    warnings = map(warning, differences(runs) + problems)
+    scores = section("Scores", *warnings, table("Scores", heads[:-1], scored))
     parts = [scores, _side_by_side(runs, pictures, device, report), _curves(runs)]
     return write_page(path, " and ".join(runs) if len(runs) < 3 else f"{len(runs)} runs", LEAD, filter(None, parts))
 
 
-def _side_by_side(runs: dict[str, Records], number: int, device: Device, report: Report) -> str:
+def _side_by_side(runs: dict[str, Records], number: int, device: Device, report: Progress) -> str:
     """The same test pictures by every run, each at the size that it learned at."""
     name, first = next((name, run) for name, run in runs.items())
     if first.recipe is None:
@@ -53,11 +56,11 @@ def _side_by_side(runs: dict[str, Records], number: int, device: Device, report:
     for done, (name, run) in enumerate(runs.items()):
         report(done, len(runs))
         if run.recipe and run.recipe.data.root.resolve() != root.resolve():
-            told.append(note(f"{name} learned from another data set: {shown(run.recipe.data.root)}."))
+            told.append(warning(f"{name} learned from another data set: {shown(run.recipe.data.root)}."))
         try:
             made[name] = _translations(run, paths, device)
         except (ValueError, FileNotFoundError) as error:
-            told.append(note(f"{name} is left out: {error}"))
+            told.append(warning(f"{name} is left out: {error}"))
     report(len(runs), len(runs))
     shows = [subsection(direction, *rows) for direction in DIRECTIONS if (rows := _rows_of(paths[direction], made))]
     return section("Test pictures", *told, *shows)
@@ -78,7 +81,8 @@ def _rows_of(paths: Sequence[Path], made: Mapping[str, Mapping[Path, Translated]
     for path in paths:
         if known := {name: pictures[path] for name, pictures in made.items() if path in pictures}:
             real = next(iter(known.values())).real
-            rows.append(row(path.name, Figure("input", real), *(Figure(name, one.fake) for name, one in known.items())))
+            fakes = (Figure(name, one.fake) for name, one in known.items())
+            rows.append(side_by_side(path.name, Figure("input", real), *fakes))
     return rows
 
 

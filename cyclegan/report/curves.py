@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 400, 210
+WIDTH, HEIGHT = 300, 180
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 24
 """Room for the numbers at the axes."""
 COLOURS = 6
@@ -52,7 +53,7 @@ def chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
         drawn.append(f"<g {colour}>{_line(points, frame, 'raw')}{_line(trends[name], frame, 'trend')}</g>")
     told = "; ".join(f"{name} ends at {short(points[-1].value)}" for name, points in trends.items())
     return f"""\
-<figure class="chart"><figcaption><b>{escape(title)}</b>{"".join(legend)}</figcaption>
+<figure class="chart"><figcaption><b>{escape(title)}</b><span>{"".join(legend)}</span></figcaption>
 <svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{escape(f"{title} over images seen: {told}")}</title>
 {_axes(frame)}
 {"".join(drawn)}
@@ -60,16 +61,17 @@ def chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
 
 
 def smoothed(points: Sequence[Point]) -> list[Point]:
-    """Each point as the mean of those around it: a twentieth of the curve to either side, less at its ends."""
+    """Each point as the mean of those around it, a twentieth of the curve to either side; a calm curve as it is."""
+    values = [point.value for point in points]
+    travelled = sum(abs(after - before) for before, after in itertools.pairwise(values))
+    if travelled <= 2 * (max(values) - min(values)):
+        return list(points)
     reach = len(points) // 20
-    sums = [0.0]
-    for point in points:
-        sums.append(sums[-1] + point.value)
-    trend = []
-    for i, point in enumerate(points):
-        beside = min(reach, i, len(points) - 1 - i)
-        trend.append(Point(point.images, (sums[i + beside + 1] - sums[i - beside]) / (2 * beside + 1)))
-    return trend
+    for _ in range(2):  # the second time rounds off the corners of the first
+        sums = [0.0, *itertools.accumulate(values)]
+        parts = [(max(0, i - reach), min(len(values), i + reach + 1)) for i in range(len(values))]
+        values = [(sums[end] - sums[start]) / (end - start) for start, end in parts]
+    return [Point(point.images, value) for point, value in zip(points, values, strict=True)]
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:
@@ -95,9 +97,9 @@ def ticks(low: float, high: float, number: int = 4) -> list[float]:
 
 def short(value: float) -> str:
     """A number as it fits beside an axis: 0.0002, 1.25, 50k, 1.2M."""
-    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= unit:
-            return f"{value / min(unit, 1e3 if letter == 'k' else unit):.4g}{letter}"
+    for unit, smallest, letter in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e3, 1e4, "k")):
+        if abs(value) >= smallest:
+            return f"{value / unit:.4g}{letter}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 

@@ -36,8 +36,12 @@ def subsection(heading: str, *parts: str) -> str:
 
 def note(text: str) -> str:
     """A quiet sentence; words between ` are set as code."""
-    pieces = escape(text).split("`")
-    return "<p>" + "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces)) + "</p>"
+    return f"<p>{_with_code(text)}</p>"
+
+
+def warning(text: str) -> str:
+    """A sentence not to be missed; words between ` are set as code."""
+    return f'<p class="warning">{_with_code(text)}</p>'
 
 
 def details(summary: str, text: str) -> str:
@@ -76,7 +80,7 @@ def card(name: str, before: Figure, after: Figure, *beside: Figure) -> str:
 </article>"""
 
 
-def row(name: str, *pictures: Figure) -> str:
+def side_by_side(name: str, *pictures: Figure) -> str:
     """Pictures side by side."""
     figures = (_figure(name, picture) for picture in pictures)
     return "\n".join(['<article class="row">', *figures, f"<h4>{escape(name)}</h4>", "</article>"])
@@ -110,18 +114,22 @@ def inline(image: Image.Image) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
+def _with_code(text: str) -> str:
+    pieces = escape(text).split("`")
+    return "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces))
+
+
 def _figure(name: str, figure: Figure, *, hidden: bool = False) -> str:
     caption, (width, height) = escape(figure.caption), figure.image.size
-    picture = f'<img src="{inline(figure.image)}" width="{width}" height="{height}" decoding="async"'
-    caption_of = f"{escape(name)}: {caption}"
-    return f'<figure{" hidden" * hidden}>{picture} alt="{caption_of}"><figcaption>{caption}</figcaption></figure>'
+    picture = f'<img src="{inline(figure.image)}" width="{width}" height="{height}"'
+    told = f'{picture} alt="{escape(name)}: {caption}"><figcaption>{caption}</figcaption>'
+    return f"<figure{' hidden' * hidden}>{told}</figure>"
 
 
 def _row(tag: str, first: str, *cells: str) -> str:
     scope = "col" if tag == "th" else "row"
-    return (
-        f'<tr><th scope="{scope}">{_cell(first)}</th>{"".join(f"<{tag}>{_cell(cell)}</{tag}>" for cell in cells)}</tr>'
-    )
+    others = "".join(f"<{tag}>{_cell(cell)}</{tag}>" for cell in cells)
+    return f'<tr><th scope="{scope}">{_cell(first)}</th>{others}</tr>'
 
 
 def _cell(text: str) -> str:

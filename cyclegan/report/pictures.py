@@ -124,6 +124,6 @@ def overlaid(fake: Image.Image, patches: Tensor, limit: float) -> Image.Image:
     grey = np.asarray(fake.convert("L").convert("RGB"), dtype=np.float32)
     strength = Image.fromarray((patches / limit).clamp(-1, 1).numpy().astype(np.float32))
     spread = np.asarray(strength.resize(fake.size, Image.Resampling.BILINEAR))[..., None]
-    colour = np.where(spread < 0, np.float32(FAKE), np.float32(REAL))
+    colour = np.where(spread < 0, np.array(FAKE, np.float32), np.array(REAL, np.float32))
     opacity = 0.75 * np.abs(spread)
     return Image.fromarray((grey * (1 - opacity) + colour * opacity).round().astype(np.uint8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar, get_args
 
@@ -39,8 +40,8 @@ class Records:
     curves: dict[str, list[Point]] = field(default_factory=dict)
     """By tag."""
     lives: list[Life] = field(default_factory=list)
-    written: float | None = None
-    """When the last event was, in seconds since 1970."""
+    written: datetime | None = None
+    """When the last event was, by the clock of this place."""
     samples: dict[Direction, list[tuple[int, Path]]] = field(default_factory=dict)
     """Grids and the images seen before them."""
     metrics: Metrics | None = None
@@ -63,9 +64,10 @@ class Records:
     @property
     def seconds(self) -> float:
         """Spent on training, pauses between the lives of the run left out."""
-        speeds, before, spent = self.curves.get("training/images_per_second", []), 0.0, 0.0
-        for images, speed in speeds:
-            spent, before = spent + (images - before) / speed if speed > 0 else spent, images
+        before, spent = 0.0, 0.0
+        for images, speed in self.curves.get("training/images_per_second", []):
+            spent += (images - before) / speed if speed > 0 else 0
+            before = images
         return spent
 
     @property
@@ -95,7 +97,8 @@ def read_run(run: Path) -> Records:
     records.metrics = tried(read_metrics, run / "metrics.json")
     for direction in get_args(Direction):
         if grids := sorted((run / "samples").glob(f"*_{direction}.png")):
-            records.samples[direction] = [(int(path.name[:10]), path) for path in grids if path.name[:10].isdigit()]
+            numbered = [(path.name.partition("_")[0], path) for path in grids]
+            records.samples[direction] = [(int(images), path) for images, path in numbered if images.isdecimal()]
     if any(run.glob("events.out.tfevents.*")):
         _read_events(records)
     return records
@@ -107,12 +110,12 @@ def _read_events(records: Records) -> None:
         events.Reload()
     except Exception as error:  # a damaged file leads its reader almost anywhere
         records.problems.append(f"the events of {shown(records.run)} cannot be read to their end: {reason(error)}")
-    last = 0.0
+    times = []
     for tag in events.Tags()["scalars"]:
         found = events.Scalars(tag)
         records.curves[tag] = [Point(event.step, event.value) for event in found]
-        last = max(last, *(event.wall_time for event in found))
-    records.written = last or None
+        times += [event.wall_time for event in found]
+    records.written = datetime.fromtimestamp(max(times)).astimezone() if times else None
     if (tag := "provenance/text_summary") in events.Tags()["tensors"]:
         for event in events.Tensors(tag):
             text = b"\n".join(event.tensor_proto.string_val).decode(errors="replace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,11 +11,11 @@ from PIL import Image
 from cyclegan.images.files import UnreadableImage, read_image
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, details, facts, note, section, steps, subsection, table
+from cyclegan.report.parts import Figure, details, facts, note, section, steps, subsection, table, warning
 from cyclegan.report.pictures import evenly
 from cyclegan.report.records import Records, read_run
 from cyclegan.report.scores import score_table
-from cyclegan.report.showcase import Report, showcase
+from cyclegan.report.showcase import Progress, showcase
 from cyclegan.training.charts import charts
 from cyclegan.types import Device
 from cyclegan.words import shown
@@ -28,7 +27,7 @@ GRID = 800
 
 
 def write_report(
-    run: Path, *, pictures: int = 8, device: Device = "auto", report: Report = lambda done, total: None
+    run: Path, *, pictures: int = 8, device: Device = "auto", report: Progress = lambda done, total: None
 ) -> Path:
     """Write RUN/report.html, whole or not at all, and return its path; what the run lacks is left out of it.
 
@@ -38,7 +37,7 @@ def write_report(
     records = read_run(run)
     parts = [
         facts(headline(records)),
-        *(note(problem) for problem in records.problems),
+        *(warning(problem) for problem in records.problems),
         _scores(records),
         _evolution(records),
         _curves(records),
@@ -46,7 +45,7 @@ def write_report(
         _origin(records),
     ]
     name = shown(Path(run.resolve().name))
-    return write_page(run / "report.html", name, "What this run learned, and how.", filter(None, parts))
+    return write_page(run / "report.html", name, f"Report of {shown(run)}", filter(None, parts))
 
 
 def headline(records: Records) -> dict[str, str]:
@@ -56,12 +55,12 @@ def headline(records: Records) -> dict[str, str]:
     epochs = f", {records.images / last.epoch:.3g} epochs" if last else ""
     entries = {
         "method": recipe.method.kind if recipe else "",
-        "data": shown(recipe.data.root) if recipe else "",
+        "data": shown(Path(recipe.data.root.resolve().name)) if recipe else "",
         "images seen": seen + epochs,
         "trained for": _duration(records.seconds) if records.seconds else "",
         "speed": f"{records.speed:.3g} images per second" if records.speed else "",
-        "best": f"after {records.best:,} images" if records.best is not None else "",
-        "last record": time.strftime("%-d %B %Y, %H:%M", time.localtime(records.written)) if records.written else "",
+        "best by KID": f"after {records.best:,} images" if records.best is not None else "",
+        "last record": f"{records.written.day} {records.written:%B %Y, %H:%M}" if records.written else "",
     }
     return {name: entry for name, entry in entries.items() if entry}
 
@@ -76,10 +75,11 @@ def _duration(seconds: float) -> str:
 def _scores(records: Records) -> str:
     metrics = records.metrics
     if metrics is None:
-        return section("Scores", note(f"Not scored yet; `cyclegan evaluate {shown(records.run)}` does it."))
+        return section("Scores", note(f"None yet; `cyclegan evaluate {shown(records.run)}` makes them."))
     heads, rows = score_table(metrics)
     protocol = metrics.protocol
-    by = f"By the features of {metrics.features}, on the {protocol.get('split', '')} split of {protocol.get('data', '')}."
+    of = f"the {protocol.get('split', 'given')} pictures of {protocol.get('data', 'the folders in the protocol')}"
+    by = f"By the features of {metrics.features}, on {of}."
     return section(
         "Scores",
         note(f"{by} Below each figure its 95 % interval. Untranslated: the pictures as they were, what to improve on."),
@@ -97,10 +97,8 @@ def _evolution(records: Records) -> str:
             shows.append(steps(direction, figures))
     if not shows:
         return ""
-    rows = "Each row is one held-out picture: as it is, translated and, where the way back is learned too, back again "
-    return section(
-        "Evolution", note(rows + "and as the way back leaves it alone."), '<div class="pair">', *shows, "</div>"
-    )
+    told = "Each row is one held-out picture: real, fake and, where the way back is learned too, cycle and identity."
+    return section("Evolution", note(told), '<div class="pair">', *shows, "</div>")
 
 
 def _grids(grids: Iterable[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image]]:
@@ -117,36 +115,32 @@ def _grids(grids: Iterable[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image
 def _curves(records: Records) -> str:
     sections: dict[str, list[str]] = {}
     for name, tags in charts(records.curves).items():
-        group, _, title = name.rpartition("/")
-        lines = {tag.removeprefix(name).strip("_/"): records.curves[tag] for tag in tags}
+        group = name.partition("/")[0]
+        title = name.removeprefix(f"{group}/")
+        twins = len(tags) > 1
+        lines = {tag.removeprefix(name).strip("_/") or title * twins: records.curves[tag] for tag in tags}
         if drawn := chart(title, lines):
             sections.setdefault(group, []).append(drawn)
     if not sections:
         return ""
-    told = (
-        "What was logged in faint, its trend on top; below each chart the images seen, above it where the trend ends."
-    )
-    return section(
-        "Curves",
-        note(told),
-        *(subsection(group, '<div class="charts">', *drawn, "</div>") for group, drawn in sections.items()),
-    )
+    told = "What was logged in faint, its trend on top. The number in a legend is where the trend ends."
+    groups = (subsection(group, '<div class="charts">', *drawn, "</div>") for group, drawn in sections.items())
+    return section("Curves", note(told), *groups)
 
 
-def _showcase(records: Records, pictures: int, device: Device, report: Report) -> list[str]:
+def _showcase(records: Records, pictures: int, device: Device, report: Progress) -> list[str]:
     if not records.last:
         return [section("Test pictures", note("This run has no checkpoint yet to translate them with."))]
     try:
         return showcase(records.run, records.last, pictures, device=device, report=report)
     except ValueError as error:
-        return [section("Test pictures", note(f"Left out: {error}"))]
+        return [section("Test pictures", warning(f"Left out: {error}"))]
 
 
 def _origin(records: Records) -> str:
     """The recipe, and the machines that followed it."""
-    parts = (
-        [] if records.recipe is None else [details("Recipe", yaml.safe_dump(records.recipe.to_dict(), sort_keys=False))]
-    )
+    recipe = records.recipe
+    parts = [details("Recipe", yaml.safe_dump(recipe.to_dict(), sort_keys=False))] if recipe else []
     for life in records.lives:
         parts.append(subsection(f"Begun at image {life.images:,}", facts(_entries(life.text))))
     return section("How it was made", *parts) if parts else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
 from cyclegan.report.records import Records, read_run
-from cyclegan.report.scores import Interval
+from cyclegan.report.scores import with_interval
 from cyclegan.types import Direction
 from cyclegan.words import shown
 
@@ -61,34 +62,20 @@ def comparison(runs: dict[str, Records]) -> tuple[list[str], list[list[str]]]:
 def as_table(runs: dict[str, Records]) -> str:
     """The table for a terminal, below what has to be said about it."""
     heads, rows = comparison(runs)
-    rows = [heads, *([cell.replace("\n", " ") for cell in row] for row in rows)]
+    rows = [heads, *([re.sub(r"\n(.*)", r" (\1)", cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*differences(runs), *lines])
 
 
 def _rows(name: str, run: Records) -> Iterator[list[str]]:
-    speed = f"{run.speed:.3g}" if run.speed else ""
-    if run.metrics is None:
-        yield [name, "last", f"{run.images:,}", speed, *[""] * 2 * len(DIRECTIONS), ""]
-        return
-    scores = [score for score in run.metrics.scores if score.what in DIRECTIONS]
-    for weights in dict.fromkeys(score.weights for score in scores):
+    speed, features = f"{run.speed:.3g}" if run.speed else "", run.metrics.features if run.metrics else "not scored"
+    scores = [score for score in run.metrics.scores if score.what in DIRECTIONS] if run.metrics else []
+    for weights in dict.fromkeys(score.weights for score in scores) or ["last"]:
         found = {score.what: score for score in scores if score.weights == weights}
-        seen = next(iter(found.values())).images_seen
+        told = (score.images_seen for score in found.values() if score.images_seen is not None)
         figures = []
         for direction in DIRECTIONS:
             score = found.get(direction)
-            figures += [_with_interval(score.kid, ".4f"), _with_interval(score.fid, ".1f")] if score else ["", ""]
-        yield [
-            name,
-            weights or "last",
-            f"{run.images if seen is None else seen:,}",
-            speed,
-            *figures,
-            run.metrics.features,
-        ]
-
-
-def _with_interval(interval: Interval | None, form: str) -> str:
-    return f"{interval.value:{form}}\n{interval.low:{form}} to {interval.high:{form}}" if interval else ""
+            figures += [with_interval(score.kid, ".4f"), with_interval(score.fid, ".1f")] if score else ["", ""]
+        yield [name, weights or "", f"{next(told, run.images):,}", speed, *figures, features]

@@ -40,8 +40,8 @@ class Score:
     precision: Interval | None = None
     recall: Interval | None = None
     structure: float | None = None
-    cycle: dict[str, float] | None = None
-    truth: dict[str, float] | None = None
+    cycle: dict[str, float | None] | None = None
+    truth: dict[str, float | None] | None = None
 
     @property
     def source(self) -> str:
@@ -90,23 +90,23 @@ def score_table(metrics: Metrics) -> tuple[list[str], list[list[str]]]:
     return ["", *heads], table
 
 
-def in_brackets(interval: Interval | None, form: str) -> str:
-    """0.05 (0.04 to 0.06), on one line."""
-    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})" if interval else ""
+def with_interval(interval: Interval | None, form: str) -> str:
+    """The figure, and on a second line its interval."""
+    return f"{interval.value:{form}}\n{interval.low:{form}} to {interval.high:{form}}" if interval else ""
 
 
 COLUMNS = {
     "FID ↓": ("fid", "", ".1f"),
     "KID ↓": ("kid", "", ".4f"),
-    "KID std": ("kid_std", "", ".4f"),
+    "KID\nstd": ("kid_std", "", ".4f"),
     "precision ↑": ("precision", "", ".2f"),
     "recall ↑": ("recall", "", ".2f"),
     "structure ↓": ("structure", "", ".4f"),
-    "cycle SSIM ↑": ("cycle", "ssim", ".3f"),
-    "cycle PSNR ↑": ("cycle", "psnr", ".1f"),
-    "cycle perceptual ↓": ("cycle", "perceptual", ".3f"),
-    "truth SSIM ↑": ("truth", "ssim", ".3f"),
-    "truth PSNR ↑": ("truth", "psnr", ".1f"),
+    "SSIM ↑\ncycle": ("cycle", "ssim", ".3f"),
+    "PSNR ↑\ncycle, dB": ("cycle", "psnr", ".1f"),
+    "perceptual ↓\ncycle": ("cycle", "perceptual", ".3f"),
+    "SSIM ↑\ntruth": ("truth", "ssim", ".3f"),
+    "PSNR ↑\ntruth, dB": ("truth", "psnr", ".1f"),
     "images": ("images", "", ","),
     "real": ("real", "", ","),
 }
@@ -119,14 +119,14 @@ def _cells(score: Score) -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             value = value.get(part)
         if isinstance(value, Interval):
-            yield head, f"{value.value:{form}}\n{value.low:{form}} to {value.high:{form}}"
+            yield head, with_interval(value, form)
         elif value is not None:
             yield head, f"{value:{form}}"
 
 
 def _name(score: Score) -> str:
     if score.what.endswith(UNTRANSLATED):
-        return "untranslated\npictures as they were"
+        return "untranslated"
     if score.weights is None:
         return score.what
     seen = f"after {score.images_seen:,} images" if score.images_seen is not None else ""

@@ -26,11 +26,11 @@ JUDGED = 200
 EXTREMES = 4
 """Best, and worst, translations shown."""
 
-Report = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Told (done, total)."""
 
 
-def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, report: Report) -> list[str]:
+def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, report: Progress) -> list[str]:
     """A section of `number` test pictures of each direction, and one of the best and worst where there is a judge.
 
     Raises ValueError where the networks cannot be used, or their pictures not be shown.
@@ -47,7 +47,11 @@ def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, 
         for direction, pictures in made.items()
     ]
     sections = [
-        section("Test pictures", note("Drag across one, or use the arrow keys, to see its translation."), *galleries)
+        section(
+            "Test pictures",
+            note("By the newest weights. Drag across one, or use the arrow keys, to see its translation."),
+            *galleries,
+        )
     ]
     judged = {direction: ranked for direction, pictures in made.items() if (ranked := _ranked(pictures))}
     if judged:
@@ -61,7 +65,7 @@ def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, 
 
 
 def _translate(
-    run: Path, checkpoint: Checkpoint, number: int, device: Device, report: Report
+    run: Path, checkpoint: Checkpoint, number: int, device: Device, report: Progress
 ) -> dict[Direction, list[Translated]]:
     translators, _ = load_translators(run, device=device)
     judges = {name: judge_of(checkpoint, name, translator.device) for name, translator in translators.items()}
