@@ -257,7 +257,7 @@ def test_a_run_without_scores_is_compared_too(pair: list[Path]) -> None:
 
 def test_the_page_shows_the_same_pictures_by_every_run(pair: list[Path], tmp_path: Path) -> None:
     html = without_pictures(write_comparison(read_runs(pair), tmp_path / "page.html", pictures=2).read_text())
-    rows = re.findall(r'<article class="row">(.*?)</article>', html, re.S)
+    rows = re.findall(r'<div class="row">(.*?)</div>', html, re.S)
     assert len(rows) == 3  # of the two of A one is broken
     assert all(re.findall("<figcaption>(.*?)<", row) == ["input", "first/run", "second/run"] for row in rows)
     titles = re.findall(r"<figcaption><b>(.*?)</b>", html)

@@ -10,13 +10,14 @@ from PIL import Image
 
 from cyclegan.report.curves import Point, chart
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, card, cards, details, facts, section, steps, table
+from cyclegan.report.parts import Figure, box, card, details, facts, section, steps, table
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --virtual-time-budget=5000 --enable-logging=stderr"
-).split()
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    *("--virtual-time-budget=5000", "--enable-logging=stderr"),
+]
 
 pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium on the PATH")
 
@@ -56,9 +57,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "Scores", table("Scores", [f"head {i}" for i in range(14)], [["last\nafter 8 images"] + ["0.1234"] * 13])
         ),
         section("Evolution", steps("AtoB", [Figure(f"after {i} images", picture) for i in range(3)])),
-        section("Curves", '<div class="charts">', chart("images_per_second", lines), "</div>"),
+        section("Curves", box("charts", [chart("images_per_second", lines)])),
         section(
-            "Pictures", cards([card(name, *[Figure(word, picture) for word in ("in", "out", "truth")])], wide=True)
+            "Pictures", box("cards wide", [card(name, *[Figure(word, picture) for word in ("in", "out", "truth")])])
         ),
         section("How", details("Recipe", "transforms: " * 100)),
     ]

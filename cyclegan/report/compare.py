@@ -8,7 +8,7 @@ from pathlib import Path
 from cyclegan.inference.translator import load_translators
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, note, section, side_by_side, subsection, table, warning
+from cyclegan.report.parts import Figure, box, note, section, side_by_side, subsection, table, warning
 from cyclegan.report.pictures import Translated, evenly, find_tests, learned_size, translated
 from cyclegan.report.records import Records
 from cyclegan.report.runs import DIRECTIONS, comparison, differences
@@ -94,4 +94,4 @@ def _curves(runs: dict[str, Records]) -> str:
         for shared in CHARTS
         for tag in tags.get(shared, [])
     ]
-    return section("Curves", '<div class="charts">', *drawn, "</div>") if any(drawn) else ""
+    return section("Curves", box("charts", drawn)) if any(drawn) else ""

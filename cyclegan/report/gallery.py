@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, card, cards, facts
+from cyclegan.report.parts import Figure, box, card, facts
 
 LEAD = (
     "No photograph on this page was seen in training. Drag across one, or use the arrow keys, to see its translation; "
@@ -28,4 +28,4 @@ def write_gallery(
         card(name, Figure("photo", photo), Figure("translated", fake), Figure("truth", truth))
         for name, photo, fake, truth in rows
     ]
-    return write_page(path, title, LEAD, [facts(told), cards(made, wide=True)])
+    return write_page(path, title, LEAD, [facts(told), box("cards wide", made)])

@@ -6,9 +6,12 @@ import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PIL import Image
+
+Layout = Literal["cards", "cards wide", "charts", "pair", "row"]
+"""Classes of style.css; a wide card has a picture beside its slider."""
 
 
 class Figure(NamedTuple):
@@ -81,14 +84,14 @@ def card(name: str, before: Figure, after: Figure, *beside: Figure) -> str:
 
 
 def side_by_side(name: str, *pictures: Figure) -> str:
-    """Pictures side by side."""
+    """Pictures in a row."""
     figures = (_figure(name, picture) for picture in pictures)
-    return "\n".join(['<article class="row">', *figures, f"<h4>{escape(name)}</h4>", "</article>"])
+    return "\n".join(["<article>", box("row", figures), f"<h4>{escape(name)}</h4>", "</article>"])
 
 
-def cards(cards: Iterable[str], *, wide: bool) -> str:
-    """Cards in as many columns as there is room for."""
-    return "\n".join([f'<div class="{"cards wide" if wide else "cards"}">', *cards, "</div>"])
+def box(layout: Layout, parts: Iterable[str]) -> str:
+    """Parts in as many columns as there is room for."""
+    return "\n".join([f'<div class="{layout}">', *parts, "</div>"])
 
 
 def steps(name: str, figures: Sequence[Figure]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar, get_args
@@ -90,7 +90,8 @@ def read_run(run: Path) -> Records:
             records.problems.append(str(error))
             return None
 
-    records.last = tried(read_newest, run) if checkpoints_in(run) else None
+    last = tried(read_newest, run) if checkpoints_in(run) else None
+    records.last = replace(last, optimizers={}) if last else None  # half of its memory, of use to training alone
     records.recipe = records.last.recipe if records.last else tried(read_recipe, run / "recipe.yaml")
     best = tried(read_checkpoint, best_path(run))
     records.best = best.images if best else None

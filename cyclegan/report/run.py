@@ -11,7 +11,7 @@ from PIL import Image
 from cyclegan.images.files import UnreadableImage, read_image
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, details, facts, note, section, steps, subsection, table, warning
+from cyclegan.report.parts import Figure, box, details, facts, note, section, steps, subsection, table, warning
 from cyclegan.report.pictures import evenly
 from cyclegan.report.records import Records, read_run
 from cyclegan.report.scores import score_table
@@ -98,7 +98,7 @@ def _evolution(records: Records) -> str:
     if not shows:
         return ""
     told = "Each row is one held-out picture: real, fake and, where the way back is learned too, cycle and identity."
-    return section("Evolution", note(told), '<div class="pair">', *shows, "</div>")
+    return section("Evolution", note(told), box("pair", shows))
 
 
 def _grids(grids: Iterable[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image]]:
@@ -124,7 +124,7 @@ def _curves(records: Records) -> str:
     if not sections:
         return ""
     told = "What was logged in faint, its trend on top. The number in a legend is where the trend ends."
-    groups = (subsection(group, '<div class="charts">', *drawn, "</div>") for group, drawn in sections.items())
+    groups = (subsection(group, box("charts", drawn)) for group, drawn in sections.items())
     return section("Curves", note(told), *groups)
 
 

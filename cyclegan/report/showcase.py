@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.inference.translator import load_translators
-from cyclegan.report.parts import Figure, card, cards, legend, note, section, subsection
+from cyclegan.report.parts import Figure, box, card, legend, note, section, subsection
 from cyclegan.report.pictures import (
     Translated,
     evenly,
@@ -89,7 +89,7 @@ def _gallery(pictures: list[Translated], truths: Path, tests: Path) -> str:
         truth = read_fitted(truths / path.relative_to(tests), real.size)
         beside = [Figure("truth", truth)] if truth else []
         made.append(card(path.name, Figure("input", real), Figure("translation", fake), *beside))
-    return cards(made, wide=truths.is_dir())
+    return box("cards wide" if truths.is_dir() else "cards", made)
 
 
 def _ranked(pictures: list[Translated]) -> list[Translated]:
@@ -121,4 +121,4 @@ def _judged(pictures: list[Translated], limit: float) -> str:
                 f"{path.name}, mean {patches.mean():+.3f}", *figures, Figure("patches", overlaid(fake, patches, limit))
             )
         )
-    return cards(made, wide=True)
+    return box("cards wide", made)
