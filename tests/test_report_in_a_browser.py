@@ -1,49 +1,21 @@
 """A report as a browser shows it: headless Chromium, where there is one."""
 
-import re
-import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import CHROMIUM, Chromium
 from PIL import Image
 
 from cyclegan.report.curves import Point, chart
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, box, card, details, facts, section, steps, table
+from cyclegan.report.parts import Figure, box, card, details, facts, section, side_by_side, steps, table
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    *("--virtual-time-budget=5000", "--enable-logging=stderr"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
 
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium on the PATH")
-
-MEASURE = """
-  const told = {};
-  told.overflow = document.documentElement.scrollWidth - innerWidth;
-  told.paper = getComputedStyle(document.body).backgroundColor;
-  told.broken = [...document.images].filter(image => !image.complete || !image.naturalWidth).length;
-  const press = (slider, key) => {
-    slider.focus();
-    told.focused = document.activeElement === slider;
-    slider[key == "ArrowLeft" ? "stepDown" : "stepUp"]();  // what a browser does for the key
-    slider.dispatchEvent(new Event("input", {bubbles: true}));
-  };
-  const seen = () => [...document.querySelectorAll(".steps figure")]
-    .filter(figure => figure.getClientRects().length).map(figure => figure.textContent).join();
-  const stepping = document.querySelector(".steps input");
-  told.first = seen();
-  press(stepping, "ArrowLeft");
-  told.then = seen();
-  told.said = stepping.getAttribute("aria-valuetext");
-  const dragging = document.querySelector(".compare input");
-  press(dragging, "ArrowLeft");
-  told.edge = dragging.parentElement.style.getPropertyValue("--at");
-  told.covered = getComputedStyle(document.querySelector(".compare figure + figure")).clipPath;
-"""
+ARROW_LEFT = ("ArrowLeft", 37)
+SEEN = "[...document.querySelectorAll('.steps figure')].filter(f => f.getClientRects().length).map(f => f.textContent)"
+COVERED = "getComputedStyle(document.querySelector('.compare figure + figure')).clipPath"
 
 
 @pytest.fixture(scope="module")
@@ -61,44 +33,76 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         section(
             "Pictures", box("cards wide", [card(name, *[Figure(word, picture) for word in ("in", "out", "truth")])])
         ),
+        section("Compared", side_by_side(name, *[Figure(word, picture) for word in ("input", "one", "two")])),
         section("How", details("Recipe", "transforms: " * 100)),
     ]
     return write_page(tmp_path_factory.mktemp("page") / "report.html", name, "A report.", parts)
 
 
-def browse(page: Path, *flags: str, width: int = 1280) -> dict[str, str]:
-    """What the page tells of itself in a frame of this width; a window can be no narrower than 500 pixels."""
-    asking = page.with_name("asking.html")
-    script = f"<script>addEventListener('load', () => {{ {MEASURE} parent.postMessage(told, '*') }})</script>"
-    asking.write_text(page.read_text() + script)
-    framing = page.with_name("framing.html")
-    framing.write_text(
-        "<!doctype html><script>onmessage = ({data}) => document.body.append("
-        "...Object.entries(data).map(([name, value]) => `[[${name}=${value}]]`))</script>"
-        f'<body><iframe src="asking.html" width="{width}" height="900"></iframe>'
-    )
-    profile = f"--user-data-dir={page.parent / 'profile'}"
-    words = [BROWSER, *FLAGS, profile, *flags, "--window-size=1400,1000", "--dump-dom", framing.as_uri()]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert "CONSOLE" not in done.stderr, done.stderr
-    told = dict(re.findall(r"\[\[(\w+)=(.*?)\]\]", done.stdout))
-    assert told, done.stderr
-    return told
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def shown(browser: Chromium, page: Path) -> Iterator[Chromium]:
+    """The page, opened afresh on a wide screen; in the end nothing may have been complained of."""
+    browser.ask("Emulation.setEmulatedMedia", media="", features=[])
+    browser.resize(1280)
+    browser.open(page)
+    yield browser
+    assert not browser.complaints
 
 
 @pytest.mark.parametrize("width", [1280, 768, 360])
-def test_nothing_reaches_beyond_the_page(page: Path, width: int) -> None:
-    told = browse(page, width=width)
-    assert int(told["overflow"]) <= 0 and told["broken"] == "0"
+def test_nothing_reaches_beyond_the_page(shown: Chromium, width: int) -> None:
+    shown.resize(width)
+    assert shown.see("innerWidth") == width
+    assert shown.see("document.documentElement.scrollWidth") <= width
 
 
-def test_sliders_move_by_the_keyboard(page: Path) -> None:
-    told = browse(page)
-    assert told["focused"] == "true"
-    assert (told["first"], told["then"], told["said"]) == ("after 2 images", "after 1 images", "after 1 images")
-    assert told["edge"] == "49%" and "49%" in told["covered"]
+def test_every_picture_is_drawn(shown: Chromium) -> None:
+    assert shown.see("document.images.length") == 9
+    assert shown.see("[...document.images].every(image => image.complete && image.naturalWidth == 128)")
 
 
-def test_the_page_is_dark_where_the_person_likes_it_dark(page: Path) -> None:
-    light, dark = browse(page), browse(page, "--blink-settings=preferredColorScheme=0")
-    assert light["paper"] == "rgb(247, 243, 236)" and dark["paper"] == "rgb(16, 24, 27)"
+def test_the_arrow_keys_step_through_the_samples(shown: Chromium) -> None:
+    assert shown.see(SEEN) == ["after 2 images"]
+    shown.see("document.querySelector('.steps input').focus()")
+    shown.press(*ARROW_LEFT)
+    assert shown.see(SEEN) == ["after 1 images"]
+    assert shown.see("document.activeElement.ariaValueText") == "after 1 images"
+
+
+def test_the_arrow_keys_move_the_edge_between_two_pictures(shown: Chromium) -> None:
+    assert "50%" in shown.see(COVERED)
+    shown.see("document.querySelector('.compare input').focus()")
+    shown.press(*ARROW_LEFT)
+    assert "49%" in shown.see(COVERED)
+
+
+def test_what_has_the_focus_is_outlined(shown: Chromium) -> None:
+    for selector, outlined in (
+        (".steps input", ".steps input"),
+        (".compare input", ".compare"),
+        (".scroll", ".scroll"),
+    ):
+        shown.press("Shift", 16)  # the keyboard is in use
+        shown.see(f"document.querySelector('{selector}').focus()")
+        assert shown.see(f"getComputedStyle(document.querySelector('{outlined}')).outlineStyle") == "solid"
+
+
+def test_the_page_is_dark_where_the_person_likes_it_dark(shown: Chromium) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    assert shown.see(paper) == "rgb(247, 243, 236)"
+    shown.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    assert shown.see(paper) == "rgb(16, 24, 27)"
+
+
+def test_printed_sliders_become_pictures_side_by_side(shown: Chromium) -> None:
+    shown.ask("Emulation.setEmulatedMedia", media="print")
+    assert shown.see("[...document.querySelectorAll('input')].every(input => !input.getClientRects().length)")
+    places = "[...document.querySelectorAll('.cards figure')].map(figure => figure.getBoundingClientRect().top)"
+    assert len(set(shown.see(places))) == 1 and shown.see(COVERED) == "none"
+    assert shown.see(SEEN) == ["after 2 images"]
