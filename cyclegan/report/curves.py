@@ -9,7 +9,7 @@ from html import escape
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 300, 180
-LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 24
+LEFT, RIGHT, TOP, BOTTOM = 50, 8, 8, 24
 """Room for the numbers at the axes."""
 COLOURS = 6
 """In style.css, `--line-0` and on; more lines begin anew."""
