@@ -67,7 +67,7 @@ def _side_by_side(runs: dict[str, Records], number: int, device: Device, report:
 
 
 def _translations(run: Records, paths: Mapping[Direction, Sequence[Path]], device: Device) -> dict[Path, Translated]:
-    translators, _ = load_translators(run.run, device=device)
+    translators, *_ = load_translators(run.run, device=device)
     made: dict[Path, Translated] = {}
     for direction, translator in translators.items():
         assert run.recipe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cyclegan.checkpoint import Checkpoint
@@ -26,6 +26,12 @@ JUDGED = 200
 EXTREMES = 4
 """Best, and worst, translations shown."""
 
+HOW_TO_LOOK = "By the newest weights. Drag across one, or use the arrow keys, to see its translation."
+BY_WHOM = (
+    "By the discriminator, which scores every patch; the third picture shows where it sees a fake. Its taste is not"
+    " ours: what fools it need not please us."
+)
+
 Progress = Callable[[int, int], None]
 """Told (done, total)."""
 
@@ -35,55 +41,40 @@ def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, 
 
     Raises ValueError where the networks cannot be used, or their pictures not be shown.
     """
-    made = _translate(run, checkpoint, number, device, report)
-    if not any(made.values()):
-        gone = f"{shown(checkpoint.recipe.data.root)} holds no test pictures that can be read, or is not here any more."
-        return [section("Test pictures", note(gone))]
+    each = _translate(run, checkpoint, number, device, report)
+    made = {direction: pictures for direction, pictures in each if pictures}
     root = checkpoint.recipe.data.root
-    galleries = [
-        subsection(
-            direction, _gallery(evenly(pictures, number), root / f"truth{direction[-1]}", root / f"test{direction[0]}")
-        )
-        for direction, pictures in made.items()
-    ]
-    sections = [
-        section(
-            "Test pictures",
-            note("By the newest weights. Drag across one, or use the arrow keys, to see its translation."),
-            *galleries,
-        )
-    ]
-    judged = {direction: ranked for direction, pictures in made.items() if (ranked := _ranked(pictures))}
-    if judged:
-        told = (
-            "By the discriminator, which scores every patch; the third picture shows where it sees a fake. Its taste is"
-            " not ours: what fools it need not please us."
-        )
-        shows = [_extremes(direction, ranked) for direction, ranked in judged.items()]
-        sections.append(section("Best and worst", note(told), *shows))
-    return sections
+    if not made:
+        gone = f"{shown(root)} holds no test pictures that can be read, or is not here any more."
+        return [section("Test pictures", note(gone))]
+    galleries = [subsection(name, _gallery(root, name, evenly(pictures, number))) for name, pictures in made.items()]
+    ranked = {direction: order for direction, pictures in made.items() if (order := _ranked(pictures))}
+    extremes = [_extremes(direction, order) for direction, order in ranked.items()]
+    sections = [section("Test pictures", note(HOW_TO_LOOK), *galleries)]
+    return sections + ([section("Best and worst", note(BY_WHOM), *extremes)] if extremes else [])
 
 
 def _translate(
     run: Path, checkpoint: Checkpoint, number: int, device: Device, report: Progress
-) -> dict[Direction, list[Translated]]:
-    translators, _ = load_translators(run, device=device)
+) -> Iterator[tuple[Direction, list[Translated]]]:
+    """Every direction's test pictures: all that may be judged, or just those to be shown."""
+    translators, *_ = load_translators(run, device=device)
     judges = {name: judge_of(checkpoint, name, translator.device) for name, translator in translators.items()}
     most = {direction: max(JUDGED, number) if judge else number for direction, judge in judges.items()}
     paths = {direction: evenly(find_tests(checkpoint.recipe, direction), most[direction]) for direction in translators}
-    made: dict[Direction, list[Translated]] = {direction: [] for direction in translators}
     done, total = 0, sum(map(len, paths.values()))
     for direction, translator in translators.items():
-        if (size := learned_size(checkpoint.recipe, paths[direction])) is None:
-            continue
-        for one in translated(paths[direction], size, translator, judges[direction]):
-            report(done := done + 1, total)
-            made[direction] += [one] if one else []
-    return made
+        made: list[Translated] = []
+        if size := learned_size(checkpoint.recipe, paths[direction]):
+            for one in translated(paths[direction], size, translator, judges[direction]):
+                report(done := done + 1, total)
+                made += [one] if one else []
+        yield direction, made
 
 
-def _gallery(pictures: list[Translated], truths: Path, tests: Path) -> str:
+def _gallery(root: Path, direction: Direction, pictures: list[Translated]) -> str:
     """Cards; with a third picture, the truth, where the data set has it."""
+    tests, truths = root / f"test{direction[0]}", root / f"truth{direction[-1]}"
     made = []
     for path, real, fake, _ in pictures:
         truth = read_fitted(truths / path.relative_to(tests), real.size)
