@@ -19,6 +19,7 @@ from cyclegan.report.compare import write_comparison
 from cyclegan.report.pictures import FAKE, REAL, evenly, overlaid
 from cyclegan.report.run import write_report
 from cyclegan.report.runs import as_table, comparison, differences, read_runs
+from cyclegan.report.scores import Interval, with_interval
 from cyclegan.training.trainer import train
 
 
@@ -92,6 +93,11 @@ def test_a_report_tells_every_figure_that_was_measured(page: str) -> None:
     for figure in ("0.871", "23.4", "0.217", "0.0419", "0.653", "19.8", "21", "34"):
         assert figure in told
     assert "inception &lt;v3&gt;" in told and "last after 8 images" in told and "untranslated" in told
+
+
+def test_figures_of_other_features_are_rounded_to_what_can_be_read() -> None:
+    assert with_interval(Interval(0.0712, -0.0012, 0.0836), ".4f") == "0.0712\n-0.0012 to 0.0836"
+    assert with_interval(Interval(1197.7007, 978.2879, 1420.2648), ".4f") == "1198\n978.3 to 1420"
 
 
 def test_a_report_tells_the_facts_of_the_run(page: str) -> None:

@@ -13,7 +13,7 @@ from cyclegan.types import Direction
 from cyclegan.words import shown
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-PROTOCOL = ("features", "features_sha256", "size", "data", "split")
+PROTOCOL = ("features", "size", "data", "split")
 """What must be the same for figures to compare."""
 
 

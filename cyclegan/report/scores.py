@@ -92,7 +92,16 @@ def score_table(metrics: Metrics) -> tuple[list[str], list[list[str]]]:
 
 def with_interval(interval: Interval | None, form: str) -> str:
     """The figure, and on a second line its interval."""
-    return f"{interval.value:{form}}\n{interval.low:{form}} to {interval.high:{form}}" if interval else ""
+    if interval is None:
+        return ""
+    value, low, high = (_number(number, form) for number in (interval.value, interval.low, interval.high))
+    return f"{value}\n{low} to {high}"
+
+
+def _number(value: float, form: str) -> str:
+    """In the form that suits Inception's features; those of others can be thousands of times as large."""
+    usual = f"{value:{form}}"
+    return usual if len(usual) <= 7 else f"{value:.4g}"
 
 
 COLUMNS = {
@@ -107,8 +116,8 @@ COLUMNS = {
     "perceptual ↓\ncycle": ("cycle", "perceptual", ".3f"),
     "SSIM ↑\ntruth": ("truth", "ssim", ".3f"),
     "PSNR ↑\ntruth, dB": ("truth", "psnr", ".1f"),
-    "images": ("images", "", ","),
-    "real": ("real", "", ","),
+    "images": ("images", "", ""),
+    "real": ("real", "", ""),
 }
 """Head of a column: field of a score, what of it, and how it is printed. Arrows point to the better."""
 
@@ -121,7 +130,7 @@ def _cells(score: Score) -> Iterator[tuple[str, str]]:
         if isinstance(value, Interval):
             yield head, with_interval(value, form)
         elif value is not None:
-            yield head, f"{value:{form}}"
+            yield head, f"{value:,}" if isinstance(value, int) else _number(value, form)
 
 
 def _name(score: Score) -> str:
