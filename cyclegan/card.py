@@ -16,7 +16,6 @@ from PIL import Image, ImageOps
 import cyclegan
 from cyclegan.atomic import write_whole
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest
-from cyclegan.gallery import write_sheet
 from cyclegan.images.files import UnreadableImage, find_images, read_image
 from cyclegan.inference.card import Card, card_text, code, marked
 from cyclegan.inference.export import write_generator
@@ -25,6 +24,7 @@ from cyclegan.inference.measured import Row, read_metrics, rows_of
 from cyclegan.inference.translator import Translator, generator_of, load_generator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
+from cyclegan.report.sheet import write_sheet
 from cyclegan.types import Direction
 from cyclegan.words import reason, shown
 

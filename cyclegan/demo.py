@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from cyclegan.gallery import write_gallery, write_sheet
 from cyclegan.images.config import DataConfig
 from cyclegan.images.demo import build_demo
 from cyclegan.images.files import find_images, read_image, to_tensor
@@ -17,6 +16,8 @@ from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.paired import closeness
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import JournalConfig, Recipe, SpeedConfig, TrainingConfig
+from cyclegan.report.gallery import write_gallery
+from cyclegan.report.sheet import write_sheet
 from cyclegan.training.trainer import train
 
 SIZE = 96
@@ -73,7 +74,7 @@ def run_demo(out: Path) -> str:
         "translation against truth": f"SSIM {after.ssim:.3f}, PSNR {after.psnr:.1f} dB",
     }
     labelled = [(Path(name).stem, *row) for name, row in zip(names, rows, strict=True)]
-    page = write_gallery(labelled, title="Photographs, painted by a network", facts=facts, path=out / "gallery.html")
+    page = write_gallery(labelled, title="Photographs, painted by a network", told=facts, path=out / "gallery.html")
     told = [f"{name + ':':<27}{fact}" for name, fact in facts.items()]
     return "\n".join(
         [*told, f"contact sheet: {sheet}", f"gallery:       {page}", f"TensorBoard:   tensorboard --logdir {run}"]

@@ -14,16 +14,19 @@ from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
 from cyclegan.cli.others import Demo, Fetch, Show
 from cyclegan.cli.parsing import parse_words
+from cyclegan.cli.report import Compare, Report
 from cyclegan.cli.train import Train, parse_train
 from cyclegan.cli.translate import Translate
 from cyclegan.words import one_line
 
-Command: TypeAlias = Train | Translate | Evaluate | Export | Show | Fetch | Demo
+Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Show | Fetch | Demo
 
 COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "translate": Translate,
     "evaluate": Evaluate,
+    "report": Report,
+    "compare": Compare,
     "export": Export,
     "show": Show,
     "fetch": Fetch,

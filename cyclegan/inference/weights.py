@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.words import quoted
 
 
-def fill(network: ResnetGenerator, weights: Any) -> None:
+def fill(network: nn.Module, weights: Any) -> None:
     """Give a network built on the meta device, where a config costs nothing, weights of its names and shapes.
 
     Any real float type becomes float32. NaN is a weight too: a run that diverged can be looked at, and translating by

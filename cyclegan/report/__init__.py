@@ -1,0 +1,1 @@
+"""Pages that show what a run learned: each one file that asks the network for nothing."""

@@ -1,0 +1,31 @@
+"""A page of photographs, what was made of them, and what they should have become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from cyclegan.report.page import write_page
+from cyclegan.report.parts import Figure, box, card, facts
+
+LEAD = (
+    "No photograph on this page was seen in training. Drag across one, or use the arrow keys, to see its translation; "
+    "beside it is the truth, what it should become."
+)
+
+
+def write_gallery(
+    rows: Sequence[tuple[str, Image.Image, Image.Image, Image.Image]],
+    *,
+    title: str,
+    told: Mapping[str, str],
+    path: Path,
+) -> Path:
+    """Write a page of rows (name, photograph, translated, truth), whole or not at all; returns `path`."""
+    made = [
+        card(name, Figure("photo", photo), Figure("translated", fake), Figure("truth", truth))
+        for name, photo, fake, truth in rows
+    ]
+    return write_page(path, title, LEAD, [facts(told), box("cards wide", made)])

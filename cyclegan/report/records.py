@@ -1,0 +1,123 @@
+"""What a run folder tells about its run. Whatever is missing or damaged is left empty, and named in `problems`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, TypeVar, get_args
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cyclegan.checkpoint import Checkpoint, best_path, checkpoints_in, read_checkpoint, read_newest
+from cyclegan.recipe import Recipe, images_in, read_recipe
+from cyclegan.report.curves import Point
+from cyclegan.report.scores import Metrics, read_metrics
+from cyclegan.types import Direction
+from cyclegan.words import reason, shown
+
+T = TypeVar("T")
+
+
+class Life(NamedTuple):
+    """What a process told of itself when it began or continued the run."""
+
+    images: int
+    text: str
+
+
+@dataclass(kw_only=True)
+class Records:
+    """Of one run."""
+
+    run: Path
+    recipe: Recipe | None = None
+    last: Checkpoint | None = None
+    """The newest checkpoint that can be read."""
+    best: int | None = None
+    """Images that the networks of best.pt had seen."""
+    curves: dict[str, list[Point]] = field(default_factory=dict)
+    """By tag."""
+    lives: list[Life] = field(default_factory=list)
+    written: datetime | None = None
+    """When the last event was, by the clock of this place."""
+    samples: dict[Direction, list[tuple[int, Path]]] = field(default_factory=dict)
+    """Grids and the images seen before them."""
+    metrics: Metrics | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def images(self) -> int:
+        """Images seen, as far as anything tells."""
+        seen = [point.images for points in self.curves.values() for point in points[-1:]]
+        return self.last.images if self.last else int(max(seen, default=0))
+
+    @property
+    def total(self) -> int | None:
+        """Images that the recipe asks for; None without a checkpoint, which knows how long an epoch is."""
+        if not self.last:
+            return None
+        training, epoch = self.last.recipe.training, self.last.epoch
+        return images_in(training.constant, epoch) + images_in(training.decay, epoch)
+
+    @property
+    def seconds(self) -> float:
+        """Spent on training, pauses between the lives of the run left out."""
+        before, spent = 0.0, 0.0
+        for images, speed in self.curves.get("training/images_per_second", []):
+            spent += (images - before) / speed if speed > 0 else 0
+            before = images
+        return spent
+
+    @property
+    def speed(self) -> float | None:
+        """Images per second over the whole run."""
+        speeds = self.curves.get("training/images_per_second")
+        return speeds[-1].images / self.seconds if speeds and self.seconds else None
+
+
+def read_run(run: Path) -> Records:
+    """Everything that can be read. Raises FileNotFoundError when the folder is no run's."""
+    if not any((run / name).exists() for name in ("recipe.yaml", "checkpoints", best_path(run).name, "metrics.json")):
+        raise FileNotFoundError(f"{shown(run)}: not a run folder; cyclegan train writes one")
+    records = Records(run=run)
+
+    def tried(read: Callable[[Path], T], path: Path) -> T | None:
+        try:
+            return read(path) if path.exists() else None
+        except (ValueError, OSError) as error:
+            records.problems.append(str(error))
+            return None
+
+    last = tried(read_newest, run) if checkpoints_in(run) else None
+    records.last = replace(last, optimizers={}) if last else None  # half of its memory, of use to training alone
+    records.recipe = records.last.recipe if records.last else tried(read_recipe, run / "recipe.yaml")
+    best = tried(read_checkpoint, best_path(run))
+    records.best = best.images if best else None
+    records.metrics = tried(read_metrics, run / "metrics.json")
+    for direction in get_args(Direction):
+        if grids := sorted((run / "samples").glob(f"*_{direction}.png")):
+            numbered = [(path.name.partition("_")[0], path) for path in grids]
+            records.samples[direction] = [(int(images), path) for images, path in numbered if images.isdecimal()]
+    if any(run.glob("events.out.tfevents.*")):
+        _read_events(records)
+    return records
+
+
+def _read_events(records: Records) -> None:
+    events = EventAccumulator(str(records.run), size_guidance={"scalars": 0, "tensors": 0, "images": 1})
+    try:
+        events.Reload()
+    except Exception as error:  # a damaged file leads its reader almost anywhere
+        records.problems.append(f"the events of {shown(records.run)} cannot be read to their end: {reason(error)}")
+    times = []
+    for tag in events.Tags()["scalars"]:
+        found = events.Scalars(tag)
+        records.curves[tag] = [Point(event.step, event.value) for event in found]
+        times += [event.wall_time for event in found]
+    records.written = datetime.fromtimestamp(max(times)).astimezone() if times else None
+    if (tag := "provenance/text_summary") in events.Tags()["tensors"]:
+        for event in events.Tensors(tag):
+            text = b"\n".join(event.tensor_proto.string_val).decode(errors="replace")
+            records.lives.append(Life(event.step, text))

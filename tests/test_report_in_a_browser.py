@@ -1,0 +1,108 @@
+"""A report as a browser shows it: headless Chromium, where there is one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chromium import CHROMIUM, Chromium
+from PIL import Image
+
+from cyclegan.report.curves import Point, chart
+from cyclegan.report.page import write_page
+from cyclegan.report.parts import Figure, box, card, details, facts, section, side_by_side, steps, table
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
+
+ARROW_LEFT = ("ArrowLeft", 37)
+SEEN = "[...document.querySelectorAll('.steps figure')].filter(f => f.getClientRects().length).map(f => f.textContent)"
+COVERED = "getComputedStyle(document.querySelector('.compare figure + figure')).clipPath"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every kind of part, with the widest words that they meet."""
+    picture, name = Image.new("RGB", (128, 128), "teal"), "a_very_long_name_without_any_space_in_it" * 3 + ".jpg"
+    lines = {kind: [Point(i * 1000.0, 1 / (i + 1)) for i in range(50)] for kind in ("AtoB", "BtoA", "a_to_b")}
+    parts = [
+        facts({"data": "/a/path/that/goes/on/and/on/" * 4}),
+        section(
+            "Scores", table("Scores", [f"head {i}" for i in range(14)], [["last\nafter 8 images"] + ["0.1234"] * 13])
+        ),
+        section("Evolution", steps("AtoB", [Figure(f"after {i} images", picture) for i in range(3)])),
+        section("Curves", box("charts", [chart("images_per_second", lines)])),
+        section(
+            "Pictures", box("cards wide", [card(name, *[Figure(word, picture) for word in ("in", "out", "truth")])])
+        ),
+        section("Compared", side_by_side(name, *[Figure(word, picture) for word in ("input", "one", "two")])),
+        section("How", details("Recipe", "transforms: " * 100)),
+    ]
+    return write_page(tmp_path_factory.mktemp("page") / "report.html", name, "A report.", parts)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def shown(browser: Chromium, page: Path) -> Iterator[Chromium]:
+    """The page, opened afresh on a wide screen; in the end nothing may have been complained of."""
+    browser.ask("Emulation.setEmulatedMedia", media="", features=[])
+    browser.resize(1280)
+    browser.open(page)
+    yield browser
+    assert not browser.complaints
+
+
+@pytest.mark.parametrize("width", [1280, 768, 360])
+def test_nothing_reaches_beyond_the_page(shown: Chromium, width: int) -> None:
+    shown.resize(width)
+    assert shown.see("innerWidth") == width
+    assert shown.see("document.documentElement.scrollWidth") <= width
+
+
+def test_every_picture_is_drawn(shown: Chromium) -> None:
+    assert shown.see("document.images.length") == 9
+    assert shown.see("[...document.images].every(image => image.complete && image.naturalWidth == 128)")
+
+
+def test_the_arrow_keys_step_through_the_samples(shown: Chromium) -> None:
+    assert shown.see(SEEN) == ["after 2 images"]
+    shown.see("document.querySelector('.steps input').focus()")
+    shown.press(*ARROW_LEFT)
+    assert shown.see(SEEN) == ["after 1 images"]
+    assert shown.see("document.activeElement.ariaValueText") == "after 1 images"
+
+
+def test_the_arrow_keys_move_the_edge_between_two_pictures(shown: Chromium) -> None:
+    assert "50%" in shown.see(COVERED)
+    shown.see("document.querySelector('.compare input').focus()")
+    shown.press(*ARROW_LEFT)
+    assert "49%" in shown.see(COVERED)
+
+
+def test_what_has_the_focus_is_outlined(shown: Chromium) -> None:
+    for selector, outlined in (
+        (".steps input", ".steps input"),
+        (".compare input", ".compare"),
+        (".scroll", ".scroll"),
+    ):
+        shown.press("Shift", 16)  # the keyboard is in use
+        shown.see(f"document.querySelector('{selector}').focus()")
+        assert shown.see(f"getComputedStyle(document.querySelector('{outlined}')).outlineStyle") == "solid"
+
+
+def test_the_page_is_dark_where_the_person_likes_it_dark(shown: Chromium) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    assert shown.see(paper) == "rgb(247, 243, 236)"
+    shown.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    assert shown.see(paper) == "rgb(16, 24, 27)"
+
+
+def test_printed_sliders_become_pictures_side_by_side(shown: Chromium) -> None:
+    shown.ask("Emulation.setEmulatedMedia", media="print")
+    assert shown.see("[...document.querySelectorAll('input')].every(input => !input.getClientRects().length)")
+    places = "[...document.querySelectorAll('.cards figure')].map(figure => figure.getBoundingClientRect().top)"
+    assert len(set(shown.see(places))) == 1 and shown.see(COVERED) == "none"
+    assert shown.see(SEEN) == ["after 2 images"]
