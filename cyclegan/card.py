@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 import cyclegan
 from cyclegan.atomic import write_whole
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest
-from cyclegan.images.files import UnreadableImage, find_images, read_image
+from cyclegan.images.batches import training_size
+from cyclegan.images.files import UnreadableImage, find_images, read_fitted
 from cyclegan.inference.card import Card, card_text, code, marked
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.hub import is_hub_name, push, read_text
-from cyclegan.inference.measured import Row, read_metrics, rows_of
 from cyclegan.inference.translator import Translator, generator_of, load_generator
+from cyclegan.metrics.measured import UNTRANSLATED, Measured, Metrics, read_metrics
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
 from cyclegan.report.sheet import write_sheet
@@ -144,7 +145,7 @@ def _about_file(source: Path) -> dict[str, Any]:
 
 def _figures(
     source: Path, checkpoint: Checkpoint, direction: Direction, notes: list[str]
-) -> tuple[list[Row], dict[str, Any], str]:
+) -> tuple[list[Measured], dict[str, Any], str]:
     """Rows and protocol of the run's metrics.json as far as it speaks of these weights, else why there are none."""
     run, belongs = _whose(source, checkpoint.images)
     path = run / "metrics.json"
@@ -155,7 +156,7 @@ def _figures(
     except (ValueError, OSError) as error:
         notes.append(f"the card shows no figures: {reason(error)}")
         return [], {}, f"The run's figures could not be read. {EVALUATE}"
-    if rows := rows_of(metrics, direction, belongs):
+    if rows := _rows_of(metrics, direction, belongs):
         if isinstance(data := metrics.protocol.get("data"), str):
             metrics.protocol["data"] = _name(data)
         return rows, metrics.protocol, ""
@@ -163,7 +164,14 @@ def _figures(
     return [], {}, f"The run's figures are of other weights. {EVALUATE}"
 
 
-def _whose(source: Path, images: int) -> tuple[Path, Callable[[Row], bool]]:
+def _rows_of(metrics: Metrics, direction: Direction, belongs: Callable[[Measured], bool]) -> list[Measured]:
+    """The row of a direction that belongs to the weights, and of the pictures untranslated; none without the first."""
+    translated = [row for row in metrics.scores if row.what == direction and belongs(row)]
+    before = [row for row in metrics.scores if row.what == direction[0] + UNTRANSLATED]
+    return [*translated[:1], *before[:1]] if translated else []
+
+
+def _whose(source: Path, images: int) -> tuple[Path, Callable[[Measured], bool]]:
     """The run folder of a source, and which figures are of its weights: of a run that went on, old ones are not."""
     if source.is_dir():
         return source, lambda row: row.weights == "last" and row.images_seen in (None, images)
@@ -216,19 +224,15 @@ def _write_sheet(recipe: Recipe, network: ResnetGenerator, direction: Direction,
 
 def _test_pictures(recipe: Recipe, direction: Direction) -> list[Image.Image]:
     """The first that can be read. Raises FileNotFoundError where there are none, ValueError for odd transforms."""
-    folder, pictures = recipe.data.root / f"test{direction[0]}", []
-    for path in find_images(folder):
-        try:
-            pictures.append(read_image(path))
-        except UnreadableImage:
-            continue
+    folder = recipe.data.root / f"test{direction[0]}"
+    paths, pictures = find_images(folder), []
+    size = training_size(recipe.data, paths)
+    for path in paths:
+        with suppress(UnreadableImage):
+            pictures.append(read_fitted(path, size))
         if len(pictures) == PICTURES:
             break
-    if not pictures:
-        raise FileNotFoundError(f"{shown(folder)}: no picture in it can be read")
-    augment = recipe.data.build()
-    height, width, _ = augment(augment.prepare(np.asarray(pictures[0])), key=0).shape
-    return [ImageOps.fit(picture, (width, height), Image.Resampling.BICUBIC) for picture in pictures]
+    return pictures
 
 
 def _data_name(recipe: Recipe) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import platform
 from collections.abc import Callable
@@ -11,16 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 import cyclegan
 from cyclegan.atomic import write_whole
 from cyclegan.checkpoint import best_path
-from cyclegan.images.batches import Pictures
-from cyclegan.images.config import DataConfig
-from cyclegan.images.files import UnreadableImage, find_images, from_bytes, read_image
+from cyclegan.images.batches import Pictures, training_size
+from cyclegan.images.files import find_images, from_bytes
 from cyclegan.inference.translator import Translator, Translators, load_translators
 from cyclegan.machine import choose_device
 from cyclegan.metrics import perceptual, structure
@@ -70,7 +67,9 @@ def evaluate_run(
     known = next(iter(loaded.values()))
     if (data := data or (known.recipe.data.root if known.recipe else None)) is None:
         raise ValueError(f"{shown(path)}: does not say what it learned from; give --data")
-    fitted = (size, size) if size else training_size(known.recipe.data, data / f"{split}A") if known.recipe else None
+    fitted: tuple[int, int] | None = (size, size) if size else None
+    if known.recipe and not size:
+        fitted = training_size(known.recipe.data, find_images(data / f"{split}A"))
     features.to(place := next(iter(known.directions.values())).device)
     domains = {name: _domain(data, split, name, fitted, features, place) for name in ("A", "B")}
     untranslated = [_untranslated(domains, direction) for direction in known.directions]
@@ -78,19 +77,6 @@ def evaluate_run(
     about = {"checkpoint": shown(path), "data": shown(data), "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
     return Evaluation(_protocol(features, fitted, about), [*rows, *untranslated])
-
-
-def training_size(config: DataConfig, folder: Path) -> tuple[int, int]:
-    """(height, width) of what the transforms of a run make of the first picture of a folder that can be read.
-
-    Raises ValueError when none can be read, or the transforms do not take it.
-    """
-    augment = config.build()
-    for path in find_images(folder):
-        with contextlib.suppress(UnreadableImage):  # it is named when it is scored
-            pixels = augment(augment.prepare(np.asarray(read_image(path))), 0)
-            return pixels.shape[0], pixels.shape[1]
-    raise ValueError(f"{shown(folder)}: no picture in it can be read")
 
 
 def write_metrics(evaluation: Evaluation, path: Path) -> None:

@@ -20,7 +20,7 @@ from cyclegan.card import export
 from cyclegan.checkpoint import best_path, newest_checkpoint, read_checkpoint
 from cyclegan.inference.card import Card, card_text, code, fenced, plain
 from cyclegan.inference.export import write_generator
-from cyclegan.inference.measured import Interval, Row
+from cyclegan.metrics.measured import Interval, Measured
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
 
@@ -212,7 +212,7 @@ def test_damaged_figures_are_told_and_end_no_export(content: bytes, run: Path, t
     (run / "metrics.json").write_bytes(content)
     exported = export(run, tmp_path / "g.safetensors", None)
     [note] = exported.notes
-    assert note.startswith("the card shows no figures: metrics.json") and note.isprintable()
+    assert note.startswith("the card shows no figures: ") and "metrics.json is left out: " in note and note.isprintable()
     assert "could not be read" in (tmp_path / "README.md").read_text()
 
 
@@ -284,7 +284,12 @@ def test_words_from_files_break_neither_header_nor_page(odd: str) -> None:
     card = Card(
         file=f"{odd}.safetensors".replace("/", ""), direction="AtoB", generator={"kind": odd}, parameters=1,
         versions={"cyclegan": odd}, data=odd, recipe={"note": odd}, sheet=f"{odd}.png",
-        rows=[Row("AtoB", 1, 1, figure, figure, 0.1, figure, figure, cycle={odd: 1.0})],
+        rows=[
+            Measured(
+                what="AtoB", images=1, real=1, fid=figure, kid=figure, kid_std=0.1, precision=figure, recall=figure,
+                cycle={odd: 1.0},
+            )
+        ],
         protocol={"features": odd, "split": odd, "size": odd, "versions": {odd: odd}},
     )  # fmt: skip
     text = card_text(card)

@@ -15,10 +15,11 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from test_training import assert_equal, events, everything
 from torch import Tensor, nn
 
+from cyclegan.images.overlay import FAKE, MOST, REAL, overlaid
 from cyclegan.recipe import Recipe, read_recipe
 from cyclegan.training.charts import charts
 from cyclegan.training.observer import flat
-from cyclegan.training.samples import BLUE, RED, channels, looking, patch_map
+from cyclegan.training.samples import channels, looking
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch
 
@@ -144,13 +145,13 @@ def test_a_stage_that_is_not_there_is_refused_before_the_first_step(data: Path, 
         train(recipe, tmp_path / "run")
 
 
-def test_objections_are_red_on_fakes_blue_on_reals_and_nothing_between() -> None:
-    scores = torch.tensor([-9.5, 0.5, 10.5]).view(1, 1, 1, 3)
-    shown = patch_map(torch.zeros(1, 3, 2, 30), scores, boundary=0.5)[0, :, 0]
-    fake, between, real = shown[:, 0], shown[:, 14:16].mean(dim=1), shown[:, -1]
-    torch.testing.assert_close(fake, 0.65 * torch.tensor(RED))
-    torch.testing.assert_close(real, 0.65 * torch.tensor(BLUE))
-    assert between.abs().max() < 0.2
+def test_objections_are_coloured_on_either_side_of_the_boundary_and_grey_between() -> None:
+    leaning = torch.tensor([-1.0, 0.0, 1.0]).view(1, 1, 1, 3)
+    shown = overlaid(-torch.ones(1, 3, 2, 30), leaning)[0, :, 0]
+    black, fake, real = -torch.ones(3), torch.tensor(FAKE) / 127.5 - 1, torch.tensor(REAL) / 127.5 - 1
+    torch.testing.assert_close(shown[:, 0], torch.lerp(black, fake, MOST))
+    torch.testing.assert_close(shown[:, -1], torch.lerp(black, real, MOST))
+    assert (shown[:, 14:16] + 1).max() < 0.1
 
 
 def test_a_constant_channel_is_shown_and_not_divided_by_nothing() -> None:

@@ -14,12 +14,14 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from cyclegan.cli import main
+from cyclegan.images.overlay import FAKE, REAL
+from cyclegan.metrics.measured import Interval
 from cyclegan.recipe import write_recipe
 from cyclegan.report.compare import write_comparison
-from cyclegan.report.pictures import FAKE, REAL, evenly, overlaid
+from cyclegan.report.pictures import evenly, patch_map
 from cyclegan.report.run import write_report
 from cyclegan.report.runs import as_table, comparison, differences, read_runs
-from cyclegan.report.scores import Interval, with_interval
+from cyclegan.report.scores import with_interval
 from cyclegan.training.trainer import train
 
 
@@ -162,7 +164,7 @@ def test_the_best_score_higher_than_the_worst(page: str) -> None:
 
 def test_patches_are_coloured_by_the_side_of_the_boundary_that_they_are_on() -> None:
     patches = torch.tensor([[-2.0, 0.0, 2.0]]).repeat(3, 1)
-    seen = np.asarray(overlaid(Image.new("RGB", (30, 30), "black"), patches, 2.0)).astype(int)
+    seen = np.asarray(patch_map(Image.new("RGB", (30, 30), "black"), patches, 2.0)).astype(int)
     np.testing.assert_allclose(seen[15, 2], 0.75 * np.array(FAKE), atol=1)
     np.testing.assert_allclose(seen[15, 27], 0.75 * np.array(REAL), atol=1)
     np.testing.assert_allclose(seen[15, 14:16].mean(), 0, atol=6)

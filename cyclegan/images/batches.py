@@ -1,9 +1,10 @@
-"""The pictures of a folder in batches of one size, as often as they are asked for."""
+"""The pictures of a folder in batches of one size, as often as they are asked for; and the size to ask for."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cyclegan.images.config import DataConfig
 from cyclegan.images.files import UnreadableImage, find_images, read_fitted, read_image
 from cyclegan.words import shown
 
@@ -75,6 +77,19 @@ class Pictures:
                 batch = []
         if batch:
             yield torch.stack(batch)
+
+
+def training_size(config: DataConfig, files: Sequence[Path]) -> tuple[int, int]:
+    """(height, width) of what the transforms of a run make of the first of these pictures that can be read.
+
+    Raises ValueError when none can be read, or the transforms do not take it.
+    """
+    augment = config.build()
+    for path in files:
+        with suppress(UnreadableImage):  # it is named when it is used
+            height, width, _ = augment(augment.prepare(np.asarray(read_image(path))), 0).shape
+            return height, width
+    raise ValueError(f"{shown(files[0].parent) if files else 'the folder'}: no picture in it can be read")
 
 
 def _name(path: Path, folder: Path) -> Path:

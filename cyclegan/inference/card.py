@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import yaml
 
-from cyclegan.inference.measured import Interval, Row
+from cyclegan.metrics.measured import Interval, Measured
 from cyclegan.types import Direction
 from cyclegan.words import one_line
 
@@ -56,7 +56,7 @@ class Card:
     """How long, in words."""
     sheet: str | None = None
     """Name of the contact sheet's file."""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Measured] = field(default_factory=list)
     """Of the direction first, then of the pictures untranslated."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     unscored: str = ""
@@ -98,7 +98,7 @@ def _result(card: Card) -> dict[str, Any]:
     }
 
 
-def _figures(row: Row) -> Iterator[tuple[str, str, str, float]]:
+def _figures(row: Measured) -> Iterator[tuple[str, str, str, float]]:
     """Every figure of a row: its type for the hub, its name, what belongs to it in words, its value."""
     for kind, named in (("fid", "FID"), ("kid", "KID"), ("precision", "precision"), ("recall", "recall")):
         interval: Interval = getattr(row, kind)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cyclegan.images.batches import training_size
 from cyclegan.inference.translator import load_translators
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, note, section, side_by_side, subsection, table, warning
-from cyclegan.report.pictures import Translated, evenly, find_tests, learned_size, translated
+from cyclegan.report.pictures import Translated, evenly, find_tests, translated
 from cyclegan.report.records import Records
 from cyclegan.report.runs import DIRECTIONS, comparison, differences
 from cyclegan.report.showcase import Progress
@@ -67,11 +68,12 @@ def _side_by_side(runs: dict[str, Records], number: int, device: Device, report:
 
 
 def _translations(run: Records, paths: Mapping[Direction, Sequence[Path]], device: Device) -> dict[Path, Translated]:
-    translators, *_ = load_translators(run.run, device=device)
+    translators = load_translators(run.run, device=device).directions
     made: dict[Path, Translated] = {}
     for direction, translator in translators.items():
         assert run.recipe
-        if size := learned_size(run.recipe, paths[direction]):
+        if paths[direction]:
+            size = training_size(run.recipe.data, paths[direction])
             made |= {one.path: one for one in translated(paths[direction], size, translator, None) if one}
     return made
 

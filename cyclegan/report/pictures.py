@@ -6,21 +6,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.images.files import UnreadableImage, find_images, read_image, to_image, to_tensor
+from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_image, to_tensor
+from cyclegan.images.overlay import overlaid
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import fill
 from cyclegan.methods.base import Judge
 from cyclegan.recipe import Recipe
 from cyclegan.types import Direction
-
-FAKE, REAL = (217, 72, 15), (20, 121, 168)
-"""Colours of patches on either side of the boundary; the legend in style.css has them too."""
 
 T = TypeVar("T")
 
@@ -58,36 +55,14 @@ def find_tests(recipe: Recipe, direction: Direction) -> list[Path]:
         return []
 
 
-def learned_size(recipe: Recipe, paths: Sequence[Path]) -> tuple[int, int] | None:
-    """(width, height) of what the networks learned from: of the first picture that can be read, transformed.
-
-    None where there is none. Raises ValueError when it cannot be transformed.
-    """
-    augment = recipe.data.build()
-    for path in paths:
-        try:
-            image = read_image(path)
-        except UnreadableImage:
-            continue
-        height, width, _ = augment(augment.prepare(np.asarray(image)), 0).shape
-        return width, height
-    return None
-
-
-def read_fitted(path: Path, size: tuple[int, int]) -> Image.Image | None:
-    """A picture cut and scaled to a size, as sample grids are; None when it cannot be read."""
-    try:
-        return ImageOps.fit(read_image(path), size, Image.Resampling.BICUBIC)
-    except UnreadableImage:
-        return None
-
-
 def translated(
-    paths: Sequence[Path], size: tuple[int, int], translator: Translator, judge: Judge | None
+    paths: Sequence[Path], size: Sequence[int], translator: Translator, judge: Judge | None
 ) -> Iterator[Translated | None]:
     """Each picture in turn; None for one that cannot be read."""
     for path in paths:
-        if (real := read_fitted(path, size)) is None:
+        try:
+            real = read_fitted(path, size)
+        except UnreadableImage:
             yield None
             continue
         fake = translator.translate_batch(to_tensor(real)[None])
@@ -119,11 +94,6 @@ def judge_of(checkpoint: Checkpoint, direction: Direction, device: torch.device)
     return judge._replace(network=judge.network.to(device).eval())
 
 
-def overlaid(fake: Image.Image, patches: Tensor, limit: float) -> Image.Image:
-    """The picture in grey, coloured where its patches look fake or real; scores of `limit` and beyond most."""
-    grey = np.asarray(fake.convert("L").convert("RGB"), dtype=np.float32)
-    strength = Image.fromarray((patches / limit).clamp(-1, 1).numpy().astype(np.float32))
-    spread = np.asarray(strength.resize(fake.size, Image.Resampling.BILINEAR))[..., None]
-    colour = np.where(spread < 0, np.array(FAKE, np.float32), np.array(REAL, np.float32))
-    opacity = 0.75 * np.abs(spread)
-    return Image.fromarray((grey * (1 - opacity) + colour * opacity).round().astype(np.uint8))
+def patch_map(fake: Image.Image, patches: Tensor, limit: float) -> Image.Image:
+    """The picture under its patch scores; those of `limit` and beyond are coloured most."""
+    return to_image(overlaid(to_tensor(fake)[None], (patches / limit).clamp(-1, 1)[None, None])[0])

@@ -11,9 +11,9 @@ from typing import NamedTuple, TypeVar, get_args
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cyclegan.checkpoint import Checkpoint, best_path, checkpoints_in, read_checkpoint, read_newest
+from cyclegan.metrics.measured import Metrics, read_metrics
 from cyclegan.recipe import Recipe, images_in, read_recipe
 from cyclegan.report.curves import Point
-from cyclegan.report.scores import Metrics, read_metrics
 from cyclegan.types import Direction
 from cyclegan.words import reason, shown
 

@@ -1,79 +1,10 @@
-"""metrics.json, read back: scores and the protocol that made them, as tables."""
+"""Scores as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from cyclegan.words import shown
-
-UNTRANSLATED = " untranslated"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure and where 95 % of its resamples lie."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """Of one set of pictures; what was not measured is None."""
-
-    what: str
-    """`AtoB`, `A untranslated`, or a folder."""
-    weights: str | None = None
-    """`last`, `best`, or None where nothing was translated."""
-    images_seen: int | None = None
-    images: int
-    real: int
-    fid: Interval | None = None
-    kid: Interval | None = None
-    kid_std: float | None = None
-    precision: Interval | None = None
-    recall: Interval | None = None
-    structure: float | None = None
-    cycle: dict[str, float | None] | None = None
-    truth: dict[str, float | None] | None = None
-
-    @property
-    def source(self) -> str:
-        """Which pictures these are or were made of: `A` of AtoB and of `A untranslated`."""
-        return self.what[0] if self.what in ("AtoB", "BtoA") or self.what.endswith(UNTRANSLATED) else self.what
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """What `cyclegan evaluate` wrote."""
-
-    protocol: dict[str, Any]
-    scores: list[Score]
-
-    @property
-    def features(self) -> str:
-        """The network by whose eyes."""
-        return str(self.protocol.get("features", "a network without a name"))
-
-    def of(self, what: str, weights: str | None) -> Score | None:
-        """The score of one direction by some weights."""
-        return next((score for score in self.scores if (score.what, score.weights) == (what, weights)), None)
-
-
-def read_metrics(path: Path) -> Metrics:
-    """The figures in a file. Raises ValueError, in one line, when it is damaged or of another program."""
-    try:
-        return TypeAdapter(Metrics).validate_json(path.read_bytes())
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"])) or "its text"
-        hint = f"it is not what `cyclegan evaluate` writes ({where})"
-        raise ValueError(f"{shown(path)} is left out: {hint}; run `cyclegan evaluate {shown(path.parent)}`") from None
+from cyclegan.metrics.measured import UNTRANSLATED, Interval, Measured, Metrics
 
 
 def score_table(metrics: Metrics) -> tuple[list[str], list[list[str]]]:
@@ -122,7 +53,7 @@ COLUMNS = {
 """Head of a column: field of a score, what of it, and how it is printed. Arrows point to the better."""
 
 
-def _cells(score: Score) -> Iterator[tuple[str, str]]:
+def _cells(score: Measured) -> Iterator[tuple[str, str]]:
     for head, (name, part, form) in COLUMNS.items():
         value = getattr(score, name)
         if isinstance(value, dict):
@@ -133,7 +64,7 @@ def _cells(score: Score) -> Iterator[tuple[str, str]]:
             yield head, f"{value:,}" if isinstance(value, int) else _number(value, form)
 
 
-def _name(score: Score) -> str:
+def _name(score: Measured) -> str:
     if score.what.endswith(UNTRANSLATED):
         return "untranslated"
     if score.weights is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cyclegan.checkpoint import Checkpoint
+from cyclegan.images.batches import training_size
+from cyclegan.images.files import UnreadableImage, read_fitted
 from cyclegan.inference.translator import load_translators
 from cyclegan.report.parts import Figure, box, card, legend, note, section, subsection
 from cyclegan.report.pictures import (
@@ -13,9 +16,7 @@ from cyclegan.report.pictures import (
     evenly,
     find_tests,
     judge_of,
-    learned_size,
-    overlaid,
-    read_fitted,
+    patch_map,
     translated,
 )
 from cyclegan.types import Device, Direction
@@ -58,14 +59,15 @@ def _translate(
     run: Path, checkpoint: Checkpoint, number: int, device: Device, report: Progress
 ) -> Iterator[tuple[Direction, list[Translated]]]:
     """Every direction's test pictures: all that may be judged, or just those to be shown."""
-    translators, *_ = load_translators(run, device=device)
+    translators = load_translators(run, device=device).directions
     judges = {name: judge_of(checkpoint, name, translator.device) for name, translator in translators.items()}
     most = {direction: max(JUDGED, number) if judge else number for direction, judge in judges.items()}
     paths = {direction: evenly(find_tests(checkpoint.recipe, direction), most[direction]) for direction in translators}
     done, total = 0, sum(map(len, paths.values()))
     for direction, translator in translators.items():
         made: list[Translated] = []
-        if size := learned_size(checkpoint.recipe, paths[direction]):
+        if paths[direction]:
+            size = training_size(checkpoint.recipe.data, paths[direction])
             for one in translated(paths[direction], size, translator, judges[direction]):
                 report(done := done + 1, total)
                 made += [one] if one else []
@@ -77,8 +79,9 @@ def _gallery(root: Path, direction: Direction, pictures: list[Translated]) -> st
     tests, truths = root / f"test{direction[0]}", root / f"truth{direction[-1]}"
     made = []
     for path, real, fake, _ in pictures:
-        truth = read_fitted(truths / path.relative_to(tests), real.size)
-        beside = [Figure("truth", truth)] if truth else []
+        beside = []
+        with suppress(UnreadableImage):
+            beside = [Figure("truth", read_fitted(truths / path.relative_to(tests), (real.height, real.width)))]
         made.append(card(path.name, Figure("input", real), Figure("translation", fake), *beside))
     return box("cards wide" if truths.is_dir() else "cards", made)
 
@@ -109,7 +112,7 @@ def _judged(pictures: list[Translated], limit: float) -> str:
         figures = Figure("input", real), Figure("translation", fake)
         made.append(
             card(
-                f"{path.name}, mean {patches.mean():+.3f}", *figures, Figure("patches", overlaid(fake, patches, limit))
+                f"{path.name}, mean {patches.mean():+.3f}", *figures, Figure("patches", patch_map(fake, patches, limit))
             )
         )
     return box("cards wide", made)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from cyclegan.images.files import from_bytes
+from cyclegan.images.overlay import overlaid
 from cyclegan.provenance import provenance
 from cyclegan.recipe import Recipe
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
-from cyclegan.training.samples import Samples, channels, grid, looking, patch_map
+from cyclegan.training.samples import Samples, channels, grid, looking
 from cyclegan.training.speed import memory_used
 from cyclegan.training.turn import Move
 from cyclegan.types import Batch, Direction
@@ -62,7 +63,7 @@ class Observer:
             if judge := judges.get(direction):
                 with looking([judge.network], self.game.autocast):
                     scores = judge.network(columns[1])
-                objections = patch_map(columns[1], scores, judge.boundary)
+                objections = overlaid(columns[1], torch.tanh(2 * (scores.float() - judge.boundary)))
                 self.journal.picture(f"patches/{direction}", grid([columns[1], objections]), self.game.images)
 
     def networks(self) -> None:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
@@ -15,9 +14,6 @@ from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_
 from cyclegan.types import Direction
 
 OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
-
-RED, BLUE = (1.0, -0.5, -0.7), (-0.8, 0.0, 1.0)
-"""Where a judge sees a fake, and where it sees a real picture; in [-1, 1]."""
 
 
 class Samples:
@@ -65,18 +61,6 @@ def grid(columns: Sequence[Tensor]) -> Tensor:
     rows = torch.stack(list(columns), dim=1).flatten(0, 1)
     together: Tensor = make_grid(rows, nrow=len(columns), padding=4, pad_value=1.0)
     return together
-
-
-def patch_map(pictures: Tensor, scores: Tensor, boundary: float) -> Tensor:
-    """What a judge objects to: its patch scores (N, 1, h, w) laid over grey pictures (N, 3, H, W), both shown as such.
-
-    Red where it sees a fake, blue where it sees a real picture, stronger the further a score is from the boundary.
-    """
-    lean = torch.tanh(2 * (scores.float() - boundary))
-    lean = F.interpolate(lean, pictures.shape[2:], mode="bilinear", align_corners=False)
-    red, blue = (torch.tensor(colour, device=pictures.device).view(3, 1, 1) for colour in (RED, BLUE))
-    grey = pictures.mean(dim=1, keepdim=True).expand_as(pictures)
-    return torch.lerp(grey, torch.where(lean < 0, red, blue), 0.65 * lean.abs())
 
 
 def channels(features: Tensor, most: int = 16) -> Tensor:

@@ -1,0 +1,82 @@
+"""metrics.json, read back and checked: scores, and the protocol that made them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from cyclegan.words import key_of, mistake, shown
+
+LARGEST_FILE = 2**24
+"""Bytes of a metrics.json."""
+
+UNTRANSLATED = " untranslated"
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure, and where 95 % of its resamples lie."""
+
+    value: Number
+    low: Number
+    high: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The figures of one set of pictures against the real ones; what was not measured is None."""
+
+    what: str
+    """`AtoB`, `BtoA`, `A untranslated`, `B untranslated`, or a folder."""
+    weights: str | None = None
+    """`last` or `best` of a run folder; None for another file, and where nothing was translated."""
+    images_seen: Count | None = None
+    images: Count
+    real: Count
+    fid: Interval
+    kid: Interval
+    kid_std: Number
+    precision: Interval
+    recall: Interval
+    structure: Number | None = None
+    cycle: dict[str, Number] | None = None
+    """How close there and back comes: `ssim`, `psnr`, `perceptual`."""
+    truth: dict[str, Number] | None = None
+    """How close it comes to the true translation: `ssim`, `psnr`."""
+
+    @property
+    def source(self) -> str:
+        """Which pictures these are or were made of: `A` of AtoB and of `A untranslated`."""
+        return self.what[0] if self.what in ("AtoB", "BtoA") or self.what.endswith(UNTRANSLATED) else self.what
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What `cyclegan evaluate` found, and how."""
+
+    protocol: dict[str, Any]
+    scores: list[Measured]
+
+    @property
+    def features(self) -> str:
+        """The network by whose eyes."""
+        return str(self.protocol.get("features", "a network without a name"))
+
+
+def read_metrics(path: Path) -> Metrics:
+    """The figures in a file. Raises ValueError, in one line, when it is damaged or of another program."""
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"{shown(path)} is left out: more than {LARGEST_FILE:,} bytes")
+    try:
+        return TypeAdapter(Metrics).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = mistake(key_of(first["loc"]) or "its text", first)
+        again = f"run `cyclegan evaluate {shown(path.parent)}`"
+        raise ValueError(f"{shown(path)} is left out: it is not what `cyclegan evaluate` writes ({where}); {again}") from None
