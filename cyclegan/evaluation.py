@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 import cyclegan
 from cyclegan.atomic import write_whole
@@ -23,7 +24,7 @@ from cyclegan.machine import choose_device
 from cyclegan.metrics import perceptual, structure
 from cyclegan.metrics.distances import RESAMPLES, distances
 from cyclegan.metrics.features import Features
-from cyclegan.metrics.figures import Evaluation, Row, Weights
+from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
 from cyclegan.metrics.scores import Score, score_translation
 from cyclegan.types import Device, Direction
 from cyclegan.words import shown
@@ -83,6 +84,16 @@ def write_metrics(evaluation: Evaluation, path: Path) -> None:
     """Write `metrics.json`, whole or not at all."""
     text = json.dumps(evaluation.as_data(), indent=1) + "\n"
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def record_test(evaluation: Evaluation, run: Path) -> None:
+    """Write the scores of a run's last weights, and of its best, into its TensorBoard events: `test/kid_AtoB`, ..."""
+    with SummaryWriter(str(run)) as events:
+        for what, score, weights, images in evaluation.rows:
+            if weights:
+                group = "test" if weights == "last" else "test_best"
+                for name, value in figures(score).items():
+                    events.add_scalar(f"{group}/{name}_{what}", value, images)
 
 
 class Domain(NamedTuple):

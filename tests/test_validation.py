@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,14 @@ from typing import Any
 import pytest
 import torch
 from conftest import tiny_recipe, write_pictures
+from test_cli import run_main
 from test_training import assert_equal, events, everything
 
 from cyclegan.checkpoint import best_path, read_checkpoint, read_newest
 from cyclegan.images.folders import Folder
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
-from cyclegan.recipe import Recipe
+from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.validation import Validation
 
@@ -149,3 +152,30 @@ def test_other_features_begin_a_new_best(evaluated: Recipe, tmp_path: Path) -> N
     assert Trainer(evaluated, tmp_path / "run", resume=True).best < math.inf
     changed = replace(evaluated, features=replace(evaluated.features, weights=other))
     assert Trainer(changed, tmp_path / "run", resume=True).best == math.inf
+
+
+def test_a_finished_run_is_scored_on_its_test_split_and_reported(
+    evaluated: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("testA", "testB")):
+        write_pictures(evaluated.data.root / name, 8, seed=seed)
+    write_recipe(evaluated, tmp_path / "tiny.yaml")
+    assert run_main("train", tmp_path / "tiny.yaml", "--out", tmp_path / "run") == 0
+    scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
+    assert [(score["weights"], score["what"]) for score in scores[:4]] == [
+        ("last", "AtoB"), ("last", "BtoA"), ("best", "AtoB"), ("best", "BtoA"),
+    ]  # fmt: skip
+    seen = events(tmp_path / "run")
+    assert seen.Scalars("test/kid_AtoB")[0].value == pytest.approx(scores[0]["kid"]["value"], rel=1e-5)
+    assert seen.Scalars("test_best/kid_BtoA")[0].step == scores[3]["images_seen"]
+    assert "best, after" in capsys.readouterr().out and (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_run_without_test_pictures_is_finished_all_the_same(
+    evaluated: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(evaluated.data.root / "testB")
+    write_recipe(evaluated, tmp_path / "tiny.yaml")
+    assert run_main("train", tmp_path / "tiny.yaml", "--out", tmp_path / "run") == 0
+    told = capsys.readouterr()
+    assert "not scored: " in told.err and "testB" in told.err and "report.html" in told.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -56,6 +57,8 @@ def _main(arguments: list[str]) -> int:
     except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe
         return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except (ValueError, OSError, ImportError, MemoryError) as error:
         print(f"cyclegan: {one_line(str(error), 2000)}", file=sys.stderr)
         return MISTAKE

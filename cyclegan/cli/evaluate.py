@@ -45,7 +45,7 @@ class Evaluate:
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
-        from cyclegan.evaluation import evaluate_folders, evaluate_run, write_metrics
+        from cyclegan.evaluation import evaluate_folders, evaluate_run, record_test, write_metrics
 
         features = self.features.build()
         if self.checkpoint is None:
@@ -65,6 +65,8 @@ class Evaluate:
         folder = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else Path()
         out = self.out or folder / "metrics.json"
         write_metrics(evaluation, out)
+        if folder != Path() and self.split == "test" and self.data is None:
+            record_test(evaluation, folder)
         print(f"{evaluation.as_table()}\n\nfigures and protocol: {shown(out)}")
         return 0
 

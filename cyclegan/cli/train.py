@@ -12,10 +12,11 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from cyclegan.cli.bar import progress_bar
 from cyclegan.cli.codes import DIVERGED, UNSAVED
 from cyclegan.cli.parsing import parse_words
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
-from cyclegan.words import shown
+from cyclegan.words import one_line, shown
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,33 @@ class Train:
             print(f"cyclegan: {end}", file=sys.stderr)
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED
         if first:
+            _look_back(out, recipe)
             print(f"{shown(checkpoint)}\ntranslate with: cyclegan translate {shlex.quote(shown(out))} PICTURES OUT")
         return 0
+
+
+def _look_back(run: Path, recipe: Recipe) -> None:
+    """Score the finished run on its test split, if its recipe asks for scores, and write its report.
+
+    The training is done and saved: what goes wrong here is told, and costs nothing of it.
+    """
+    from cyclegan.evaluation import evaluate_run, record_test, write_metrics
+    from cyclegan.report.run import write_report
+
+    try:
+        if recipe.journal.evaluate_every:
+            with progress_bar("scoring the test split") as bar:
+                evaluation = evaluate_run(run, recipe.features.build(), device=recipe.speed.device, report=bar.report)
+            write_metrics(evaluation, run / "metrics.json")
+            record_test(evaluation, run)
+            print(evaluation.as_table())
+    except (ValueError, OSError) as error:
+        print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)
+    try:
+        with progress_bar("writing the report") as bar:
+            print(f"report: {shown(write_report(run, device=recipe.speed.device, report=bar.report))}")
+    except (ValueError, OSError) as error:
+        print(f"no report: {one_line(str(error), 500)}", file=sys.stderr)
 
 
 def parse_train(arguments: list[str]) -> Train:

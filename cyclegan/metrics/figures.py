@@ -41,6 +41,19 @@ class Evaluation(NamedTuple):
         return "\n".join([about, "", _table(DISTANCES, self.rows), *(["", _table(KEPT, kept)] if kept else [])])
 
 
+def figures(score: Score) -> dict[str, float]:
+    """Every figure of a score by its name, without intervals: what a curve shows."""
+    named = {name: getattr(score.distances, name).value for name in ("kid", "fid", "precision", "recall")}
+    named["kid_std"] = score.distances.kid_std
+    if score.structure is not None:
+        named["structure"] = score.structure
+    if score.cycle:
+        named |= {f"cycle_{name}": value for name, value in score.cycle._asdict().items()}
+    if score.truth:
+        named |= {f"truth_{name}": value for name, value in score.truth._asdict().items()}
+    return named
+
+
 def _plain(row: Row) -> dict[str, Any]:
     score = row.score
     optional = {"structure": score.structure, "cycle": score.cycle, "truth": score.truth}

@@ -79,4 +79,6 @@ def read_metrics(path: Path) -> Metrics:
         first = error.errors()[0]
         where = mistake(key_of(first["loc"]) or "its text", first)
         again = f"run `cyclegan evaluate {shown(path.parent)}`"
-        raise ValueError(f"{shown(path)} is left out: it is not what `cyclegan evaluate` writes ({where}); {again}") from None
+        raise ValueError(
+            f"{shown(path)} is left out: it is not what `cyclegan evaluate` writes ({where}); {again}"
+        ) from None

@@ -13,6 +13,7 @@ from cyclegan.images.files import from_bytes
 from cyclegan.images.folders import Folder
 from cyclegan.metrics.distances import FEWEST
 from cyclegan.metrics.features import Features
+from cyclegan.metrics.figures import figures
 from cyclegan.metrics.scores import Score, score_translation
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
@@ -72,16 +73,3 @@ class Validation:
 
     def _in_float(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
         return lambda pictures: network(pictures.to(self.device)).float()
-
-
-def figures(score: Score) -> dict[str, float]:
-    """Every figure of a score by its name, without intervals: what a curve shows."""
-    named = {name: getattr(score.distances, name).value for name in ("kid", "fid", "precision", "recall")}
-    named["kid_std"] = score.distances.kid_std
-    if score.structure is not None:
-        named["structure"] = score.structure
-    if score.cycle:
-        named |= {f"cycle_{name}": value for name, value in score.cycle._asdict().items()}
-    if score.truth:
-        named |= {f"truth_{name}": value for name, value in score.truth._asdict().items()}
-    return named
