@@ -77,8 +77,6 @@ def read_metrics(path: Path) -> Metrics:
         return TypeAdapter(Metrics).validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        where = mistake(key_of(first["loc"]) or "its text", first)
+        what = f"it is not what `cyclegan evaluate` writes ({mistake(key_of(first['loc']) or 'its text', first)})"
         again = f"run `cyclegan evaluate {shown(path.parent)}`"
-        raise ValueError(
-            f"{shown(path)} is left out: it is not what `cyclegan evaluate` writes ({where}); {again}"
-        ) from None
+        raise ValueError(f"{shown(path)} is left out: {what}; {again}") from None

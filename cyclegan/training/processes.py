@@ -16,7 +16,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 PATIENCE = timedelta(minutes=10)
-"""A process that has waited so long for another one gives up; compiling and sampling must fit in."""
+"""A process that has waited so long for another one gives up; compiling, sampling and scoring must fit in."""
 
 
 @dataclass(frozen=True)
