@@ -164,6 +164,7 @@ def test_a_hub_that_does_not_answer_is_one_line(
     hub: FakeHub, run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut("unreachable", monkeypatch)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # it tries for half a minute
     assert run_main("export", run, "h2z.safetensors", "--push", "someone/h2z") == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cyclegan: ")]
     assert len(lines) == 1 and "someone/h2z: the hub cannot be reached" in lines[0]

@@ -19,6 +19,9 @@ from cyclegan.training.speed import memory_used
 from cyclegan.training.turn import Move
 from cyclegan.types import Batch, Direction
 
+SETTINGS = ("method", "training")
+"""Sections of the recipe that decide what is learned: the columns of TensorBoard's table."""
+
 
 class Observer:
     """Keeps the pictures that a game is watched by, of `size` (H, W), and writes what it sees into the journal.
@@ -39,7 +42,8 @@ class Observer:
         table = ["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts.items())]
         self.journal.text("recipe", f"```yaml\n{self.recipe.to_yaml()}```")
         self.journal.text("provenance", "\n".join(table))
-        self.journal.settings(dict(flat(self.recipe.to_dict())), self._scored())
+        learned_by = {name: settings for name, settings in self.recipe.to_dict().items() if name in SETTINGS}
+        self.journal.settings(dict(flat(learned_by)), self._scored())
         if self.recipe.journal.graph:
             direction, network = next(iter(self.game.translators.items()))
             with looking([network], self.game.autocast):
