@@ -65,9 +65,9 @@ class Chromium:
                 result: dict[str, Any] = told["result"]
                 return result
 
-    def open(self, page: Path) -> None:
+    def open(self, address: str) -> None:
         """Show a page, and wait until it is loaded."""
-        self.ask("Page.navigate", url=page.as_uri())
+        self.ask("Page.navigate", url=address)
         while self._next().get("method") != "Page.loadEventFired":
             pass
 

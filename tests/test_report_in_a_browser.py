@@ -50,7 +50,7 @@ def shown(browser: Chromium, page: Path) -> Iterator[Chromium]:
     """The page, opened afresh on a wide screen; in the end nothing may have been complained of."""
     browser.ask("Emulation.setEmulatedMedia", media="", features=[])
     browser.resize(1280)
-    browser.open(page)
+    browser.open(page.as_uri())
     yield browser
     assert not browser.complaints
 

@@ -1,0 +1,79 @@
+"""A real TensorBoard shows what a run wrote: asked over HTTP, and looked at in headless Chromium where there is one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from chromium import CHROMIUM, Chromium
+from conftest import tiny_recipe, write_pictures
+from tensorboard.program import TensorBoard
+
+from cyclegan.training.trainer import train
+
+PATIENCE = 60
+"""Seconds until something that does not come is given up."""
+
+WORDS = """(() => {
+  const inside = node => node.nodeType == 3 ? node.data : ['STYLE', 'SCRIPT'].includes(node.nodeName) ? '' :
+    [...(node.shadowRoot ? node.shadowRoot.childNodes : []), ...node.childNodes].map(inside).join(' ');
+  return inside(document.body);
+})()"""
+"""All text of a page, that of its components too."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where a TensorBoard serves a run of a few steps."""
+    root = tmp_path_factory.mktemp("served")
+    for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
+        write_pictures(root / "data" / name, 4, seed=seed)
+    train(tiny_recipe(root / "data"), root / "runs" / "horses")
+    board = TensorBoard()
+    board.configure(argv=["", "--logdir", str(root / "runs"), "--host", "127.0.0.1", "--port", "0"])
+    return str(board.launch())
+
+
+def answer(address: str, path: str) -> Any:
+    """What TensorBoard says once it has read the run."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        with urlopen(f"{address}data/{path}") as reply:
+            told = json.load(reply)
+        if told or time.monotonic() > end:
+            return told
+        time.sleep(0.2)
+
+
+def test_its_pages_have_what_the_run_wrote(address: str) -> None:
+    assert "loss/gan_a" in answer(address, "plugin/scalars/tags")["horses"]
+    assert "patches/AtoB" in answer(address, "plugin/images/tags")["horses"]
+    assert "weights/a_to_b.head.weight" in answer(address, "plugin/histograms/tags")["horses"]
+    assert "recipe/text_summary" in answer(address, "plugin/text/tags")["horses"]
+    [category] = answer(address, "plugin/custom_scalars/layout")["category"]
+    assert {"title": "loss/gan", "multiline": {"tag": ["loss/gan_a", "loss/gan_b"]}} in category["chart"]
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chromium]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the PATH")
+    with Chromium(tmp_path / "profile") as browser:
+        browser.resize(1280)
+        yield browser
+
+
+@pytest.mark.parametrize(
+    "page, shown", [("custom_scalars", ["loss/gan", "score/right"]), ("hparams", ["method.cycle", "horses"])]
+)
+def test_a_browser_shows_them(address: str, browser: Chromium, page: str, shown: list[str]) -> None:
+    browser.open(f"{address}#{page}")
+    end = time.monotonic() + PATIENCE
+    while (missing := [words for words in shown if words not in browser.see(WORDS)]) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not missing
