@@ -31,6 +31,7 @@ class Observer:
 
     def __init__(self, recipe: Recipe, game: Game, journal: Journal, size: Sequence[int]) -> None:
         self.recipe, self.game, self.journal, self.device = recipe, game, journal, game.device
+        self.size = size
         self.samples = Samples(recipe.data.root, recipe.journal.samples, size, game.device)
         stages = min(len(network.stages) for network in game.method.translators().values())
         if wrong := [stage for stage in recipe.journal.feature_maps if stage >= stages]:
@@ -45,9 +46,9 @@ class Observer:
         learned_by = {name: settings for name, settings in self.recipe.to_dict().items() if name in SETTINGS}
         self.journal.settings(dict(flat(learned_by)), self._scored())
         if self.recipe.journal.graph:
-            direction, network = next(iter(self.game.translators.items()))
+            network = next(iter(self.game.translators.values()))
             with looking([network], self.game.autocast):
-                self.journal.graph(network, self.samples.real[direction][:1])
+                self.journal.graph(network, torch.zeros(1, 3, *self.size, device=self.device))
 
     def numbers(self, move: Move, pixels: Batch) -> None:
         """Losses, gradient norms, scores, rate, memory, steps left out: here the host waits for the device."""
