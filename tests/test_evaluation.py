@@ -19,7 +19,6 @@ from conftest import tiny_recipe, write_pictures
 from PIL import Image
 from test_cli import run_main
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-from torchvision.models import squeezenet1_1
 
 from cyclegan.checkpoint import best_path, read_newest, write_checkpoint
 from cyclegan.cli import main
@@ -32,15 +31,6 @@ from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.features import load_features
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SqueezeNet that has learned nothing."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
-    torch.save(squeezenet1_1(weights=None).state_dict(), path)
-    return path
 
 
 @pytest.fixture(scope="module")
