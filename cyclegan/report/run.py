@@ -114,7 +114,7 @@ def _grids(grids: Iterable[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image
 
 def _curves(records: Records) -> str:
     sections: dict[str, list[str]] = {}
-    for name, tags in charts(records.curves).items():
+    for name, tags in charts(tag for tag in records.curves if not tag.startswith("test")).items():  # they are scores
         group = name.partition("/")[0]
         title = name.removeprefix(f"{group}/")
         twins = len(tags) > 1
