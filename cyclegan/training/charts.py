@@ -9,7 +9,7 @@ TWIN = re.compile(r"[_/](a|b|A|B|a_to_b|b_to_a|AtoB|BtoA)$")
 
 
 def charts(tags: Iterable[str]) -> dict[str, list[str]]:
-    """Charts by name, in the order of their first tag, twins sorted: {"loss/gan": ["loss/gan_a", "loss/gan_b"], ...}."""
+    """Charts by name, in the order of their first tag, twins sorted: {"loss/gan": ["loss/gan_a", "loss/gan_b"]}."""
     shared: dict[str, list[str]] = {}
     for tag in tags:
         shared.setdefault(TWIN.sub("", tag), []).append(tag)
