@@ -78,12 +78,12 @@ def _look_back(run: Path, recipe: Recipe) -> None:
             write_metrics(evaluation, run / "metrics.json")
             record_test(evaluation, run)
             print(evaluation.as_table())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)
     try:
         with progress_bar("writing the report") as bar:
             print(f"report: {shown(write_report(run, device=recipe.speed.device, report=bar.report))}")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
         print(f"no report: {one_line(str(error), 500)}", file=sys.stderr)
 
 
