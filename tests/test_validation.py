@@ -95,7 +95,7 @@ def test_best_is_the_one_with_the_lowest_kid(
     Translator.load(best_path(tmp_path / "run"), "BtoA")
 
 
-@pytest.mark.parametrize("stop", [1, 3, 5])
+@pytest.mark.parametrize("stop", [3, 4])
 def test_resume_repeats_scores_and_best_bit_for_bit(evaluated: Recipe, tmp_path: Path, stop: int) -> None:
     train(evaluated, tmp_path / "whole")
     trainer = Trainer(evaluated, tmp_path / "halved")
@@ -134,13 +134,12 @@ def test_too_few_readable_pictures_are_told_before_the_first_step(evaluated: Rec
         train(evaluated, tmp_path / "run")
 
 
+@pytest.mark.parametrize("changes", [{"journal": {"evaluate_every": None}}, {"training": {"seed": 1}}])
 def test_a_resumed_run_cannot_begin_to_learn_from_held_out_pictures(
-    evaluated: Recipe,
-    weights: Path,
-    tmp_path: Path,
+    evaluated: Recipe, weights: Path, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     train(evaluated, tmp_path / "run")
-    recipe = scored(evaluated.data.root, weights, journal={"evaluate_every": None})
+    recipe = scored(evaluated.data.root, weights, **changes)
     with pytest.raises(ValueError, match=r"leave them as the run began \(8 of each folder held out\)"):
         train(recipe, tmp_path / "run", resume=True)
 

@@ -175,10 +175,11 @@ class Trainer:
 
         Raises ValueError when it belongs to another method, or learned from pictures that are to be held out now.
         """
-        if _held_out(saved.recipe) != _held_out(self.recipe):
+        seeds = {saved.recipe.training.seed, self.recipe.training.seed}
+        if _held_out(saved.recipe) != _held_out(self.recipe) or (_held_out(self.recipe) and len(seeds) > 1):
             raise ValueError(
-                f"{self.run}: journal.evaluate_every and data.validation decide on which pictures to learn from; "
-                f"leave them as the run began ({_held_out(saved.recipe)} of each folder held out)"
+                f"{self.run}: journal.evaluate_every, data.validation and training.seed decide on which pictures to "
+                f"learn from; leave them as the run began ({_held_out(saved.recipe)} of each folder held out)"
             )
         try:
             self.game.restore(saved)
