@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
-import pickle
-import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
 
 from cyclegan.atomic import write_whole
+from cyclegan.pickled import load_pickled
 from cyclegan.recipe import Recipe, recipe_from
 from cyclegan.types import Direction
-from cyclegan.words import reason
 
 FORMAT = 3
 """Raised when the fields change; `_UPGRADES` tells how to read the formats before."""
@@ -75,13 +72,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     try:
-        _check(path)
-        with warnings.catch_warnings(action="ignore"):  # torch thinks aloud about files that it did not write
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:  # torch would advise to load it unsafely
-        raise ValueError(f"{path}: damaged, or no checkpoint: it holds more than tensors and plain data") from None
-    except Exception as error:  # a forged file leads torch's reader almost anywhere
-        raise ValueError(f"{path}: damaged, or no checkpoint: {reason(error)}") from None
+        state = load_pickled(path, check=True)
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged, or no checkpoint: {error}") from None
     if not isinstance(state, dict) or "format" not in state:
         raise ValueError(f"{path}: not a checkpoint of cyclegan")
     found = state.pop("format")
@@ -94,15 +87,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not fit or state["images"] < 0 or min(state["epoch"], state["processes"]) < 1:
         raise ValueError(f"{path}: not a checkpoint of cyclegan, though it says so")
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
-
-
-def _check(path: Path) -> None:
-    """Raise BadZipFile unless every part of the file is as it was written; torch itself does not look."""
-    with ZipFile(path) as packed:
-        if any(part.compress_type != ZIP_STORED for part in packed.infolist()):
-            raise BadZipFile("it is compressed, which checkpoints never are")
-        if damaged := packed.testzip():
-            raise BadZipFile(f"the checksum of {damaged} is wrong")
 
 
 def best_path(run: Path) -> Path:

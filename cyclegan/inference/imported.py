@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import warnings
 from pathlib import Path
-from zipfile import ZIP_STORED, ZipFile, is_zipfile
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +12,8 @@ from torch import Tensor
 from cyclegan.inference.weights import fill
 from cyclegan.networks.config import GeneratorConfig
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.words import mistake, reason
+from cyclegan.pickled import load_pickled
+from cyclegan.words import mistake
 
 FORGOTTEN = re.compile(r"running_(mean|var)|num_batches_tracked")
 """Old files carry statistics of every norm; instance norm does not use them."""
@@ -60,16 +58,9 @@ def import_generator(path: Path) -> ResnetGenerator:
 def _read(path: Path) -> object:
     """What torch finds in the file when it loads tensors and nothing that could run."""
     try:
-        if is_zipfile(path):
-            with ZipFile(path) as packed:
-                if any(part.compress_type != ZIP_STORED for part in packed.infolist()):
-                    raise ValueError("it is compressed, which torch never does")
-        with warnings.catch_warnings(action="ignore"):  # torch thinks aloud about files that it did not write
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:  # torch would advise to load it unsafely
-        raise ValueError(f"{path}: cannot be read as weights: it is damaged, or holds more than tensors") from None
-    except Exception as error:  # a damaged file leads torch's reader almost anywhere
-        raise ValueError(f"{path}: cannot be read as weights: {reason(error)}") from None
+        return load_pickled(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: cannot be read as weights: {error}") from None
 
 
 def _place(name: str) -> list[int]:

@@ -17,6 +17,8 @@ from torch.hub import download_url_to_file, get_dir
 
 from cyclegan.images.files import to_bytes
 from cyclegan.metrics.config import Backbone
+from cyclegan.pickled import load_pickled
+from cyclegan.words import reason
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, as torchvision's backbones expect it."""
@@ -123,9 +125,9 @@ def _read(path: Path, url: str) -> Weights:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # a file that anyone may have written leads readers almost anywhere
-        raise ValueError(f"{path}: cannot be read as weights ({type(error).__name__})") from None
+        state = load_file(path) if path.suffix == ".safetensors" else load_pickled(path)
+    except Exception as error:  # safetensors raises almost anything on a forged file
+        raise ValueError(f"{path}: cannot be read as weights: {reason(error)}") from None
     return Weights(state, sha256, sha256.startswith(_digits(url)))
 
 
