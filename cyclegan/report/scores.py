@@ -31,8 +31,7 @@ def with_interval(interval: Interval | None, form: str) -> str:
 
 def _number(value: float, form: str) -> str:
     """In the form that suits Inception's features; those of others can be thousands of times as large."""
-    usual = f"{value:{form}}"
-    return usual if len(usual) <= 7 else f"{value:.4g}"
+    return f"{value:{form}}" if form == ".1f" or abs(value) < 10 else f"{value:.4g}"
 
 
 COLUMNS = {
