@@ -78,9 +78,14 @@ def distances(fake: Tensor, real: Tensor, *, resamples: int = RESAMPLES, seed: i
         fid=interval(fid[KEY_METRIC_FID], gram.frechet),
         kid=interval(kid[KEY_METRIC_KID_MEAN], gram.discrepancy),
         kid_std=float(kid[KEY_METRIC_KID_STD]),
-        precision=interval(shares[KEY_METRIC_PRECISION], lambda n, m: float(np.average(among_real, weights=n))),
-        recall=interval(shares[KEY_METRIC_RECALL], lambda n, m: float(np.average(among_fake, weights=m))),
+        precision=_share(interval(shares[KEY_METRIC_PRECISION], lambda n, m: float(np.average(among_real, weights=n)))),
+        recall=_share(interval(shares[KEY_METRIC_RECALL], lambda n, m: float(np.average(among_fake, weights=m)))),
     )
+
+
+def _share(estimate: Estimate) -> Estimate:
+    """Its interval cut to what a share can be."""
+    return Estimate(estimate.value, max(0.0, estimate.low), min(1.0, estimate.high))
 
 
 class Gram:
