@@ -13,6 +13,7 @@ from conftest import tiny_recipe, write_pictures
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
+from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.cli import main
 from cyclegan.images.overlay import FAKE, REAL
 from cyclegan.metrics.measured import Interval
@@ -303,3 +304,11 @@ def test_the_commands_say_where_the_page_is(
             main(words)
         assert not done.value.code
         assert Path(capsys.readouterr().out.splitlines()[-1]).is_file()
+
+
+def test_a_checkpoint_with_odd_names_of_weights_ends_no_report(run: Path) -> None:
+    newest = newest_checkpoint(run)
+    state = torch.load(newest, weights_only=True)
+    state["method"][7] = torch.zeros(1)
+    torch.save(state, newest)
+    assert "Best and worst" in words_of(write_report(run, pictures=1).read_text())

@@ -16,7 +16,7 @@ from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_generator
-from cyclegan.inference.weights import fill
+from cyclegan.inference.weights import fill, weights_of
 from cyclegan.machine import autocast, choose_device, compiler_problem, first_line
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
@@ -156,15 +156,10 @@ def generator_of(checkpoint: Checkpoint, path: Path, direction: Direction | None
     if direction not in translators:
         raise ValueError(f"{path}: its method translates {' and '.join(translators)}, not {direction}")
     network = translators[direction]
-    prefix = next(f"{name}." for name, module in method.named_modules() if module is network)
-    weights: Any = checkpoint.average.get(direction) if checkpoint.average else _below(prefix, checkpoint.method)
+    averaged: Any = checkpoint.average
+    weights = averaged.get(direction) if averaged else weights_of(network, method, checkpoint.method)
     try:
         fill(network, weights)
     except ValueError as error:
         raise ValueError(f"{path}: its weights do not fit its recipe: {error}") from None
     return network, direction
-
-
-def _below(prefix: str, weights: dict[Any, Any]) -> dict[str, Any]:
-    """The weights whose names begin with the prefix, without it."""
-    return {name.removeprefix(prefix): w for name, w in weights.items() if str(name).startswith(prefix)}

@@ -35,6 +35,13 @@ def fill(network: nn.Module, weights: Any) -> None:
     network.load_state_dict({name: weights[name].detach().to(**layout) for name in expected}, assign=True)
 
 
+def weights_of(network: nn.Module, method: nn.Module, weights: Mapping[Any, Any]) -> dict[str, Any]:
+    """Those of one of a method's networks, by its own names, among the weights of the whole method."""
+    prefix = next(f"{name}." for name, module in method.named_modules() if module is network)
+    own = [name for name in weights if isinstance(name, str) and name.startswith(prefix)]  # a forged one may be no word
+    return {name.removeprefix(prefix): weights[name] for name in own}
+
+
 def _problem(weight: Any, wanted: Tensor) -> str:
     """What is wrong with a weight, or nothing."""
     if not isinstance(weight, Tensor) or weight.layout != torch.strided or weight.device.type != "cpu":

@@ -14,7 +14,7 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_image, to_tensor
 from cyclegan.images.overlay import overlaid
 from cyclegan.inference.translator import Translator
-from cyclegan.inference.weights import fill
+from cyclegan.inference.weights import fill, weights_of
 from cyclegan.methods.base import Judge
 from cyclegan.recipe import Recipe
 from cyclegan.types import Direction
@@ -88,9 +88,7 @@ def judge_of(checkpoint: Checkpoint, direction: Direction, device: torch.device)
     judge = method.judges().get(direction)
     if judge is None:
         return None
-    prefix = next(f"{name}." for name, module in method.named_modules() if module is judge.network)
-    own = {name.removeprefix(prefix): w for name, w in checkpoint.method.items() if name.startswith(prefix)}
-    fill(judge.network, own)
+    fill(judge.network, weights_of(judge.network, method, checkpoint.method))
     return judge._replace(network=judge.network.to(device).eval())
 
 
