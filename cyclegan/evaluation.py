@@ -26,10 +26,9 @@ from cyclegan.metrics.distances import RESAMPLES, distances
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
 from cyclegan.metrics.scores import Score, score_translation
-from cyclegan.types import Device, Direction
+from cyclegan.provenance import LIBRARIES
+from cyclegan.types import OPPOSITE, Device, Direction
 from cyclegan.words import shown
-
-PACKAGES = ("torch", "torchvision", "torch-fidelity", "kornia", "pillow")
 
 
 def evaluate_folders(
@@ -136,7 +135,7 @@ def _translated(
     rows: list[Row] = []
     for weights, direction in jobs:
         source, target, known = domains[direction[0]], domains[direction[-1]], loaded[weights]
-        back = known.directions.get("BtoA" if direction == "AtoB" else "AtoB")
+        back = known.directions.get(OPPOSITE[direction])
         score = score_translation(
             source.pictures,
             target.seen,
@@ -189,6 +188,6 @@ def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str,
         "resampling": "fitted to the size by Pillow's bicubic filter, the middle kept" if size else "none",
         "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
         "interval": f"95 %, bootstrap of {RESAMPLES}",
-        "versions": {name: version(name) for name in PACKAGES}
+        "versions": {name: version(name) for name in LIBRARIES}
         | {"cyclegan": cyclegan.__version__, "python": platform.python_version()},
     }

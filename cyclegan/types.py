@@ -18,6 +18,9 @@ Losses: TypeAlias = "dict[str, Tensor]"
 
 Direction = Literal["AtoB", "BtoA"]
 
+OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
+"""The way back."""
+
 Device = Literal["auto", "cuda", "mps", "cpu"]
 """`auto` takes cuda, then mps, then cpu."""
 

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torchvision.utils import make_grid
 
 from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_tensor
-from cyclegan.types import Direction
-
-OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
+from cyclegan.types import OPPOSITE, Direction
 
 
 class Samples:

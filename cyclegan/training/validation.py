@@ -17,8 +17,8 @@ from cyclegan.metrics.figures import figures
 from cyclegan.metrics.scores import Score, score_translation
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
-from cyclegan.training.samples import OPPOSITE, looking
-from cyclegan.types import Direction
+from cyclegan.training.samples import looking
+from cyclegan.types import OPPOSITE, Direction
 from cyclegan.words import shown
 
 
