@@ -86,10 +86,11 @@ class Trainer:
     def _open_data(self) -> Loader:
         data, training = self.recipe.data, self.recipe.training
         augment, memory = data.build(), int(data.memory * 2**30) // (2 * self.processes.on_this_machine)
+        validation, seed = _held_out(self.recipe)
         a, b = (
             Folder(
                 data.root / name, augment.prepare, memory=memory, warn=lambda line: self.journal.note(line),
-                validation=_held_out(self.recipe), seed=training.seed,
+                validation=validation, seed=seed,
             )
             for name in ("trainA", "trainB")
         )  # fmt: skip
@@ -175,11 +176,10 @@ class Trainer:
 
         Raises ValueError when it belongs to another method, or learned from pictures that are to be held out now.
         """
-        seeds = {saved.recipe.training.seed, self.recipe.training.seed}
-        if _held_out(saved.recipe) != _held_out(self.recipe) or (_held_out(self.recipe) and len(seeds) > 1):
+        if _held_out(saved.recipe) != _held_out(self.recipe):
             raise ValueError(
                 f"{self.run}: journal.evaluate_every, data.validation and training.seed decide on which pictures to "
-                f"learn from; leave them as the run began ({_held_out(saved.recipe)} of each folder held out)"
+                f"learn from; leave them as the run began ({_held_out(saved.recipe)[0]} of each folder held out)"
             )
         try:
             self.game.restore(saved)
@@ -192,6 +192,6 @@ class Trainer:
         return "" if before == now else f"pairs of pictures in a step: {now} from now on, {before} until here"
 
 
-def _held_out(recipe: Recipe) -> int:
-    """How many pictures of each folder are for validation."""
-    return recipe.data.validation if recipe.journal.evaluate_every else 0
+def _held_out(recipe: Recipe) -> tuple[int, int]:
+    """How many pictures of each folder are for validation, and the seed that draws them."""
+    return (recipe.data.validation, recipe.training.seed) if recipe.journal.evaluate_every else (0, 0)
