@@ -18,6 +18,7 @@ import torch
 from conftest import tiny_recipe, write_pictures
 from PIL import Image
 from test_cli import run_main
+from test_training import events
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from cyclegan.checkpoint import best_path, read_newest, write_checkpoint
@@ -231,3 +232,15 @@ def test_weights_are_downloaded_once_and_checked(server: str, tmp_path: Path, mo
     ) as caught:
         load_features("squeezenet1_1")
     assert "\n" not in str(caught.value) and not list((tmp_path / "home").rglob("net-00000000*"))
+
+
+def test_only_scores_at_the_size_of_training_become_events_of_the_run(
+    run: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    monkeypatch.chdir(copy)  # so that the run is `.`
+    named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
+    assert run_main("evaluate", ".", *named, "--size", "40") == 0
+    assert not any(tag.startswith("test/") for tag in events(copy).Tags()["scalars"])
+    assert run_main("evaluate", ".", *named) == 0
+    assert {"test/kid_AtoB", "test/kid_BtoA"} <= set(events(copy).Tags()["scalars"])

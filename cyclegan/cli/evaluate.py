@@ -62,12 +62,14 @@ class Evaluate:
                     device=self.device,
                     report=bar.report,
                 )
-        folder = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else Path()
-        out = self.out or folder / "metrics.json"
+        print(evaluation.as_table())  # first: it took minutes, and a disk may be full
+        run = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else None
+        out = self.out or (run or Path()) / "metrics.json"
         write_metrics(evaluation, out)
-        if folder != Path() and self.split == "test" and self.data is None:
-            record_test(evaluation, folder)
-        print(f"{evaluation.as_table()}\n\nfigures and protocol: {shown(out)}")
+        print(f"\nfigures and protocol: {shown(out)}")
+        as_it_was_trained = self.split == "test" and not (self.out or self.data or self.size)
+        if run and as_it_was_trained:
+            record_test(evaluation, run)
         return 0
 
 
