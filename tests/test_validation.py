@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shutil
@@ -15,7 +16,7 @@ from conftest import tiny_recipe, write_pictures
 from test_cli import run_main
 from test_training import assert_equal, events, everything
 
-from cyclegan.checkpoint import best_path, read_checkpoint, read_newest
+from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
 from cyclegan.images.folders import Folder
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
@@ -93,6 +94,22 @@ def test_best_is_the_one_with_the_lowest_kid(
     assert (best.images, best.best) == (4, 3.0)
     assert read_newest(tmp_path / "run").best == 3.0
     Translator.load(best_path(tmp_path / "run"), "BtoA")
+
+
+def test_a_best_that_could_not_be_saved_does_not_count(
+    evaluated: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full_at_first(checkpoint: Checkpoint, path: Path) -> None:
+        if path.name == "best.pt" and checkpoint.images == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_checkpoint(checkpoint, path)
+
+    kids = iter([3.0, 5.0, 6.0, 6.0])
+    monkeypatch.setattr(Validation, "score", lambda *_: next(kids))
+    monkeypatch.setattr("cyclegan.training.keeper.write_checkpoint", full_at_first)
+    train(evaluated, tmp_path / "run")
+    best = read_checkpoint(best_path(tmp_path / "run"))
+    assert (best.images, best.best) == (4, 5.0) and "best.pt could not be saved" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stop", [3, 4])

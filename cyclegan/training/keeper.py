@@ -35,10 +35,12 @@ class Keeper:
             if not (self.period and int(older.stem) % self.period == 0):
                 older.unlink(missing_ok=True)
 
-    def save_best(self, checkpoint: Checkpoint) -> None:
-        """Put a checkpoint in place of the best one. When it cannot be written, say so."""
-        if problem := _problem(checkpoint, best_path(self.run)):
+    def save_best(self, checkpoint: Checkpoint) -> bool:
+        """Put a checkpoint in place of the best one; returns whether it is there. When it is not, say so."""
+        problem = _problem(checkpoint, best_path(self.run))
+        if problem:
             self.note(f"{problem}; training goes on")
+        return not problem
 
     def confirm(self) -> None:
         """Raise Unsaved, with what is left to continue from, when the last checkpoint could not be written."""

@@ -142,9 +142,8 @@ class Trainer:
     def _validate(self) -> None:
         """Score the pictures held out, and keep the networks aside if they are the best so far."""
         kid = self.validation.score(self.game, self.journal)
-        if kid < self.best:
+        if kid < self.best and self.keeper.save_best(replace(self.game.checkpoint(kid), optimizers={})):
             self.best = kid
-            self.keeper.save_best(replace(self.game.checkpoint(self.best), optimizers={}))
 
     def _look(self) -> None:
         """Name the pictures of steps that were left out. Raises Diverged when the recipe tolerates no more of them."""
