@@ -75,9 +75,9 @@ def _look_back(run: Path, recipe: Recipe) -> None:
         if recipe.journal.evaluate_every:
             with progress_bar("scoring the test split") as bar:
                 evaluation = evaluate_run(run, recipe.features.build(), device=recipe.speed.device, report=bar.report)
+            print(evaluation.as_table())
             write_metrics(evaluation, run / "metrics.json")
             record_test(evaluation, run)
-            print(evaluation.as_table())
     except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)
     try:
