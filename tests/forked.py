@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -39,8 +40,8 @@ class Forks:
     """The process that forks. A context manager."""
 
     def __enter__(self) -> Forks:
-        command = [sys.executable, __file__]
-        environment = os.environ | ONE_THREAD
+        command = [sys.executable, "-m", "tests.forked"]
+        environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         return self

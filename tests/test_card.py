@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import tiny_recipe, write_pictures
 from PIL import Image
-from test_cli import run_main
-from test_parity import published
 from torchvision.models import squeezenet1_1
 
 from cyclegan.card import export
@@ -23,6 +20,9 @@ from cyclegan.inference.export import write_generator
 from cyclegan.metrics.measured import Interval, Measured
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
+from tests.cli.test_cli import run_main
+from tests.methods.test_parity import published
+from tests.tiny import tiny_recipe, write_pictures
 
 FEATURES = "inception_v3 (0123abcd)"
 

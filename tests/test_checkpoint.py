@@ -16,8 +16,6 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_recipe
-from test_training import assert_equal, everything
 
 from cyclegan.atomic import write_whole
 from cyclegan.checkpoint import Checkpoint, checkpoints_in, newest_checkpoint, read_checkpoint, read_newest
@@ -26,6 +24,8 @@ from cyclegan.cli.codes import UNSAVED
 from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.keeper import Unsaved
 from cyclegan.training.trainer import train
+from tests.tiny import tiny_recipe
+from tests.training.test_training import assert_equal, everything
 
 
 @pytest.fixture

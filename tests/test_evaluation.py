@@ -15,10 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe, write_pictures
 from PIL import Image
-from test_cli import run_main
-from test_training import events
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from cyclegan.checkpoint import best_path, read_newest, write_checkpoint
@@ -32,6 +29,9 @@ from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.features import load_features
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
+from tests.cli.test_cli import run_main
+from tests.tiny import tiny_recipe, write_pictures
+from tests.training.test_training import events
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe, write_pictures
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from test_parity import published
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint
@@ -29,6 +27,8 @@ from cyclegan.inference.export import FORMAT
 from cyclegan.inference.translator import Translator, load_generator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
+from tests.methods.test_parity import published
+from tests.tiny import tiny_recipe, write_pictures
 
 CONFIG = {"kind": "resnet", "width": 4, "blocks": 1}
 MEGABYTES = 100

@@ -18,14 +18,13 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from conftest import tiny_recipe, write_pictures
-from forked import Forks
-from test_training import assert_equal, events, everything
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cyclegan.checkpoint import checkpoints_in
 from cyclegan.recipe import write_recipe
+from tests.forked import Forks
+from tests.tiny import tiny_recipe, write_pictures
+from tests.training.test_training import assert_equal, events, everything
 
 
 class Counts(NamedTuple):

@@ -19,9 +19,9 @@ from typing import Any
 from hypothesis import given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the properties are
+sys.path.insert(0, str(Path(__file__).parents[2]))  # where the properties are
 
-import test_mutations as suite
+from tests import test_mutations as suite
 
 Outcome = Callable[[Path, Any], str]
 

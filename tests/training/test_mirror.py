@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import tiny_recipe
 
 from cyclegan.recipe import Recipe
 from cyclegan.training.trainer import train
+from tests.tiny import tiny_recipe
 
 
 class Refused(Exception):  # noqa: N818

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_recipe, write_pictures
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
@@ -24,6 +23,7 @@ from cyclegan.report.run import write_report
 from cyclegan.report.runs import as_table, comparison, differences, read_runs
 from cyclegan.report.scores import with_interval
 from cyclegan.training.trainer import train
+from tests.tiny import tiny_recipe, write_pictures
 
 
 def interval(value: float) -> dict[str, float]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import CHROMIUM, Chromium
 from PIL import Image
 
 from cyclegan.report.curves import Point, chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, card, details, facts, section, side_by_side, steps, table
+from tests.report.chromium import CHROMIUM, Chromium
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
 

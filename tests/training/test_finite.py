@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe
 from PIL import Image
-from test_training import assert_equal, events
 from torch import Tensor
 
 import cyclegan.training.game
@@ -26,6 +24,8 @@ from cyclegan.training.finite import Diverged
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Images, Losses
+from tests.tiny import tiny_recipe
+from tests.training.test_training import assert_equal, events
 
 NO_AUTOCAST = torch.autocast("cpu", enabled=False)
 NOTHING = Batch(torch.empty(0), torch.empty(0))

@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_plain_reference import LOSSES, NETWORKS, PARITY, flat, needs_parity, networks
 
 from cyclegan.inference.imported import import_generator
 from cyclegan.methods.config import CycleganConfig
@@ -13,6 +12,7 @@ from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
 from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Images, Losses
+from tests.methods.test_plain_reference import LOSSES, NETWORKS, PARITY, flat, needs_parity, networks
 
 
 @needs_parity

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe, write_pictures
-from forked import Forks
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
@@ -20,6 +18,8 @@ from cyclegan.training.average import Average
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Images, Losses
+from tests.forked import Forks
+from tests.tiny import tiny_recipe, write_pictures
 
 
 def events(run: Path) -> EventAccumulator:

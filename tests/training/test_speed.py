@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe
 from torch import Tensor
 
 import cyclegan.training.game
@@ -20,6 +19,7 @@ from cyclegan.training.game import Game
 from cyclegan.training.speed import Graphed, compile_networks, has_graphs, memory_told
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Losses
+from tests.tiny import tiny_recipe
 
 CPU = torch.device("cpu")
 PLAIN = {"device": "cpu", "precision": "float32", "compile": "off"}

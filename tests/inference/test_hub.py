@@ -12,11 +12,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe, write_pictures
-from fake_hub import FakeHub, fake_hub
 from PIL import Image
 from safetensors.torch import save_file
-from test_cli import run_main
 
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.hub import fetch_generators, is_hub_name
@@ -24,6 +21,9 @@ from cyclegan.inference.translator import Translator, load_generator, load_trans
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
 from cyclegan.types import Direction
+from tests.cli.test_cli import run_main
+from tests.inference.fake_hub import FakeHub, fake_hub
+from tests.tiny import tiny_recipe, write_pictures
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import write_pictures
 from PIL import Image
 
 from cyclegan.images.config import REFERENCE_TRANSFORMS, Transform
@@ -13,6 +12,7 @@ from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
 from cyclegan.images.transforms import Augment, Pixels
 from cyclegan.types import Batch
+from tests.tiny import write_pictures
 
 CROP_AND_FLIP: list[Transform] = [
     {"Resize": {"height": 20, "width": 20}},

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_recipe, write_pictures
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-from test_training import assert_equal, events, everything
 from torch import Tensor, nn
 
 from cyclegan.images.overlay import FAKE, MOST, REAL, overlaid
@@ -22,6 +20,8 @@ from cyclegan.training.observer import flat
 from cyclegan.training.samples import channels, looking
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch
+from tests.tiny import tiny_recipe, write_pictures
+from tests.training.test_training import assert_equal, events, everything
 
 NETWORKS = ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b")
 

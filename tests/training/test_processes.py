@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe
-from forked import ONE_THREAD, Forks
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cyclegan.checkpoint import checkpoints_in, read_newest
 from cyclegan.recipe import write_recipe
 from cyclegan.training.processes import ALONE
 from cyclegan.training.trainer import train
+from tests.forked import ONE_THREAD, Forks
+from tests.tiny import tiny_recipe
 
 ENDLESS = {"constant": "100000 images"}
 

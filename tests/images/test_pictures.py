@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import write_pictures
-from pictures import BLUE, KINDS, RED, SUPERUSER, Kind, plain, red
 from PIL import Image
 from rich.console import Console
 
@@ -22,6 +20,8 @@ from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.translator import Translator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.words import shown
+from tests.pictures import BLUE, KINDS, RED, SUPERUSER, Kind, plain, red
+from tests.tiny import write_pictures
 
 pytestmark = pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning")  # as files.py does
 

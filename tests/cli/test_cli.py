@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import tiny_recipe, write_pictures
 from PIL import Image
 
 from cyclegan.cli import COMMANDS, main, parse
 from cyclegan.cli.train import Train
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
+from tests.tiny import tiny_recipe, write_pictures
 
 
 def run_main(*words: str | Path) -> int:

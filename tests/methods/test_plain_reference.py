@@ -10,12 +10,13 @@ import os
 import re
 from pathlib import Path
 
-import plain_reference
 import pytest
 import torch
-from plain_reference import POOL_SIZE, Adam, State, from_pool, generator
 from safetensors.torch import load_file
 from torch import Tensor
+
+from tests.methods import plain_reference
+from tests.methods.plain_reference import POOL_SIZE, Adam, State, from_pool, generator
 
 PARITY = Path(os.environ.get("CYCLEGAN_PARITY", "parity"))
 needs_parity = pytest.mark.skipif(

@@ -12,9 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe, write_pictures
-from test_cli import run_main
-from test_training import assert_equal, events, everything
 
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
 from cyclegan.images.folders import Folder
@@ -23,6 +20,9 @@ from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.validation import Validation
+from tests.cli.test_cli import run_main
+from tests.tiny import tiny_recipe, write_pictures
+from tests.training.test_training import assert_equal, events, everything
 
 
 @pytest.fixture

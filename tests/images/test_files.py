@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import KINDS, RED, SUPERUSER, Kind, png, turned, upright
 from PIL import Image
 
 from cyclegan.images.files import (
@@ -23,6 +22,7 @@ from cyclegan.images.files import (
     write_image,
 )
 from cyclegan.words import shown
+from tests.pictures import KINDS, RED, SUPERUSER, Kind, png, turned, upright
 
 
 def made(kind: Kind, folder: Path) -> Path:

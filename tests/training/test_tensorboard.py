@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from chromium import CHROMIUM, Chromium
-from conftest import tiny_recipe, write_pictures
 from tensorboard.program import TensorBoard
 
 from cyclegan.training.trainer import train
+from tests.report.chromium import CHROMIUM, Chromium
+from tests.tiny import tiny_recipe, write_pictures
 
 PATIENCE = 60
 """Seconds until something that does not come is given up."""

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import plain_reference as plain
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
 from cyclegan.training.turn import Turn, rate_after
 from cyclegan.types import Batch, Images, Losses
+from tests.methods import plain_reference as plain
 
 NAMES = ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b")
 NO_AUTOCAST = torch.autocast("cpu", enabled=False)

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_recipe, write_pictures
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -20,6 +19,7 @@ from cyclegan.machine import has_compiler
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
 from cyclegan.types import Direction
+from tests.tiny import tiny_recipe, write_pictures
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import write_pictures
 from PIL import Image
 
 from cyclegan.images.batches import BATCH, Pictures
+from tests.tiny import write_pictures
 
 
 def test_a_folder_is_the_same_each_time_and_what_is_broken_is_told_once(
