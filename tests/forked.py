@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
+import pkgutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.patience import until
+
 ROOT = Path(__file__).parents[1]
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+THREADS = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+"""For processes that tests start, as for the tests themselves: one thread each, if nothing else is asked for."""
+
+CYCLEGAN = "cyclegan.cli:main"
 
 
 class Started:
@@ -25,11 +35,21 @@ class Started:
         os.kill(self.number, signal)
 
     def alive(self) -> bool:
-        return bool(self.server.ask({"alive": self.number}))
+        return self.server.ask({"code": self.number}) is None
+
+    def until(self, condition: Callable[[], bool], pause: float = 0.01) -> None:
+        """Come back once the condition holds, or the process has ended; looks again after `pause` seconds."""
+        try:
+            until(lambda: not self.alive() or condition(), pause=pause)
+        except TimeoutError:
+            self.send(signal.SIGABRT)  # so that it writes into its log where each of its threads is
+            until(lambda: not self.alive())
+            raise TimeoutError(f"given up, having said this:\n{self.told}") from None
 
     def wait(self) -> int:
         """Its exit code, negative for the signal that ended it."""
-        return int(self.server.ask({"wait": self.number}))
+        self.until(lambda: False)
+        return int(self.server.ask({"code": self.number}))
 
     @property
     def told(self) -> str:
@@ -37,20 +57,17 @@ class Started:
 
 
 class Forks:
-    """The process that forks. A context manager."""
+    """The process that forks. A context manager; what it has forked ends with it, however that comes about."""
 
     def __enter__(self) -> Forks:
         command = [sys.executable, "-m", "tests.forked"]
-        environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)}
+        environment = os.environ | THREADS | {"PYTHONPATH": str(ROOT)}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+        self.process.communicate()  # closes its input, which ends it and all that it has forked
 
     def ask(self, question: Mapping[str, Any]) -> Any:
         assert self.process.stdin and self.process.stdout
@@ -58,13 +75,18 @@ class Forks:
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
-    def start(self, *words: str | Path, log: Path, **environment: str) -> Started:
-        """`cyclegan WORDS`, its output appended to a file."""
-        question = {"words": [os.fspath(word) for word in words], "log": str(log), "environment": environment}
-        return Started(self, int(self.ask(question)), log)
+    def start(self, *words: str | Path, log: Path, main: str = CYCLEGAN, **environment: str) -> Started:
+        """`cyclegan WORDS`, its output appended to a file; or another `main` that takes words."""
+        question = {"words": [os.fspath(word) for word in words], "log": str(log), "main": main}
+        return Started(self, int(self.ask(question | {"environment": environment})), log)
 
     def start_together(
-        self, count: int, *words: str | Path, log: Path, different: Sequence[str | Path] = ()
+        self,
+        count: int,
+        *words: str | Path,
+        log: Path,
+        different: Sequence[str | Path] = (),
+        main: str = CYCLEGAN,
     ) -> list[Started]:
         """So many that train together on this machine, as torchrun would start them; `different` is for the last."""
         with socket.socket() as free:
@@ -74,12 +96,16 @@ class Forks:
         shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         lines = [words] * (count - 1) + [(*words, *different)]
         return [
-            self.start(*line, log=log, RANK=str(rank), LOCAL_RANK=str(rank), **shared)
+            self.start(*line, log=log, main=main, RANK=str(rank), LOCAL_RANK=str(rank), **shared)
             for rank, line in enumerate(lines)
         ]
 
+    def end(self) -> None:
+        """Kill what is still running."""
+        self.ask({"end": "all"})
 
-def _fork(words: Sequence[str], log: str, environment: Mapping[str, str]) -> int:
+
+def _fork(words: Sequence[str], log: str, main: str, environment: Mapping[str, str]) -> int:
     if number := os.fork():
         return number
     code = 70
@@ -87,34 +113,54 @@ def _fork(words: Sequence[str], log: str, environment: Mapping[str, str]) -> int
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for stream in (1, 2):
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        faulthandler.enable()
         os.environ.update(environment)
         sys.argv[1:] = words
-        cyclegan.cli.main(words)
+        pkgutil.resolve_name(main)(words)
+        code = 0
     except SystemExit as done:
         code = int(done.code or 0)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
-def _ended(number: int, how: int) -> int | None:
-    done, status = os.waitpid(number, how)
-    return os.waitstatus_to_exitcode(status) if done else None
+class _Children:
+    """What was forked: its exit codes, None while it runs."""
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int | None] = {}
+
+    def code(self, number: int) -> int | None:
+        if self.codes[number] is None:
+            done, status = os.waitpid(number, os.WNOHANG)
+            self.codes[number] = os.waitstatus_to_exitcode(status) if done else None
+        return self.codes[number]
+
+    def end(self) -> None:
+        for number in self.codes:
+            if self.code(number) is None:
+                os.kill(number, signal.SIGKILL)
+                self.codes[number] = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 
 
 def _serve() -> None:
-    ended: dict[int, int] = {}
+    children = _Children()
     for line in sys.stdin:
-        question = json.loads(line)
-        if "words" in question:
-            answer: object = _fork(**question)
-        else:
-            number = question.get("wait", question.get("alive"))
-            if number not in ended and (code := _ended(number, os.WNOHANG if "alive" in question else 0)) is not None:
-                ended[number] = code
-            answer = number not in ended if "alive" in question else ended[number]
-        print(json.dumps(answer), flush=True)
+        match json.loads(line):
+            case {"code": number}:
+                answer = children.code(number)
+            case {"end": _}:
+                answer = children.end()
+            case question:
+                answer = _fork(**question)
+                children.codes[answer] = None
+        with suppress(BrokenPipeError):  # whoever asked is no more
+            print(json.dumps(answer), flush=True)
+    children.end()
 
 
 if __name__ == "__main__":
@@ -122,6 +168,6 @@ if __name__ == "__main__":
 
     import cyclegan.cli
     import cyclegan.inference.directory
-    import cyclegan.training.trainer
+    import cyclegan.training.trainer  # noqa: F401
 
     _serve()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from cyclegan.images.files import (
     write_image,
 )
 from cyclegan.words import shown
+from tests.patience import run
 from tests.pictures import KINDS, RED, SUPERUSER, Kind, png, turned, upright
 
 
@@ -109,8 +109,8 @@ def test_no_warning_of_pillow_leaks(tmp_path: Path) -> None:
         "    try: read_image(pathlib.Path(sys.argv[1], name))\n"
         "    except UnreadableImage: pass"
     )
-    done = subprocess.run([sys.executable, "-W", "always", "-c", code, tmp_path], capture_output=True, check=True)
-    assert done.stderr == b""
+    done = run([sys.executable, "-W", "always", "-c", code, tmp_path])
+    assert done.returncode == 0 and not done.stderr, done.stderr
 
 
 def test_pictures_are_found_below_in_any_case_and_in_order(tmp_path: Path) -> None:

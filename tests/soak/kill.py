@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,11 +47,10 @@ def live(forks: Forks, words: list[str], log: Path, seconds: float | None) -> tu
     """One life, ended by force after so many seconds; its exit code and how long it lasted."""
     began = time.monotonic()
     process = forks.start(*words, log=log)
-    while process.alive():
-        if seconds is not None and time.monotonic() - began > seconds:
+    if seconds is not None:
+        process.until(lambda: time.monotonic() - began > seconds, pause=0.002)
+        with suppress(ProcessLookupError):
             process.send(signal.SIGKILL)
-            break
-        time.sleep(0.002)
     return process.wait(), time.monotonic() - began
 
 
@@ -68,6 +68,40 @@ def disturb(forks: Forks, words: list[str], run: Path, log: Path, longest: float
         while_saving += any((run / "checkpoints").glob("*.part"))
 
 
+def soak(forks: Forks, root: Path, *, kills: int, images: int) -> str:
+    """So many kills, over as many runs as it takes; returns what was seen. Raises AssertionError for another result."""
+    log = root / "log"
+    for seed, name in enumerate(("trainA", "trainB")):
+        write_pictures(root / "data" / name, 5, seed=seed)
+    recipe = tiny_recipe(
+        root / "data",
+        method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}},
+        training={"constant": f"{images} images", "decay": "0 images", "average": "9 images"},
+        journal={"log_every": "1 images", "samples_every": "25 images", "checkpoint_every": "1 images"},
+    )
+    write_recipe(recipe, root / "recipe.yaml")
+
+    def words(name: str) -> list[str]:
+        line = ["train", str(root / "recipe.yaml"), "--out", str(root / name), "--resume"]
+        return [*line, "--speed.compile", "off"]
+
+    code, lasted = live(forks, words("whole"), log, None)
+    assert code == 0, log.read_text()
+    expected, total, runs = result(root / "whole"), Counts(0, 0, 0), 0
+    while total.kills < kills:
+        log.unlink(missing_ok=True)
+        counts = disturb(forks, words("killed"), root / "killed", log, lasted / 2, kills - total.kills)
+        assert_equal(result(root / "killed"), expected)
+        assert not list((root / "killed").rglob("*.part")) and len(checkpoints_in(root / "killed")) == 2
+        total, runs = Counts(*(x + y for x, y in zip(total, counts, strict=True))), runs + 1
+        print(f"run {runs}: {counts.kills} kills, the same result", flush=True)
+        shutil.rmtree(root / "killed")
+    return (
+        f"{total.kills} kills ({total.while_saving} while saving), {total.lives} lives, {runs} runs of {images} "
+        "steps: each ended with the weights, optimizers, averages, pools and losses of the undisturbed run"
+    )
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -76,39 +110,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     args = parser.parse_args()
     random.seed(args.seed)
-
     with tempfile.TemporaryDirectory() as folder, Forks() as forks:
-        root, log = Path(folder), Path(folder, "log")
-        for seed, name in enumerate(("trainA", "trainB")):
-            write_pictures(root / "data" / name, 5, seed=seed)
-        recipe = tiny_recipe(
-            root / "data",
-            method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}},
-            training={"constant": f"{args.images} images", "decay": "0 images", "average": "9 images"},
-            journal={"log_every": "1 images", "samples_every": "25 images", "checkpoint_every": "1 images"},
-        )
-        write_recipe(recipe, root / "recipe.yaml")
-
-        def words(name: str) -> list[str]:
-            line = ["train", str(root / "recipe.yaml"), "--out", str(root / name), "--resume"]
-            return [*line, "--speed.compile", "off"]
-
-        for name in ("first", "whole"):  # the first one takes longer
-            code, lasted = live(forks, words(name), log, None)
-            assert code == 0, log.read_text()
-        expected, total, runs = result(root / "whole"), Counts(0, 0, 0), 0
-        while total.kills < args.kills:
-            log.unlink(missing_ok=True)
-            counts = disturb(forks, words("killed"), root / "killed", log, lasted / 2, args.kills - total.kills)
-            assert_equal(result(root / "killed"), expected)
-            assert not list((root / "killed").rglob("*.part")) and len(checkpoints_in(root / "killed")) == 2
-            total, runs = Counts(*(x + y for x, y in zip(total, counts, strict=True))), runs + 1
-            print(f"run {runs}: {counts.kills} kills, the same result", flush=True)
-            shutil.rmtree(root / "killed")
-    print(
-        f"{total.kills} kills ({total.while_saving} while saving), {total.lives} lives, {runs} runs of {args.images} "
-        "steps: each ended with the weights, optimizers, averages, pools and losses of the undisturbed run"
-    )
+        print(soak(forks, Path(folder), kills=args.kills, images=args.images))
 
 
 if __name__ == "__main__":

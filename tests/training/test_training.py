@@ -1,5 +1,4 @@
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Images, Losses
 from tests.forked import Forks
 from tests.tiny import tiny_recipe, write_pictures
+from tests.training.exact import exactly
 
 
 def events(run: Path) -> EventAccumulator:
@@ -185,6 +185,7 @@ def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:
 
 
 def test_bf16_starts_with_the_losses_of_float32(data: Path, tmp_path: Path) -> None:
+    """Near them: bf16 has 8 bits, and each CPU adds up its products in an order of its own."""
     losses = {}
     for precision in ("float32", "bf16"):
         speed = {"device": "cpu", "precision": precision}
@@ -192,7 +193,7 @@ def test_bf16_starts_with_the_losses_of_float32(data: Path, tmp_path: Path) -> N
         pixels = next(trainer.loader.batches(0, 1))
         losses[precision] = trainer.game.step(pixels).losses
     for name, loss in losses["bf16"].items():
-        torch.testing.assert_close(loss, losses["float32"][name], rtol=0.03, atol=0.01, msg=name)
+        torch.testing.assert_close(loss, losses["float32"][name], rtol=0.1, atol=0.01, msg=name)
 
 
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
@@ -200,11 +201,10 @@ def test_compiled_networks_learn_what_eager_ones_do(data: Path, tmp_path: Path) 
     runs = {}
     for compile_ in ("off", "on"):
         speed = {"device": "cpu", "precision": "float32", "compile": compile_}
-        changes = {"constant": "3 images", "decay": "0 images", "rate": 0.01}
-        runs[compile_] = read_checkpoint(train(tiny_recipe(data, training=changes, speed=speed), tmp_path / compile_))
-    for name, weight in runs["on"].method.items():
-        if name.startswith("discriminator") or name.startswith("a_to_b"):
-            torch.testing.assert_close(weight, runs["off"].method[name], rtol=0, atol=2e-3, msg=name)
+        changes = {"training": {"constant": "2 images", "decay": "0 images"}, "journal": {"samples": 0}}
+        with exactly():
+            runs[compile_] = everything(train(tiny_recipe(data, speed=speed, **changes), tmp_path / compile_).parents[1])
+    torch.testing.assert_close(runs["on"], runs["off"], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -216,8 +216,7 @@ def test_a_signal_saves_and_says_how_to_resume(
     run = tmp_path / "run"
     words = ("train", tmp_path / "recipe.yaml", "--out", run, "--speed.compile", "off")
     process = forks.start(*words, log=tmp_path / "log")
-    while process.alive() and not list(run.glob("samples/*BtoA.png")):
-        time.sleep(0.02)
+    process.until(lambda: bool(list(run.glob("samples/*BtoA.png"))))
     process.send(number)
     assert process.wait() == code, process.told
     assert process.told.rstrip().endswith("--speed.compile off --resume") and "Traceback" not in process.told
