@@ -5,7 +5,6 @@ No test sees what ran before it, or which CPU it runs on: random numbers and fla
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path

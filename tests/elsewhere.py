@@ -75,7 +75,10 @@ def python(version: str) -> Path:
 def copied(place: Path) -> Path:
     """The files of the project where nobody may write."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +104,9 @@ def as_nobody(command: list[str]) -> list[str]:
     lines = ["set -e", "stage=$(mktemp -d)"]
     lines += [f"mkdir {aside}; mount --bind {shlex.quote(str(place))} {aside}" for place, aside in hidden]
     lines += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(top))}"]
-    lines += [f"mkdir -p {shlex.quote(str(place))}; mount --bind {aside} {shlex.quote(str(place))}" for place, aside in hidden]
+    lines += [
+        f"mkdir -p {shlex.quote(str(place))}; mount --bind {aside} {shlex.quote(str(place))}" for place, aside in hidden
+    ]
     return ["unshare", "--mount", "sh", "-c", "\n".join([*lines, f"exec {shlex.join(words)}"])]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from tests.patience import until
 
 ROOT = Path(__file__).parents[1]
-THREADS = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+THREADS = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or "1"}
 """For processes that tests start, as for the tests themselves: one thread each, if nothing else is asked for."""
 
 CYCLEGAN = "cyclegan.cli:main"

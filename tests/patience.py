@@ -22,9 +22,7 @@ def until(condition: Callable[[], bool], told: Callable[[], str] = str, pause: f
         time.sleep(pause)
 
 
-def run(
-    words: Sequence[str | Path], environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(words: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """A command, run to its end; its output is text. Raises TimeoutError, with the output, if the end does not come."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
