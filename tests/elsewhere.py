@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -74,13 +75,9 @@ def python(version: str) -> Path:
 
 def copied(place: Path) -> Path:
     """The files of the project where nobody may write."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    for name in filter(None, os.fsdecode(listed).split("\0")):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, place / name)
     place.parent.chmod(0o755)
@@ -90,24 +87,24 @@ def copied(place: Path) -> Path:
 def as_nobody(command: list[str]) -> list[str]:
     """The command as a user who owns nothing.
 
-    Where the interpreter lies in a closed home, as root's, it runs in a mount namespace that shows of that home only it.
+    Where the interpreter lies in a closed folder, as in root's home, it runs in a mount namespace of its own, in which
+    that folder is open, and holds the interpreter alone.
     """
     if os.geteuid():
         raise NotHere("only root can become another user")
-    needed = {Path(place).resolve() for place in (sys.base_prefix, sys.prefix)}
-    closed = {above for place in needed for above in place.parents if not above.stat().st_mode & 1}
     words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
+    needed = {Path(place).resolve() for place in (sys.base_prefix, sys.prefix)}
+    closed = [above for place in needed for above in place.parents if not above.stat().st_mode & stat.S_IXOTH]
     if not closed:
         return words
-    top = min(closed, key=lambda place: len(place.parts))
-    hidden = [(place, f"$stage/{number}") for number, place in enumerate(needed) if place.is_relative_to(top)]
-    lines = ["set -e", "stage=$(mktemp -d)"]
-    lines += [f"mkdir {aside}; mount --bind {shlex.quote(str(place))} {aside}" for place, aside in hidden]
-    lines += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(top))}"]
-    lines += [
-        f"mkdir -p {shlex.quote(str(place))}; mount --bind {aside} {shlex.quote(str(place))}" for place, aside in hidden
-    ]
-    return ["unshare", "--mount", "sh", "-c", "\n".join([*lines, f"exec {shlex.join(words)}"])]
+    top = min(closed, key=lambda folder: len(folder.parts))
+    lines, back = ["set -e", "aside=$(mktemp -d)"], list[str]()
+    for number, place in enumerate(place for place in needed if place.is_relative_to(top)):
+        here, there = f"$aside/{number}", shlex.quote(str(place))
+        lines.append(f"mkdir {here}; mount --bind {there} {here}")
+        back.append(f"mkdir -p {there}; mount --bind {here} {there}")
+    lines += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(top))}", *back, f"exec {shlex.join(words)}"]
+    return ["unshare", "--mount", "sh", "-c", "\n".join(lines)]
 
 
 def trial(setting: str, more: list[str]) -> tuple[str, bool]:

@@ -154,7 +154,8 @@ def _serve() -> None:
             case {"code": number}:
                 answer = children.code(number)
             case {"end": _}:
-                answer = children.end()
+                children.end()
+                answer = None
             case question:
                 answer = _fork(**question)
                 children.codes[answer] = None

@@ -46,7 +46,7 @@ def losses(run: Path) -> dict[str, list[float]]:
 def test_two_processes_are_one_with_twice_the_batch(data: Path, tmp_path: Path, forks: Forks) -> None:
     """Pools included: they are full, and exchange, from the fourth fake on."""
     length = {"constant": "8 images", "decay": "4 images", "average": "4 images"}
-    changes = {"training": length, "journal": {"samples": 0}}  # sample grids are of float32
+    changes: dict[str, Any] = {"training": length, "journal": {"samples": 0}}  # sample grids are of float32
     words = ("train", write(data, **changes), "--out", tmp_path / "two")
     two = forks.start_together(2, *words, log=tmp_path / "log", main="tests.training.exact:exact_main")
     assert [each.wait() for each in two] == [0, 0], two[0].told
