@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 ROOT = Path(__file__).parents[1]
 THREADS = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or "1"}
@@ -37,18 +37,18 @@ class Started:
     def alive(self) -> bool:
         return self.server.ask({"code": self.number}) is None
 
-    def until(self, condition: Callable[[], bool], pause: float = 0.01) -> None:
-        """Come back once the condition holds, or the process has ended; looks again after `pause` seconds."""
+    def until(self, condition: Callable[[], bool], *, pause: float = 0.01, patience: float = PATIENCE) -> None:
+        """Come back once the condition holds, or the process has ended."""
         try:
-            until(lambda: not self.alive() or condition(), pause=pause)
-        except TimeoutError:
+            until(lambda: not self.alive() or condition(), pause=pause, patience=patience)
+        except TimeoutError as error:
             self.send(signal.SIGABRT)  # so that it writes into its log where each of its threads is
             until(lambda: not self.alive())
-            raise TimeoutError(f"given up, having said this:\n{self.told}") from None
+            raise TimeoutError(f"{error}; until then it said\n{self.told}") from None
 
-    def wait(self) -> int:
+    def wait(self, *, patience: float = PATIENCE) -> int:
         """Its exit code, negative for the signal that ended it."""
-        self.until(lambda: False)
+        self.until(lambda: False, patience=patience)
         return int(self.server.ask({"code": self.number}))
 
     @property

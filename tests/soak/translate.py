@@ -44,6 +44,9 @@ GROWTH = 32
 FEW = 1000
 """Of fewer pictures a tenth is over before the memory that every pass needs is all there."""
 
+PASS = 3600.0
+"""Seconds that a pass may take; one over 10,000 pictures takes some minutes."""
+
 Written = dict[Path, tuple[int, int]]
 
 
@@ -110,7 +113,7 @@ def in_peace(forks: Forks, files: Files, out: Path, log: Path) -> tuple[list[flo
         memory[:] = [here if here and done <= mark else kept for mark, kept in zip(marks, memory, strict=True)]
         return False
 
-    process.until(measured)
+    process.until(measured, patience=PASS)
     return memory, time.perf_counter() - begin
 
 
@@ -145,7 +148,7 @@ def killed(forks: Forks, files: Files, out: Path, log: Path, kills: int, random:
         process = start(forks, files.command(out), log)
         if left:
             _kill(process, out, _goal(len(before), len(files.good), left, random), random)
-        codes.append(process.wait())
+        codes.append(process.wait(patience=PASS))
         after = written(out)
         if codes[-1] not in (-signal.SIGKILL, UNREADABLE, 0):
             print(f"a pass ended with {codes[-1]} and said: {log.read_text()}")
@@ -161,7 +164,7 @@ def _goal(done: int, total: int, left: int, random: np.random.Generator) -> floa
 
 
 def _kill(process: Started, out: Path, goal: float, random: np.random.Generator) -> None:
-    process.until(lambda: count(out) >= goal, pause=0.002)
+    process.until(lambda: count(out) >= goal, pause=0.002, patience=PASS)
     time.sleep(random.random() * (0.01 if goal else 0.3))
     with suppress(ProcessLookupError):
         process.send(signal.SIGKILL)
