@@ -43,29 +43,31 @@ def result(run: Path) -> dict[str, Any]:
     return everything(run) | {"losses": losses}
 
 
-def live(forks: Forks, words: list[str], log: Path, seconds: float | None) -> tuple[int, float]:
-    """One life, ended by force after so many seconds; its exit code and how long it lasted."""
-    began = time.monotonic()
+def live(forks: Forks, words: list[str], log: Path, run: Path, goal: float | None) -> int:
+    """One life, ended by force at some instant after the run has saved so many images; its exit code."""
     process = forks.start(*words, log=log)
-    if seconds is not None:
-        process.until(lambda: time.monotonic() - began > seconds, pause=0.002)
+    if goal is not None:
+        process.until(lambda: max((int(path.stem) for path in checkpoints_in(run)), default=0) >= goal, pause=0.002)
+        time.sleep(random.random() * (0.05 if goal else 0.5))  # a step takes as long; so does a start
         with suppress(ProcessLookupError):
             process.send(signal.SIGKILL)
-    return process.wait(), time.monotonic() - began
+    return process.wait()
 
 
-def disturb(forks: Forks, words: list[str], run: Path, log: Path, longest: float, kills: int) -> Counts:
-    """Live, die and resume until the run is over; at most so many kills."""
-    lives = killed = while_saving = 0
-    while True:
-        code, _ = live(forks, words, log, random.uniform(0, longest) if killed < kills else None)
-        lives += 1
+def disturb(forks: Forks, words: list[str], run: Path, log: Path, images: int, kills: int) -> Counts:
+    """Live, die and resume until the run is over; at most so many kills, every fourth of them as a life begins."""
+    killed = while_saving = done = 0
+    for left in range(kills, -1, -1):
+        share = random.random() * 2 * max(0.0, 0.9 * images - done) / (left + 1)
+        code = live(forks, words, log, run, (done + share if left % 4 else 0) if left else None)
         if code == 0:
-            return Counts(lives, killed, while_saving)
+            break
         if code != -signal.SIGKILL:
             raise SystemExit(f"a life ended with {code} by itself:\n{log.read_text()}")
         killed += 1
         while_saving += any((run / "checkpoints").glob("*.part"))
+        done = max((int(path.stem) for path in checkpoints_in(run)), default=0)
+    return Counts(killed + 1, killed, while_saving)
 
 
 def soak(forks: Forks, root: Path, *, kills: int, images: int) -> str:
@@ -85,12 +87,11 @@ def soak(forks: Forks, root: Path, *, kills: int, images: int) -> str:
         line = ["train", str(root / "recipe.yaml"), "--out", str(root / name), "--resume"]
         return [*line, "--speed.compile", "off"]
 
-    code, lasted = live(forks, words("whole"), log, None)
-    assert code == 0, log.read_text()
+    assert live(forks, words("whole"), log, root / "whole", None) == 0, log.read_text()
     expected, total, runs = result(root / "whole"), Counts(0, 0, 0), 0
     while total.kills < kills:
         log.unlink(missing_ok=True)
-        counts = disturb(forks, words("killed"), root / "killed", log, lasted / 2, kills - total.kills)
+        counts = disturb(forks, words("killed"), root / "killed", log, images, min(kills - total.kills, images // 4))
         assert_equal(result(root / "killed"), expected)
         assert not list((root / "killed").rglob("*.part")) and len(checkpoints_in(root / "killed")) == 2
         total, runs = Counts(*(x + y for x, y in zip(total, counts, strict=True))), runs + 1

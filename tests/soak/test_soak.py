@@ -11,7 +11,7 @@ from tests.soak import kill, translate
 
 
 def test_a_training_that_is_killed_again_and_again_ends_as_if_undisturbed(forks: Forks, tmp_path: Path) -> None:
-    assert kill.soak(forks, tmp_path, kills=5, images=20).startswith("5 kills")
+    assert kill.soak(forks, tmp_path, kills=4, images=16).startswith("4 kills")
 
 
 def test_a_translation_that_is_killed_again_and_again_loses_and_repeats_nothing(
