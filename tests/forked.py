@@ -109,6 +109,7 @@ def _fork(words: Sequence[str], log: str, main: str, environment: Mapping[str, s
     if number := os.fork():
         return number
     code = 70
+    os.setpgid(0, 0)  # so that whatever it starts can be killed with it
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for stream in (1, 2):
@@ -143,25 +144,28 @@ class _Children:
     def end(self) -> None:
         for number in self.codes:
             if self.code(number) is None:
+                with suppress(ProcessLookupError):  # so young that its group is not there yet
+                    os.killpg(number, signal.SIGKILL)
                 os.kill(number, signal.SIGKILL)
                 self.codes[number] = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 
 
 def _serve() -> None:
     children = _Children()
-    for line in sys.stdin:
-        match json.loads(line):
-            case {"code": number}:
-                answer = children.code(number)
-            case {"end": _}:
-                children.end()
-                answer = None
-            case question:
-                answer = _fork(**question)
-                children.codes[answer] = None
-        with suppress(BrokenPipeError):  # whoever asked is no more
+    try:
+        for line in sys.stdin:
+            match json.loads(line):
+                case {"code": number}:
+                    answer = children.code(number)
+                case {"end": _}:
+                    children.end()
+                    answer = None
+                case question:
+                    answer = _fork(**question)
+                    children.codes[answer] = None
             print(json.dumps(answer), flush=True)
-    children.end()
+    finally:
+        children.end()
 
 
 if __name__ == "__main__":
