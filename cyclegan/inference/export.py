@@ -43,6 +43,7 @@ def direction_of(path: Path) -> Direction | None:
 def read_generator(path: Path) -> tuple[ResnetGenerator, Direction]:
     """The generator and its direction. Raises ValueError, in one line, for a file that does not hold one."""
     try:
+        path.open("rb").close()  # safetensors calls a file that may not be read one that is not there
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
