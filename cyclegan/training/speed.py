@@ -1,4 +1,4 @@
-"""The levers that make a step fast and leave its result alone: memory format, compiling, graphs, checkpointing."""
+"""What makes a step fast, or small, and leaves its result alone: graphs, checkpointing; and what a recipe sets."""
 
 from __future__ import annotations
 
@@ -8,28 +8,21 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from cyclegan.machine import compiler_problem
+from cyclegan.levers import Levers
+from cyclegan.machine import is_out_of_memory
 from cyclegan.recipe import SpeedConfig
 from cyclegan.types import Batch
 
 Result = TypeVar("Result")
 
-COMPILING_REPAYS = 1000
-"""Steps after which the minute or two of compiling has paid for itself."""
-
 UNRECORDED = 3
 """Steps before a CUDA graph is recorded: compiling, choice of kernels and lasting allocations belong to them."""
-
-
-def memory_format(device: torch.device) -> torch.memory_format:
-    """What convolutions of the device like best; on a CPU the compiler chooses by itself."""
-    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def set_determinism(on: bool) -> None:
@@ -40,17 +33,10 @@ def set_determinism(on: bool) -> None:
     torch.backends.cudnn.benchmark = not on
 
 
-def compile_networks(networks: Iterable[nn.Module], config: SpeedConfig, steps: int, device: torch.device) -> str:
-    """Compile them, if the recipe and the number of steps say so; returns what to tell the person."""
-    if config.compile == "off":
-        return "not compiling, as the recipe says"
-    if config.compile == "auto" and steps < COMPILING_REPAYS:
-        return f"not compiling: {steps:,} steps would not repay it (--speed.compile on does so nevertheless)"
-    if problem := compiler_problem(device):
-        return f"not compiling, steps may take twice as long: {problem}"
-    for network in networks:
-        network.compile(dynamic=False)
-    return "compiling the networks: the first step takes a minute or two, the others half as long"
+def by_hand(config: SpeedConfig) -> dict[str, Any]:
+    """The levers that a recipe sets, as fields of `Levers`; those on `auto` are not among them."""
+    fields = {name: getattr(config, name) for name in Levers._fields if getattr(config, name) != "auto"}
+    return fields | {name: fields[name] == "on" for name in ("channels_last", "graph") if name in fields}
 
 
 def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
@@ -61,12 +47,11 @@ def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
 
 
 def has_graphs(config: SpeedConfig, device: torch.device, processes: int = 1) -> bool:
-    """Whether to replay steps as CUDA graphs. Raises ValueError when that is asked of another device."""
+    """Whether steps can be replayed as CUDA graphs. Raises ValueError when that is asked of another device."""
     if config.graph == "on" and device.type != "cuda":
         raise ValueError(f"speed.graph: only cuda has graphs, and this run is on {device.type}; leave it at auto")
     # Checkpointing asks for the random state in the middle of a step, which no graph can record.
-    fits = device.type == "cuda" and not config.checkpoint_activations and processes == 1
-    return config.graph == "on" or (config.graph == "auto" and fits)
+    return device.type == "cuda" and not config.checkpoint_activations and processes == 1
 
 
 class Graphed(Generic[Result]):
@@ -125,7 +110,7 @@ def memory_told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         helps = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
         raise MemoryError(f"out of memory; what helps most: {helps}") from error
