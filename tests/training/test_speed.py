@@ -10,7 +10,7 @@ import torch
 
 from cyclegan.cli import main
 from cyclegan.networks.blocks import ResidualBlock
-from cyclegan.recipe import Recipe, SpeedConfig
+from cyclegan.recipe import Recipe, SpeedConfig, write_recipe
 from cyclegan.training.game import Game
 from cyclegan.training.speed import Graphed, has_graphs, memory_told
 from cyclegan.training.trainer import Trainer, train
@@ -130,8 +130,9 @@ def test_running_out_of_memory_is_one_line(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(Game, "step", step)
+    write_recipe(recipe, tmp_path / "tiny.yaml")
     with pytest.raises(SystemExit) as exit_:
-        main(["train", "--out", str(tmp_path / "run"), "--data.root", str(recipe.data.root)])
+        main(["train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run")])
     told = capsys.readouterr().err.splitlines()
     assert exit_.value.code == 2 and told[-1].startswith("cyclegan: out of memory")
 
