@@ -17,10 +17,10 @@ from cyclegan.training.finite import Diverged
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
 from cyclegan.training.keeper import Keeper
+from cyclegan.training.memory import memory_told
 from cyclegan.training.mirror import mirrored
 from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
-from cyclegan.training.speed import memory_told
 from cyclegan.training.stop import Stopped, StopSignals
 from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
