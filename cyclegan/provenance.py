@@ -30,13 +30,13 @@ def git_revision() -> str:
     where = ["git", "-C", str(Path(__file__).parent)]
     try:
         ours = subprocess.run([*where, "ls-files", "--error-unmatch", __file__], capture_output=True, timeout=10)
-        head = subprocess.run([*where, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=10)
+        head = subprocess.run([*where, "rev-parse", "--short", "HEAD"], capture_output=True, timeout=10)
         changed = subprocess.run([*where, "status", "--porcelain"], capture_output=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     if ours.returncode or head.returncode:
         return ""
-    return f"git {head.stdout.strip()}{', changed' if changed.stdout.strip() else ''}"
+    return f"git {head.stdout.decode().strip()}{', changed' if changed.stdout.strip() else ''}"
 
 
 def device_name(device: torch.device) -> str:

@@ -43,7 +43,7 @@ class Forks:
         command = [sys.executable, "-m", "tests.forked"]
         environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)}
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -55,7 +55,8 @@ def _main(arguments: list[str]) -> int:
             raise ValueError(f"no command '{name}'{hint} cyclegan --help")
         return parse(name, rest).run()
     except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe
+        # So that nothing is flushed into the closed pipe.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

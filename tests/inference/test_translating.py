@@ -203,7 +203,7 @@ def test_progress_counts_every_file_once(translator: Translator, tmp_path: Path)
 
 def test_what_cannot_be_written_stops_with_its_name(translator: Translator, tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", 2)
-    (tmp_path / "out").write_text("a file where the directory should be")
+    (tmp_path / "out").write_text("a file where the directory should be", encoding="utf-8")
     with pytest.raises(OSError, match="out"):
         translate_directory(translator, tmp_path / "in", tmp_path / "out")
 
@@ -227,9 +227,9 @@ def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -
 def test_what_cannot_be_loaded_is_one_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "damaged.pt").write_bytes(newest_checkpoint(run).read_bytes()[:5000])
-    (tmp_path / "text.pt").write_text("hello")
-    (tmp_path / "text.pth").write_text("hello")
-    (tmp_path / "text.safetensors").write_text("hello")
+    (tmp_path / "text.pt").write_text("hello", encoding="utf-8")
+    (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
+    (tmp_path / "text.safetensors").write_text("hello", encoding="utf-8")
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
     torch.save({"model.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
     save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")
