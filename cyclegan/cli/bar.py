@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from cyclegan.streams import lasting_stderr
+
 
 class Bar(NamedTuple):
     """How to move it, and how to speak beside it."""
@@ -21,7 +23,7 @@ def progress_bar(doing: str, *, of_bytes: bool = False) -> Iterator[Bar]:
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(file=lasting_stderr(), stderr=True, highlight=False)
     columns = [*Progress.get_default_columns(), *([DownloadColumn(), TransferSpeedColumn()] if of_bytes else [])]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(doing, total=None)

@@ -43,17 +43,10 @@ class Train:
 
         from cyclegan.training.finite import Diverged
         from cyclegan.training.keeper import Unsaved
-        from cyclegan.training.stop import Stopped
         from cyclegan.training.trainer import train
 
         try:
             checkpoint = train(recipe, out, resume=self.resume or restarted)
-        except Stopped as stopped:
-            words = shlex.join([*(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
-            start = "cyclegan" if "WORLD_SIZE" not in os.environ else "torchrun ... -m cyclegan"
-            if first:
-                print(f"{stopped}; continue with: {start} {words}", file=sys.stderr)
-            return 128 + stopped.signal
         except (Unsaved, Diverged) as end:
             print(f"cyclegan: {end}", file=sys.stderr)
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED

@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from cyclegan.images.files import to_image, write_image
+from cyclegan.streams import lasting_stderr
 from cyclegan.training.charts import charts
 
 
@@ -32,7 +33,7 @@ class Journal:
     def __init__(self, run: Path, *, images: int, total: int, writes: bool = True) -> None:
         self.run, self.images, self.writes = run, images, writes
         self.writer: SummaryWriter | None = None
-        console = Console(stderr=True, highlight=False)
+        console = Console(file=lasting_stderr(), stderr=True, highlight=False)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

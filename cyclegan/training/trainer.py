@@ -13,6 +13,7 @@ from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
 from cyclegan.machine import choose_device
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
+from cyclegan.stop import Stopped, StopSignals
 from cyclegan.training.finite import Diverged
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
@@ -21,7 +22,6 @@ from cyclegan.training.memory import memory_told
 from cyclegan.training.mirror import mirrored
 from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
-from cyclegan.training.stop import Stopped, StopSignals
 from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
