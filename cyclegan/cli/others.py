@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
+from cyclegan.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Fetch:
         """Download with a bar."""
         from cyclegan.images.fetch import fetch
 
-        with progress_bar(self.name, of_bytes=True) as bar:
-            fetched = fetch(self.name, self.root, report=bar.report)
+        with Progress(self.name, "MiB", size=2**20) as progress:
+            fetched = fetch(self.name, self.root, report=progress.report)
         print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}); train with --data.root {fetched.folder}")
         return 0
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
 from cyclegan.cli.codes import UNREADABLE
+from cyclegan.progress import Progress
 from cyclegan.types import Device, Direction, Precision
 from cyclegan.words import shown
 
@@ -44,15 +44,15 @@ class Translate:
         from cyclegan.inference.translator import Translator
 
         translator = Translator.load(self.checkpoint, self.direction, device=self.device, precision=self.precision)
-        with progress_bar("translating") as bar:
+        with Progress("translating") as progress:
             outcome = translate_directory(
                 translator,
                 self.source,
                 self.out,
                 size=self.size,
                 resume=self.resume,
-                report=bar.report,
-                note=bar.note,
+                report=progress.report,
+                note=progress.note,
             )
         skipped = f", {len(outcome.skipped)} were there already" if outcome.skipped else ""
         print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}")

@@ -132,7 +132,8 @@ def test_translate_exits_with_3_and_lists_what_it_could_not_read(
     assert run_main("translate", run, tmp_path / "in", tmp_path / "out", "--direction", "BtoA") == 3
     captured = capsys.readouterr()
     assert "2 translated" in captured.out and "1.png" in captured.err and r"two\nlines, \xff.png" in captured.err
-    assert len(captured.err.splitlines()) == 2 and captured.err.encode()
+    lines = [line for line in captured.err.splitlines() if not line.startswith("translating: ")]  # on a slow machine
+    assert len(lines) == 2 and captured.err.encode()
 
 
 def test_export_then_translate(run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
