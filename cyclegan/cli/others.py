@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,5 +56,5 @@ class Demo:
         """Train, translate the held-out photographs, and say where to look."""
         from cyclegan.demo import run_demo
 
-        print(run_demo(self.out))
+        print(run_demo(self.out, note=lambda line: print(line, file=sys.stderr, flush=True)))
         return 0
