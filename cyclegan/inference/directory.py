@@ -62,7 +62,7 @@ def translate_directory(
     base, files = (source, find_images(source)) if source.is_dir() else (source.parent, [source])
     if not source.exists():
         raise FileNotFoundError(f"{shown(source)}: no such picture or directory")
-    inside = source.is_dir() and out.resolve().is_relative_to(base.resolve())
+    inside = source.is_dir() and _place(base) in map(_place, (out.resolve(), *out.resolve().parents))
     if inside or _overwrites(files, [out / path.relative_to(base) for path in files]):
         raise ValueError(f"{shown(out)}: lies among the sources, which are never overwritten; choose another directory")
     skipped = [path for path in files if resume and (out / path.relative_to(base)).exists()]
@@ -88,9 +88,19 @@ def translate_directory(
 
 def _overwrites(sources: list[Path], outputs: list[Path]) -> bool:
     """Whether an output would take a source's place, perhaps by way of links."""
-    folder = cache(os.path.realpath)
-    places = {os.path.realpath(path) if path.is_symlink() else f"{folder(path.parent)}/{path.name}" for path in sources}
-    return any(f"{folder(path.parent)}/{path.name}" in places for path in outputs)  # an output replaces a link itself
+    place = cache(_place)
+    files = (Path(os.path.realpath(path)) if path.is_symlink() else path for path in sources)
+    places = {(place(path.parent), path.name) for path in files}
+    return any((place(path.parent), path.name) in places for path in outputs)  # an output replaces a link itself
+
+
+def _place(folder: Path) -> object:
+    """What tells a folder from all others, however its name is spelt: to macOS and Windows PHOTOS is photos."""
+    try:
+        about = folder.stat()
+    except OSError:  # it is not there yet
+        return os.path.realpath(folder)
+    return (about.st_dev, about.st_ino) if about.st_ino else os.path.realpath(folder)
 
 
 class _Picture(NamedTuple):

@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,18 @@ def test_resume_skips_what_is_there(translator: Translator, tmp_path: Path) -> N
 def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -> None:
     [path] = write_pictures(tmp_path / "in", 1)
     for source, out in [(tmp_path / "in", "in"), (path, "in"), (tmp_path / "in", "in/translated")]:
+        with pytest.raises(ValueError, match="lies among the sources"):
+            translate_directory(translator, source, tmp_path / out)
+
+
+def test_sources_are_never_overwritten_by_another_spelling_of_their_folder(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On macOS and Windows PHOTOS is photos; a link whose target nobody asks for plays that here."""
+    [path] = write_pictures(tmp_path / "photos", 1)
+    (tmp_path / "PHOTOS").symlink_to(tmp_path / "photos")
+    monkeypatch.setattr(os.path, "realpath", lambda path, **_: os.fspath(path))
+    for source, out in [(tmp_path / "photos", "PHOTOS"), (path, "PHOTOS"), (tmp_path / "photos", "PHOTOS/translated")]:
         with pytest.raises(ValueError, match="lies among the sources"):
             translate_directory(translator, source, tmp_path / out)
 
