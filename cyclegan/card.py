@@ -47,10 +47,18 @@ class Exported(NamedTuple):
     """What was left out, and why."""
 
 
-def export(source: Path, out: Path, direction: Direction | None, *, repository: str | None = None) -> Exported:
+def export(
+    source: Path,
+    out: Path,
+    direction: Direction | None,
+    *,
+    repository: str | None = None,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Exported:
     """Write the generator of any source to the file `out`, its card and a contact sheet beside it.
 
-    `repository` is where it will be pushed, for the card to name. Files that an earlier export of `out` did not write
+    `repository` is where it will be pushed, for the card to name. `report` is told (done, total) in pictures of the
+    contact sheet. Files that an earlier export of `out` did not write
     are never replaced. Raises what `Translator.load` raises, and OSError when a file cannot be written.
     """
     checkpoint = _checkpoint(source)
@@ -62,7 +70,7 @@ def export(source: Path, out: Path, direction: Direction | None, *, repository: 
     about = _about_run(source, checkpoint, direction, notes) if checkpoint else _about_file(source)
     page, old = _page(out)
     sheet = _sheet_path(out, old, notes)
-    if sheet and not (checkpoint and _write_sheet(checkpoint.recipe, network, direction, sheet, notes)):
+    if sheet and not (checkpoint and _write_sheet(checkpoint.recipe, network, direction, sheet, notes, report)):
         sheet = None
     card = Card(
         file=shown(Path(out.name)),
@@ -209,12 +217,18 @@ def _sheet_path(out: Path, old: str, notes: list[str]) -> Path | None:
     return path
 
 
-def _write_sheet(recipe: Recipe, network: ResnetGenerator, direction: Direction, path: Path, notes: list[str]) -> bool:
+def _write_sheet(
+    recipe: Recipe, network: ResnetGenerator, direction: Direction, path: Path, notes: list[str],
+    report: Callable[[int, int], None],
+) -> bool:  # fmt: skip
     """Write test pictures beside their translations, of the size that training saw; False where that cannot be."""
     try:
         pictures = _test_pictures(recipe, direction)
         translator = Translator(network)
-        rows = [(picture, translator.translate(picture)) for picture in pictures]
+        rows = []
+        for done, picture in enumerate(pictures, start=1):
+            rows.append((picture, translator.translate(picture)))
+            report(done, len(pictures))
     except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory, too small a picture
         notes.append(f"no contact sheet: {reason(error)}")
         return False

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,15 +31,24 @@ from cyclegan.words import shown
 
 
 def evaluate_folders(
-    fake: Path, real: Path, features: Features, *, size: int | None = None, device: Device = "auto"
+    fake: Path,
+    real: Path,
+    features: Features,
+    *,
+    size: int | None = None,
+    device: Device = "auto",
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Score any folder against another, so that other people's outputs are scored alike.
 
+    `report` is told (done, total) in pictures.
     Raises FileNotFoundError for an empty folder, ValueError for too few pictures or, without `size`, mixed sizes.
     """
     features.to(place := choose_device(device))
     square = (size, size) if size else None
-    seen = [_seen(Pictures(folder, square), features, place) for folder in (fake, real)]
+    pictures = [Pictures(folder, square) for folder in (fake, real)]
+    count = _Count(sum(map(len, pictures)), report)
+    seen = [_seen(folder, features, place, count) for folder in pictures]
     row = Row(shown(fake), Score(len(seen[0]), len(seen[1]), distances(*seen)))
     return Evaluation(_protocol(features, square, {"fake": shown(fake), "real": shown(real)}), [row])
 
@@ -60,7 +68,7 @@ def evaluate_run(
     The pictures of a split of `data`, by default of what it learned from, are fitted to the size that it was trained
     at, or to a square of `size`; for an exported generator, which knows neither, they stay as the files are. They are
     scored untranslated too. In the split "test", folders `truthB` and `truthA` hold the truth of `testA` and `testB`.
-    `report` is told (done, total) in pictures.
+    `report` is told (done, total) in pictures, looked at or translated.
     Raises what `Translator.load` and `evaluate_folders` raise, and FileNotFoundError for a picture without its truth.
     """
     loaded = _load(path, device)
@@ -71,9 +79,12 @@ def evaluate_run(
     if known.recipe and not size:
         fitted = training_size(known.recipe.data, find_images(data / f"{split}A"))
     features.to(place := next(iter(known.directions.values())).device)
-    domains = {name: _domain(data, split, name, fitted, features, place) for name in ("A", "B")}
+    pictures = {name: Pictures(data / f"{split}{name}", fitted) for name in ("A", "B")}
+    sources = [pictures[direction[0]] for each in loaded.values() for direction in each.directions]
+    count = _Count(sum(map(len, [*pictures.values(), *sources])), report)
+    domains = {name: _domain(data, split, name, pictures[name], features, place, count) for name in pictures}
     untranslated = [_untranslated(domains, direction) for direction in known.directions]
-    rows = _translated(domains, loaded, features, report)
+    rows = _translated(domains, loaded, features, count)
     about = {"checkpoint": shown(path), "data": shown(data), "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
     return Evaluation(_protocol(features, fitted, about), [*rows, *untranslated])
@@ -95,6 +106,23 @@ def record_test(evaluation: Evaluation, run: Path) -> None:
                     events.add_scalar(f"{group}/{name}_{what}", value, images)
 
 
+class _Count:
+    """Tells `report` how many pictures are done of all that there are to look at and to translate."""
+
+    def __init__(self, total: int, report: Callable[[int, int], None]) -> None:
+        self.total, self.report = total, report
+        self._tell(0)
+
+    def begin(self) -> Callable[[int], None]:
+        """For a part of the work: takes how much of it is done."""
+        before = self.done
+        return lambda done: self._tell(before + done)
+
+    def _tell(self, done: int) -> None:
+        self.done = done
+        self.report(done, self.total)
+
+
 class Domain(NamedTuple):
     """The pictures of a split in one domain."""
 
@@ -106,10 +134,9 @@ class Domain(NamedTuple):
 
 
 def _domain(
-    data: Path, split: str, name: str, size: tuple[int, int] | None, features: Features, device: torch.device
+    data: Path, split: str, name: str, pictures: Pictures, features: Features, device: torch.device, count: _Count
 ) -> Domain:
-    pictures = Pictures(data / f"{split}{name}", size)
-    seen = _seen(pictures, features, device)
+    seen = _seen(pictures, features, device, count)
     truth = data / ("truthB" if name == "A" else "truthA")
     if split != "test" or not truth.is_dir():
         return Domain(pictures, seen, None)
@@ -127,11 +154,10 @@ def _translated(
     domains: dict[str, Domain],
     loaded: dict[Weights | None, Translators],
     features: Features,
-    report: Callable[[int, int], None],
+    count: _Count,
 ) -> list[Row]:
     """Every direction by all weights."""
     jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.directions]
-    total = sum(len(domains[direction[0]].seen) for _, direction in jobs)
     rows: list[Row] = []
     for weights, direction in jobs:
         source, target, known = domains[direction[0]], domains[direction[-1]], loaded[weights]
@@ -143,7 +169,7 @@ def _translated(
             translate=_in_portions(known.directions[direction]),
             back=_in_portions(back) if back else None,
             truths=source.pictures.partners(source.truth) if source.truth else None,
-            report=partial(_report_after, sum(row.score.images for row in rows), total, report),
+            report=count.begin(),
         )
         rows.append(Row(direction, score, weights, known.images))
     return rows
@@ -159,8 +185,16 @@ def _load(path: Path, device: Device) -> dict[Weights | None, Translators]:
     return loaded
 
 
-def _seen(pictures: Pictures, features: Features, device: torch.device) -> Tensor:
-    return features.of(from_bytes(batch.to(device)) for batch in pictures)
+def _seen(pictures: Pictures, features: Features, device: torch.device, count: _Count) -> Tensor:
+    return features.of(from_bytes(batch.to(device)) for batch in _counted(pictures, count.begin()))
+
+
+def _counted(batches: Iterable[Tensor], report: Callable[[int], None]) -> Iterator[Tensor]:
+    """The same batches; `report` is told how many pictures of them are done with."""
+    done = 0
+    for batch in batches:
+        yield batch
+        report(done := done + len(batch))
 
 
 def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
@@ -172,10 +206,6 @@ def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
         return torch.cat([translator.translate_batch(portion) for portion in portions])
 
     return translate
-
-
-def _report_after(before: int, total: int, report: Callable[[int, int], None], done: int) -> None:
-    report(before + done, total)
 
 
 def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cyclegan.machine import first_line
+from cyclegan.machine import first_line, import_extensions
 from cyclegan.types import Precision
 
 Results = Mapping[str, Tensor]
@@ -270,6 +270,7 @@ class Compiler:
         """Run compiled, with vectors of 256 bits at most, or as written, from the next call on."""
         if how not in ("off", self._last):
             torch.compiler.reset()  # what is compiled is kept by code, whatever the options
+            import_extensions()
             options: dict[str, Any] | None = {"cpp.simdlen": 256} if how == "simd256" else None
             for network in self.networks:
                 network.compile(dynamic=False, options=options)

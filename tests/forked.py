@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,8 +22,12 @@ class Started:
     def __init__(self, server: Forks, number: int, log: Path) -> None:
         self.server, self.number, self.log = server, number, log
 
-    def send(self, signal: int) -> None:
-        os.kill(self.number, signal)
+    def send(self, number: int) -> None:
+        os.kill(self.number, number)
+
+    def hang_up(self) -> None:
+        """Close the terminal that it was started on."""
+        self.server.ask({"hang_up": self.number})
 
     def alive(self) -> bool:
         return bool(self.server.ask({"alive": self.number}))
@@ -43,7 +48,7 @@ class Forks:
         command = [sys.executable, "-m", "tests.forked"]
         environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)}
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,6 +68,11 @@ class Forks:
         question = {"words": [os.fspath(word) for word in words], "log": str(log), "environment": environment}
         return Started(self, int(self.ask(question)), log)
 
+    def start_on_a_terminal(self, *words: str | Path) -> Started:
+        """`cyclegan WORDS` on a terminal of its own, which shows little and can be hung up."""
+        question = {"words": [os.fspath(word) for word in words], "log": None, "environment": {"TERM": "dumb"}}
+        return Started(self, int(self.ask(question)), Path(os.devnull))
+
     def start_together(
         self, count: int, *words: str | Path, log: Path, different: Sequence[str | Path] = ()
     ) -> list[Started]:
@@ -79,14 +89,26 @@ class Forks:
         ]
 
 
-def _fork(words: Sequence[str], log: str, environment: Mapping[str, str]) -> int:
+def _fork(words: Sequence[str], log: str | None, environment: Mapping[str, str], terminals: dict[int, int]) -> int:
+    """Start a process that writes to a log, or else to a terminal of its own, whose other end is kept."""
+    kept, terminal = (-1, -1) if log else os.openpty()
     if number := os.fork():
+        if not log:
+            os.close(terminal)
+            terminals[number] = kept
         return number
     code = 70
     try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for stream in (1, 2):
-            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        for asks in (signal.SIGTERM, signal.SIGHUP):  # whatever the tests were started with
+            signal.signal(asks, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if log:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for stream in (1, 2):
+                os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        else:
+            os.close(kept)
+            os.login_tty(terminal)
         os.environ.update(environment)
         sys.argv[1:] = words
         cyclegan.cli.main(words)
@@ -105,10 +127,14 @@ def _ended(number: int, how: int) -> int | None:
 
 def _serve() -> None:
     ended: dict[int, int] = {}
+    terminals: dict[int, int] = {}
     for line in sys.stdin:
         question = json.loads(line)
         if "words" in question:
-            answer: object = _fork(**question)
+            answer: object = _fork(**question, terminals=terminals)
+        elif "hang_up" in question:
+            os.close(terminals.pop(question["hang_up"]))
+            answer = True
         else:
             number = question.get("wait", question.get("alive"))
             if number not in ended and (code := _ended(number, os.WNOHANG if "alive" in question else 0)) is not None:

@@ -46,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evaluated(out: Path, weights: Path, *words: str | Path) -> dict[str, Any]:
     named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
     assert run_main("evaluate", *words, *named, "--out", out) == 0
-    data: dict[str, Any] = json.loads(out.read_text())
+    data: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return data
 
 
@@ -174,7 +174,7 @@ def test_a_mistake_is_one_line(
     [("nowhere.pth", "no such file"), ("text.pth", "cannot be read as weights"), ("other.pth", "not the weights of")],
 )
 def test_weights_that_cannot_be_used_are_one_line(name: str, told: str, tmp_path: Path) -> None:
-    (tmp_path / "text.pth").write_text("hello")
+    (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises((ValueError, FileNotFoundError), match=told) as caught:
         load_features("squeezenet1_1", tmp_path / name)

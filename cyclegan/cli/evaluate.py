@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
 from cyclegan.cli.parsing import parse_words
 from cyclegan.metrics.config import FeaturesConfig
+from cyclegan.progress import Progress
 from cyclegan.recipe import read_recipe
 from cyclegan.types import Device
 from cyclegan.words import shown
@@ -48,11 +48,13 @@ class Evaluate:
         from cyclegan.evaluation import evaluate_folders, evaluate_run, record_test, write_metrics
 
         features = self.features.build()
-        if self.checkpoint is None:
-            assert self.fake and self.real
-            evaluation = evaluate_folders(self.fake, self.real, features, size=self.size, device=self.device)
-        else:
-            with progress_bar("translating") as bar:
+        with Progress("scoring") as progress:
+            if self.checkpoint is None:
+                assert self.fake and self.real
+                evaluation = evaluate_folders(
+                    self.fake, self.real, features, size=self.size, device=self.device, report=progress.report
+                )
+            else:
                 evaluation = evaluate_run(
                     self.checkpoint,
                     features,
@@ -60,7 +62,7 @@ class Evaluate:
                     split=self.split,
                     size=self.size,
                     device=self.device,
-                    report=bar.report,
+                    report=progress.report,
                 )
         print(evaluation.as_table())  # first: it took minutes, and a disk may be full
         run = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
+from cyclegan.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Fetch:
         """Download with a bar."""
         from cyclegan.images.fetch import fetch
 
-        with progress_bar(self.name, of_bytes=True) as bar:
-            fetched = fetch(self.name, self.root, report=bar.report)
+        with Progress(self.name, "MiB", size=2**20) as progress:
+            fetched = fetch(self.name, self.root, report=progress.report)
         print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}); train with --data.root {fetched.folder}")
         return 0
 
@@ -55,5 +56,5 @@ class Demo:
         """Train, translate the held-out photographs, and say where to look."""
         from cyclegan.demo import run_demo
 
-        print(run_demo(self.out))
+        print(run_demo(self.out, note=lambda line: print(line, file=sys.stderr, flush=True)))
         return 0

@@ -12,9 +12,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
 from cyclegan.cli.codes import DIVERGED, UNSAVED
 from cyclegan.cli.parsing import parse_words
+from cyclegan.progress import Progress
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
 from cyclegan.words import one_line, shown
 
@@ -43,17 +43,10 @@ class Train:
 
         from cyclegan.training.finite import Diverged
         from cyclegan.training.keeper import Unsaved
-        from cyclegan.training.stop import Stopped
         from cyclegan.training.trainer import train
 
         try:
             checkpoint = train(recipe, out, resume=self.resume or restarted)
-        except Stopped as stopped:
-            words = shlex.join([*(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
-            start = "cyclegan" if "WORLD_SIZE" not in os.environ else "torchrun ... -m cyclegan"
-            if first:
-                print(f"{stopped}; continue with: {start} {words}", file=sys.stderr)
-            return 128 + stopped.signal
         except (Unsaved, Diverged) as end:
             print(f"cyclegan: {end}", file=sys.stderr)
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED
@@ -73,16 +66,17 @@ def _look_back(run: Path, recipe: Recipe) -> None:
 
     try:
         if recipe.journal.evaluate_every:
-            with progress_bar("scoring the test split") as bar:
-                evaluation = evaluate_run(run, recipe.features.build(), device=recipe.speed.device, report=bar.report)
+            features, device = recipe.features.build(), recipe.speed.device
+            with Progress("scoring the test split") as progress:
+                evaluation = evaluate_run(run, features, device=device, report=progress.report)
             print(evaluation.as_table())
             write_metrics(evaluation, run / "metrics.json")
             record_test(evaluation, run)
     except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)
     try:
-        with progress_bar("writing the report") as bar:
-            print(f"report: {shown(write_report(run, device=recipe.speed.device, report=bar.report))}")
+        with Progress("writing the report") as progress:
+            print(f"report: {shown(write_report(run, device=recipe.speed.device, report=progress.report))}")
     except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
         print(f"no report: {one_line(str(error), 500)}", file=sys.stderr)
 

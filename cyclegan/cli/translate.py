@@ -9,8 +9,8 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
 from cyclegan.cli.codes import UNREADABLE
+from cyclegan.progress import Progress
 from cyclegan.recipe import Compile, Switch
 from cyclegan.types import Device, Direction, Precision
 from cyclegan.words import shown
@@ -57,15 +57,15 @@ class Translate:
             channels_last="auto" if self.channels_last == "auto" else self.channels_last == "on",
             compile=self.compile,
         )
-        with progress_bar("translating") as bar:
+        with Progress("translating") as progress:
             outcome = translate_directory(
                 translator,
                 self.source,
                 self.out,
                 size=self.size,
                 resume=self.resume,
-                report=bar.report,
-                note=bar.note,
+                report=progress.report,
+                note=progress.note,
             )
         skipped = f", {len(outcome.skipped)} were there already" if outcome.skipped else ""
         print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}")

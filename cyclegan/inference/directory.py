@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from cyclegan.images.ahead import ahead
 from cyclegan.images.files import UnreadableImage, UnwritableImage, find_images, from_bytes, read_image, write_image
 from cyclegan.inference.translator import Translator
+from cyclegan.stop import Stopped, StopSignals
 from cyclegan.words import shown
 
 THREADS = 2
@@ -52,34 +53,51 @@ def translate_directory(
     Every output has its source's name and format, in the same subfolder, and the picture's own size or, with `size`,
     that many pixels on the shorter side. `resume` skips outputs that exist. `report` is told (done, total) after each,
     `note` a line when something takes long.
-    Raises FileNotFoundError when there is nothing to translate, ValueError when `out` lies among the sources.
+    Raises FileNotFoundError when there is nothing to translate, ValueError when `out` lies among the sources, and
+    `Stopped` after a signal, once what was translated is written.
     """
     base, files = (source, find_images(source)) if source.is_dir() else (source.parent, [source])
     if not source.exists():
         raise FileNotFoundError(f"{shown(source)}: no such picture or directory")
-    inside = source.is_dir() and out.resolve().is_relative_to(base.resolve())
+    inside = source.is_dir() and _place(base) in map(_place, (out.resolve(), *out.resolve().parents))
     if inside or _overwrites(files, [out / path.relative_to(base) for path in files]):
         raise ValueError(f"{shown(out)}: lies among the sources, which are never overwritten; choose another directory")
     skipped = [path for path in files if resume and (out / path.relative_to(base)).exists()]
     outcome, there = Outcome([], skipped, []), set(skipped)
     report(len(skipped), len(files))
     # Reading, the network and writing overlap: each line pulls from the one above it.
-    pictures = ahead(partial(_read, size=size), (path for path in files if path not in there), THREADS)
-    translated = _translated(translator, pictures, len(files) - len(skipped), note)
-    for picture in ahead(partial(_write, base=base, out=out), translated, THREADS):
-        if picture.problem:
-            outcome.unreadable.append(picture.problem)
-        else:
-            outcome.translated.append(picture.path)
-        report(sum(len(part) for part in outcome), len(files))
+    with StopSignals() as stop:
+        read = ahead(partial(_read, size=size), (path for path in files if path not in there), THREADS)
+        pictures = takewhile(lambda _: not stop.received, read)
+        translated = _translated(translator, pictures, len(files) - len(skipped), note)
+        for picture in ahead(partial(_write, base=base, out=out), translated, THREADS):
+            if picture.problem:
+                outcome.unreadable.append(picture.problem)
+            else:
+                outcome.translated.append(picture.path)
+            report(sum(len(part) for part in outcome), len(files))
+    done = sum(len(part) for part in outcome)
+    if done < len(files):
+        told = f"stopped after {done:,} of {len(files):,} pictures; the translations so far are in {shown(out)}"
+        raise Stopped(told, stop.received)
     return outcome
 
 
 def _overwrites(sources: list[Path], outputs: list[Path]) -> bool:
     """Whether an output would take a source's place, perhaps by way of links."""
-    folder = cache(os.path.realpath)
-    places = {os.path.realpath(path) if path.is_symlink() else f"{folder(path.parent)}/{path.name}" for path in sources}
-    return any(f"{folder(path.parent)}/{path.name}" in places for path in outputs)  # an output replaces a link itself
+    place = cache(_place)
+    files = (Path(os.path.realpath(path)) if path.is_symlink() else path for path in sources)
+    places = {(place(path.parent), path.name) for path in files}
+    return any((place(path.parent), path.name) in places for path in outputs)  # an output replaces a link itself
+
+
+def _place(folder: Path) -> object:
+    """What tells a folder from all others, however its name is spelt: to macOS and Windows PHOTOS is photos."""
+    try:
+        about = folder.stat()
+    except OSError:  # it is not there yet
+        return os.path.realpath(folder)
+    return (about.st_dev, about.st_ino) if about.st_ino else os.path.realpath(folder)
 
 
 class _Picture(NamedTuple):

@@ -9,6 +9,7 @@ import yaml
 from PIL import Image
 
 from cyclegan.images.files import UnreadableImage, read_image
+from cyclegan.progress import duration
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, details, facts, note, section, steps, subsection, table, warning
@@ -57,19 +58,12 @@ def headline(records: Records) -> dict[str, str]:
         "method": recipe.method.kind if recipe else "",
         "data": shown(Path(recipe.data.root.resolve().name)) if recipe else "",
         "images seen": seen + epochs,
-        "trained for": _duration(records.seconds) if records.seconds else "",
+        "trained for": duration(records.seconds) if records.seconds else "",
         "speed": f"{records.speed:.3g} images per second" if records.speed else "",
         "best by KID": f"after {records.best:,} images" if records.best is not None else "",
         "last record": f"{records.written.day} {records.written:%B %Y, %H:%M}" if records.written else "",
     }
     return {name: entry for name, entry in entries.items() if entry}
-
-
-def _duration(seconds: float) -> str:
-    minutes, hours = seconds / 60, int(seconds // 3600)
-    if minutes < 2:
-        return f"{seconds:.0f} s"
-    return f"{hours} h {minutes % 60:.0f} min" if hours else f"{minutes:.0f} min"
 
 
 def _scores(records: Records) -> str:

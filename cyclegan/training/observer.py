@@ -14,8 +14,8 @@ from cyclegan.provenance import provenance
 from cyclegan.recipe import Recipe
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
+from cyclegan.training.memory import memory_used
 from cyclegan.training.samples import Samples, channels, grid, looking
-from cyclegan.training.speed import memory_used
 from cyclegan.training.turn import Move
 from cyclegan.types import Batch, Direction
 
@@ -58,7 +58,9 @@ class Observer:
         seen |= dict(self._scores(Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))))
         numbers = dict(zip(seen, torch.stack(list(seen.values())).tolist(), strict=True))
         numbers |= {"training/rate": self.game.rate, "training/left_out": self.game.finite.left_out}
-        self.journal.numbers(numbers | {"training/memory": memory_used(self.device)}, self.game.images)
+        if memory := memory_used(self.device):
+            numbers["training/memory"] = memory
+        self.journal.numbers(numbers, self.game.images)
 
     def pictures(self) -> None:
         """Sample grids, and what the judges object to in their fakes."""

@@ -13,15 +13,15 @@ from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
 from cyclegan.machine import choose_device
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
+from cyclegan.stop import Stopped, StopSignals
 from cyclegan.training.finite import Diverged
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
 from cyclegan.training.keeper import Keeper
+from cyclegan.training.memory import memory_told, memory_used
 from cyclegan.training.mirror import mirrored
 from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
-from cyclegan.training.speed import memory_told
-from cyclegan.training.stop import Stopped, StopSignals
 from cyclegan.training.tuning import blame, tune
 from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
@@ -124,6 +124,8 @@ class Trainer:
         """Write down what the step from `before` images to now makes due."""
         journal, images, due = self.recipe.journal, self.game.images, partial(self._due, before)
         at_the_end = images >= self.total
+        if before == self.journal.images:  # the first step of this life
+            self.journal.needs(memory_used(self.device))
         self.journal.advance(images)
         if due(journal.log_every):
             self._look(pixels)

@@ -322,6 +322,6 @@ def test_a_real_process_loads_from_the_hub_and_then_without_it(hub: FakeHub, tmp
     command = [sys.executable, "-m", "cyclegan", "show", "someone/h2z"]
     for environment in (place, place | {"HF_HUB_OFFLINE": "1"}):
         before = len(hub.asked)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
         assert done.returncode == 0 and "direction: AtoB" in done.stdout, done.stderr
         assert (len(hub.asked) > before) == (environment == place)

@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -260,7 +261,7 @@ def test_progress_counts_every_file_once(translator: Translator, tmp_path: Path)
 
 def test_what_cannot_be_written_stops_with_its_name(translator: Translator, tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", 2)
-    (tmp_path / "out").write_text("a file where the directory should be")
+    (tmp_path / "out").write_text("a file where the directory should be", encoding="utf-8")
     with pytest.raises(OSError, match="out"):
         translate_directory(translator, tmp_path / "in", tmp_path / "out")
 
@@ -281,12 +282,24 @@ def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -
             translate_directory(translator, source, tmp_path / out)
 
 
+def test_sources_are_never_overwritten_by_another_spelling_of_their_folder(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On macOS and Windows PHOTOS is photos; a link whose target nobody asks for plays that here."""
+    [path] = write_pictures(tmp_path / "photos", 1)
+    (tmp_path / "PHOTOS").symlink_to(tmp_path / "photos")
+    monkeypatch.setattr(os.path, "realpath", lambda path, **_: os.fspath(path))
+    for source, out in [(tmp_path / "photos", "PHOTOS"), (path, "PHOTOS"), (tmp_path / "photos", "PHOTOS/translated")]:
+        with pytest.raises(ValueError, match="lies among the sources"):
+            translate_directory(translator, source, tmp_path / out)
+
+
 def test_what_cannot_be_loaded_is_one_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "damaged.pt").write_bytes(newest_checkpoint(run).read_bytes()[:5000])
-    (tmp_path / "text.pt").write_text("hello")
-    (tmp_path / "text.pth").write_text("hello")
-    (tmp_path / "text.safetensors").write_text("hello")
+    (tmp_path / "text.pt").write_text("hello", encoding="utf-8")
+    (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
+    (tmp_path / "text.safetensors").write_text("hello", encoding="utf-8")
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
     torch.save({"model.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
     save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")

@@ -63,7 +63,7 @@ def disturb(forks: Forks, words: list[str], run: Path, log: Path, longest: float
         if code == 0:
             return Counts(lives, killed, while_saving)
         if code != -signal.SIGKILL:
-            raise SystemExit(f"a life ended with {code} by itself:\n{log.read_text()}")
+            raise SystemExit(f"a life ended with {code} by itself:\n{log.read_text(encoding='utf-8')}")
         killed += 1
         while_saving += any((run / "checkpoints").glob("*.part"))
 
@@ -95,7 +95,7 @@ def main() -> None:
 
         for name in ("first", "whole"):  # the first one takes longer
             code, lasted = live(forks, words(name), log, None)
-            assert code == 0, log.read_text()
+            assert code == 0, log.read_text(encoding="utf-8")
         expected, total, runs = result(root / "whole"), Counts(0, 0, 0), 0
         while total.kills < args.kills:
             log.unlink(missing_ok=True)

@@ -19,5 +19,5 @@ SOAK = Path(__file__).parent
     ],
 )
 def test_a_short_soak_finds_nothing(script: str, words: str, told: str) -> None:
-    done = subprocess.run([sys.executable, str(SOAK / script), *words.split()], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(SOAK / script), *words.split()], capture_output=True, encoding="utf-8")
     assert done.returncode == 0 and told in done.stdout, done.stdout + done.stderr

@@ -122,7 +122,11 @@ def in_peace(files: Files, out: Path, log: Path) -> tuple[list[float], float]:
 def resident(process: ForkProcess) -> float:
     """MiB of memory; 0 when the process has ended, or where there is no /proc."""
     try:
-        return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return (
+            int(Path(f"/proc/{process.pid}/statm").read_text(encoding="utf-8").split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+            / 2**20
+        )
     except OSError:
         return 0.0
 
@@ -154,7 +158,7 @@ def killed(files: Files, out: Path, log: Path, kills: int, random: np.random.Gen
         after = written(out)
         codes.append(process.exitcode or 0)
         if codes[-1] not in (-signal.SIGKILL, UNREADABLE, 0):
-            print(f"a pass ended with {codes[-1]} and said: {log.read_text()}")
+            print(f"a pass ended with {codes[-1]} and said: {log.read_text(encoding='utf-8')}")
         middle += any(path.suffix == ".part" for path in after)
         twice += sum(after.get(path) != about for path, about in before.items() if path.suffix != ".part")
         before = after
@@ -175,7 +179,7 @@ def _kill(process: ForkProcess, out: Path, goal: float, random: np.random.Genera
 
 def faults(files: Files, out: Path, peace: Path, log: Path, seen: Killed) -> list[str]:
     """What is wrong at the end, a line for each kind."""
-    lines, left = log.read_text().splitlines(), set(written(out))
+    lines, left = log.read_text(encoding="utf-8").splitlines(), set(written(out))
     begin = [f"{shown(files.source / path)} cannot be read: " for path in files.broken]
     there = sorted(left & set(files.good))
     right = UNREADABLE if files.broken else 0
@@ -223,7 +227,7 @@ def soak(args: argparse.Namespace, folder: Path) -> list[str]:
         f"{seen.kills} kills, {seen.in_the_middle} of them in the middle of a file; {seen.twice} outputs written twice"
     )
     print("MiB of memory at 10, 50 and 100 %: " + ", ".join(f"{each:.1f}" for each in memory))
-    said = [line for line in log.read_text().splitlines() if " translated to " in line]
+    said = [line for line in log.read_text(encoding="utf-8").splitlines() if " translated to " in line]
     print(f"the last pass ended with {seen.codes[-1]} and said: {' '.join(said)}")
     return wrong
 

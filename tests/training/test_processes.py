@@ -114,9 +114,11 @@ def test_torchrun_starts_again_from_the_last_checkpoint(data: Path, tmp_path: Pa
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["--max-restarts", "1", "-m", "cyclegan", "train", str(recipe), "--out", str(run)]
     environment = os.environ | ONE_THREAD | {"GLOO_SOCKET_IFNAME": "lo"}
-    agent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    agent = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", env=environment
+    )
     wait_for_a_checkpoint(run, lambda: agent.poll() is None)
-    children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
+    children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text(encoding="utf-8").split()
     os.kill(int(children[0]), signal.SIGKILL)
     told, _ = agent.communicate()
     assert agent.returncode == 0, told

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from cyclegan.cli import main
 from cyclegan.networks.blocks import ResidualBlock
-from cyclegan.recipe import Recipe, SpeedConfig, write_recipe
-from cyclegan.training.game import Game
-from cyclegan.training.speed import Graphed, has_graphs, memory_told
+from cyclegan.recipe import Recipe, SpeedConfig
+from cyclegan.training.speed import Graphed, has_graphs
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Losses
 from tests.tiny import tiny_recipe
@@ -111,35 +109,6 @@ def test_a_graph_leaves_the_result_alone(data: Path, tmp_path: Path) -> None:
     graphed = losses_of(tiny_recipe(data, speed=on_cuda | {"graph": "on"}), tmp_path / "graph", steps=8)
     for expected, seen in zip(plain, graphed, strict=True):
         assert seen == pytest.approx(expected, rel=2e-3)
-
-
-@pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
-)
-def test_what_helps_when_memory_runs_out_is_said(error: RuntimeError) -> None:
-    with pytest.raises(MemoryError) as caught, memory_told():
-        raise error
-    for setting in ("data.transforms", "training.batch", "speed.checkpoint_activations"):
-        assert setting in str(caught.value)
-
-
-def test_running_out_of_memory_is_one_line(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def step(self: Game, pixels: Batch) -> Losses:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    monkeypatch.setattr(Game, "step", step)
-    write_recipe(recipe, tmp_path / "tiny.yaml")
-    with pytest.raises(SystemExit) as exit_:
-        main(["train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run")])
-    told = capsys.readouterr().err.splitlines()
-    assert exit_.value.code == 2 and told[-1].startswith("cyclegan: out of memory")
-
-
-def test_other_errors_are_not_called_memory() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), memory_told():
-        raise RuntimeError("shapes differ")
 
 
 def test_training_by_a_schedule_of_tensors_and_of_numbers_is_the_same(data: Path, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_a_finished_run_is_scored_on_its_test_split_and_reported(
         write_pictures(evaluated.data.root / name, 8, seed=seed)
     write_recipe(evaluated, tmp_path / "tiny.yaml")
     assert run_main("train", tmp_path / "tiny.yaml", "--out", tmp_path / "run") == 0
-    scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
+    scores = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["scores"]
     assert [(score["weights"], score["what"]) for score in scores[:4]] == [
         ("last", "AtoB"), ("last", "BtoA"), ("best", "AtoB"), ("best", "BtoA"),
     ]  # fmt: skip
