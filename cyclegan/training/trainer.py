@@ -57,6 +57,7 @@ class Trainer:
         self.best = math.inf
         changes = self._restore(read_newest(run)) if resume and checkpoints_in(run) else ""
         processes.agree("recipes, pictures or checkpoints", (recipe, self.game.images, *self.loader.names))
+        self.game.begin_alike()
 
         self.journal = Journal(run, images=self.game.images, total=self.total, writes=processes.first)
         period = self._images_in(recipe.journal.keep_every) if recipe.journal.keep_every else 0
