@@ -19,6 +19,7 @@ from cyclegan.images.ahead import ahead
 from cyclegan.images.files import UnreadableImage, UnwritableImage, find_images, read_image, write_image
 from cyclegan.inference.translator import Translator
 from cyclegan.stop import Stopped, StopSignals
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 THREADS = 2
@@ -41,6 +42,7 @@ class Outcome(NamedTuple):
     """One line for each source that could not be read, or whose translation its format cannot hold."""
 
 
+@untouched()
 def translate_directory(
     translator: Translator,
     source: Path,

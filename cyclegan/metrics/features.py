@@ -18,6 +18,7 @@ from torch.hub import download_url_to_file, get_dir
 from cyclegan.images.files import to_bytes
 from cyclegan.metrics.config import Backbone
 from cyclegan.pickled import load_pickled
+from cyclegan.untouched import untouched
 from cyclegan.words import reason
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -72,6 +73,7 @@ class Features(nn.Module):
         return torch.cat([self(batch).cpu() for batch in batches])
 
 
+@untouched()
 def load_features(backbone: Backbone, weights: Path | None = None) -> Features:
     """A trained network, its weights from a file (`.pth`, `.safetensors`) or, without one, downloaded once.
 

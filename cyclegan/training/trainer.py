@@ -25,9 +25,11 @@ from cyclegan.training.speed import memory_told
 from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 
+@untouched()
 def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
     """Train by the recipe into the folder `run`; returns the last checkpoint. `resume` continues a run that is there.
 
