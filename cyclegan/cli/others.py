@@ -40,7 +40,8 @@ class Fetch:
 
         with progress_bar(self.name, of_bytes=True) as bar:
             fetched = fetch(self.name, self.root, report=bar.report)
-        print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}); train with --data.root {fetched.folder}")
+        known = "as expected" if fetched.expected else "of which no other copy is known: https alone vouches for it"
+        print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}, {known}); train with --data.root {fetched.folder}")
         return 0
 
 
