@@ -1,20 +1,18 @@
 """Known unpaired data sets: downloaded once, checked, unpacked whole or not at all."""
 
 import errno
-import hashlib
 import re
 import stat
 import zlib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from http.client import HTTPException, HTTPMessage
 from pathlib import Path, PurePosixPath
-from ssl import SSLError
 from tempfile import TemporaryDirectory
-from typing import IO, NamedTuple
-from urllib.error import HTTPError, URLError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from typing import NamedTuple
+from urllib.error import HTTPError
 from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from cyclegan.download import FAILURES, open_url, sha256_of, why
 
 AUTHORS = "efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 LARGEST = 100 * 2**30
@@ -22,9 +20,6 @@ LARGEST = 100 * 2**30
 
 ITS_FAULT = {errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 """What the disk answers to offsets and names that no whole archive holds; other answers are about the disk."""
-
-SILENCE = 60
-"""Seconds a server may say nothing before we give up."""
 
 Report = Callable[[int, int | None], None]
 """Told the bytes here so far, and all there will be (None where the server does not say)."""
@@ -127,9 +122,9 @@ def _from_anywhere(data_set: DataSet, folder: Path, archive: Path, report: Repor
             if not (data_set.sha256 or url.startswith("https:")):
                 raise WrongArchive("it is not https, and no SHA-256 is known to check it by")
             return _from(url, data_set, archive, report)
-        except (URLError, HTTPException, ConnectionError, TimeoutError, SSLError, WrongArchive) as error:
+        except (*FAILURES, WrongArchive) as error:
             problems[url] = error
-    told = "; ".join(f"{url} could not be fetched ({_reason(error)})" for url, error in problems.items())
+    told = "; ".join(f"{url} could not be fetched ({why(error)})" for url, error in problems.items())
     helps = f"try again, or download it by hand and unzip it so that {folder / 'trainA'} exists"
     wrong = all(isinstance(error, WrongArchive) for error in problems.values())
     raise (ValueError if wrong else ConnectionError)(f"{told}; {helps}") from next(iter(problems.values()))
@@ -140,8 +135,7 @@ def _from(url: str, data_set: DataSet, archive: Path, report: Report) -> str:
     begun = archive.exists()
     try:
         _download(url, data_set, archive, report)
-        with archive.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(archive)
         if data_set.sha256 not in (None, sha256):
             raise WrongArchive(f"it has SHA-256 {sha256}, expected {data_set.sha256}; deleted it")
     except WrongArchive:
@@ -158,11 +152,9 @@ def _download(url: str, data_set: DataSet, part: Path, report: Report) -> None:
     most = data_set.size or LARGEST
     if here > most:
         raise WrongArchive(f"{part} is larger than {most:,} bytes")
-    request = Request(url, headers={"Range": f"bytes={here}-"} if here else {})
-    # Without a checksum, an address that sends us on to http is worth no more than http.
-    opener = build_opener(*([] if data_set.sha256 else [_OnlyHttps]))
-    try:
-        answer = opener.open(request, timeout=SILENCE)
+    wanted = {"Range": f"bytes={here}-"} if here else {}
+    try:  # without a checksum, an address that sends us on to http is worth no more than http
+        answer = open_url(url, wanted, only_https=data_set.sha256 is None)
     except HTTPError as error:
         error.close()
         if error.code != 416 or not here:
@@ -189,16 +181,6 @@ def _download(url: str, data_set: DataSet, part: Path, report: Report) -> None:
         raise ConnectionError(f"the connection was cut after {here:,} of {total:,} bytes, which are kept")
 
 
-class _OnlyHttps(HTTPRedirectHandler):
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        """Raise URLError instead of leaving https."""
-        if not newurl.startswith("https:"):
-            raise URLError(f"it sends us on to {newurl}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def _unpack(archive: Path, folder: Path) -> None:
     """Make `folder` of the only top folder of an archive, or of all of it. Raises ValueError for a bad archive."""
     try:
@@ -213,7 +195,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     except (BadZipFile, EOFError, RuntimeError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno not in ITS_FAULT:
             raise
-        raise ValueError(f"{archive} is no whole zip file ({_reason(error)}); deleted it, try again") from error
+        raise ValueError(f"{archive} is no whole zip file ({why(error)}); deleted it, try again") from error
 
 
 def _refuse_unsafe(archive: Path, members: list[ZipInfo]) -> None:
@@ -230,10 +212,3 @@ def _refuse_unsafe(archive: Path, members: list[ZipInfo]) -> None:
     size = sum(member.file_size for member in members)  # zipfile writes no more than a member declares
     if size > LARGEST:
         raise ValueError(f"{archive} unpacks to {size:,} bytes, more than {LARGEST:,}; refused and deleted it")
-
-
-def _reason(error: Exception) -> str:
-    """Why, in one line."""
-    if isinstance(error, HTTPError):
-        return f"the server answered {error.code} {error.reason}"
-    return " ".join(str(error.reason if isinstance(error, URLError) else error).split()) or type(error).__name__

@@ -210,7 +210,7 @@ def test_without_a_checksum_nobody_is_sent_on_to_http(
 ) -> None:
     """The fetched page is http here, for want of a certificate; that it was asked for as https is what counts."""
     server.sends_on_to = "http://127.0.0.1:9/toy.zip"
-    monkeypatch.setattr("cyclegan.images.fetch.Request", lambda url, **rest: Request(f"http{url[5:]}", **rest))
+    monkeypatch.setattr("cyclegan.download.Request", lambda url, **rest: Request(f"http{url[5:]}", **rest))
     toy = server.data_sets["toy"]._replace(sha256=None, urls=(server.url.replace("http", "https"),))
     with pytest.raises(ConnectionError, match=r"it sends us on to http://127\.0\.0\.1:9/toy\.zip, which is not https"):
         fetch("toy", tmp_path, data_sets={"toy": toy})
@@ -219,7 +219,7 @@ def test_without_a_checksum_nobody_is_sent_on_to_http(
 def test_without_a_checksum_it_is_said_that_https_alone_vouches(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cyclegan.images.fetch.Request", lambda url, **rest: Request(f"http{url[5:]}", **rest))
+    monkeypatch.setattr("cyclegan.download.Request", lambda url, **rest: Request(f"http{url[5:]}", **rest))
     toy = server.data_sets["toy"]._replace(sha256=None, urls=(server.url.replace("http", "https"),))
     monkeypatch.setitem(DATA_SETS, "toy", toy)
     assert run_main("fetch", "toy", "--root", tmp_path) == 0
