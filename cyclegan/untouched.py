@@ -8,7 +8,7 @@ import random
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,14 +41,12 @@ def untouched() -> Iterator[None]:
     Handlers of signals come back by `StopSignals`, which sets them. While this is open, Pillow's warnings of odd
     metadata in pictures that it reads well are not shown. Nothing here is safe while another thread changes the same.
     """
-    before = [(put_back, look()) for look, put_back in KEPT]
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            yield
-    finally:
-        for put_back, what in before:
-            put_back(what)
+    with ExitStack() as stack:
+        for look, put_back in reversed(KEPT):  # called in their own order, each whatever becomes of those before it
+            stack.callback(put_back, look())
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 @contextmanager

@@ -167,7 +167,7 @@ def _download(url: str, data_set: DataSet, part: Path, report: Report) -> None:
             here = 0
         length = answer.headers.get("Content-Length")
         total = here + int(length) if length and length.isdecimal() else None
-        if data_set.size not in (None, total or data_set.size):
+        if total and data_set.size and total != data_set.size:
             raise WrongArchive(f"it has {total:,} bytes, expected {data_set.size:,}")
         with part.open("ab" if here else "wb") as file:
             report(here, total)

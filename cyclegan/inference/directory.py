@@ -82,7 +82,7 @@ def translate_directory(
                 outcome.translated.append(picture.path)
             report(sum(len(part) for part in outcome), len(files))
     done = sum(len(part) for part in outcome)
-    if done < len(files):
+    if stop.received and done < len(files):
         told = f"stopped after {done:,} of {len(files):,} pictures; the translations so far are in {shown(out)}"
         raise Stopped(told, stop.received)
     return outcome

@@ -31,7 +31,7 @@ MOST = 8
 """Files of weights in a repository of generators; one with more was made for something else, and may be huge."""
 
 LARGEST = 2 * 2**30
-"""Bytes of weights that are loaded from one repository; a generator of 9 blocks has 46 million, of width 128 183."""
+"""Bytes of weights that are loaded from one repository; a generator as in the reference takes 46 million."""
 
 LOGIN = "log in by `hf auth login`, or set HF_TOKEN"
 
@@ -153,9 +153,9 @@ def _refuse_large(name: str, sizes: Mapping[str, int | None]) -> None:
         raise ValueError(f"{name}: it holds {len(sizes)} .safetensors files; is it a repository of cyclegan?")
     if unknown := [file for file, size in sizes.items() if size is None]:
         raise ValueError(f"{name}: the hub does not say how large {one_line(unknown[0], 80)} is; download it by hand")
-    if (bytes_ := sum(size or 0 for size in sizes.values())) > LARGEST:
+    if (total := sum(size or 0 for size in sizes.values())) > LARGEST:
         raise ValueError(
-            f"{name}: its .safetensors files take {bytes_ / 2**30:,.1f} GiB, more than the {LARGEST // 2**30} GiB that "
+            f"{name}: its .safetensors files take {total / 2**30:,.1f} GiB, more than the {LARGEST // 2**30} GiB that "
             f"are loaded from there; download the one that you want, and give its path"
         )
 

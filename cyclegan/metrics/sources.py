@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import shutil
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
 from torch.hub import get_dir
 
 from cyclegan.atomic import write_whole
-from cyclegan.download import FAILURES, open_url, sha256_of, why
+from cyclegan.download import open_url, sha256_of, why
 from cyclegan.metrics.config import Backbone
 
 
@@ -58,7 +59,7 @@ def downloaded(backbone: Backbone) -> Path:
         return path
     try:
         write_whole(path, partial(_download, source))
-    except (*FAILURES, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         told = f"{source.url} could not be fetched ({why(error)}); give the file by --features.weights"
         raise ConnectionError(told) from None
     return path

@@ -219,6 +219,8 @@ def test_processes_that_torchrun_did_not_start_are_told_how(
 
 @pytest.mark.parametrize("environment", [{}, {"WORLD_SIZE": "1"}, {"WORLD_SIZE": "1", "SLURM_STEP_NUM_TASKS": "8"}])
 def test_a_run_of_its_own_is_alone(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with open_processes() as processes:
