@@ -46,8 +46,8 @@ class Validation:
         """
         translators, images = game.translators, game.images
         try:
-            with looking(translators.values(), game.autocast):
-                scores = {way: self._score(way, translators) for way in translators}
+            with looking(translators.values(), torch.autocast(self.device.type, enabled=False)):
+                scores = {way: self._score(way, game) for way in translators}
         except ValueError as error:
             journal.note(f"no scores after {images:,} images: {error}")
             return math.inf
@@ -58,18 +58,25 @@ class Validation:
         journal.note(f"KID ({self.features.name}) of held-out pictures after {images:,} images: {told}")
         return kid
 
-    def _score(self, direction: Direction, translators: Mapping[Direction, nn.Module]) -> Score:
-        there, back = translators[direction], translators.get(OPPOSITE[direction])
+    def _score(self, direction: Direction, game: Game) -> Score:
+        there, back = game.translators[direction], game.translators.get(OPPOSITE[direction])
         return score_translation(
             self.pictures[direction[0]],
             self.seen[direction[-1]],
             self.features,
-            translate=self._in_float(there),
-            back=self._in_float(back) if back else None,
+            translate=self._by(there, game.autocast),
+            back=self._by(back, game.autocast) if back else None,
         )
 
     def _floats(self, batch: Tensor) -> Tensor:
         return from_bytes(batch.to(self.device))
 
-    def _in_float(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        return lambda pictures: network(pictures.to(self.device)).float()
+    def _by(self, network: nn.Module, autocast: torch.autocast) -> Callable[[Tensor], Tensor]:
+        """Translate in the run's precision, and in nothing else: what compares pictures sees all of them in float32."""
+
+        def translate(pictures: Tensor) -> Tensor:
+            with autocast:
+                translated: Tensor = network(pictures.to(self.device))
+            return translated.float()
+
+        return translate

@@ -10,16 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
+from cyclegan.images.batches import Pictures
+from cyclegan.images.files import from_bytes
 from cyclegan.images.folders import Folder
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
+from cyclegan.metrics.distances import distances
 from cyclegan.recipe import Recipe, write_recipe
+from cyclegan.training.game import Game
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.validation import Validation
+from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import assert_equal, events, everything
@@ -82,6 +89,28 @@ def test_scores_are_written_as_often_as_asked_and_at_the_end(evaluated: Recipe, 
     there, back = seen["validation/kid_AtoB"], seen["validation/kid_BtoA"]
     for (_, mean), (_, one), (_, other) in zip(seen["validation/kid"], there, back, strict=True):
         assert mean == pytest.approx((one + other) / 2, rel=1e-4)
+
+
+def test_a_domain_against_itself_is_scored_as_it_is_directly(
+    evaluated: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By translators that do nothing, in a run that computes in bf16."""
+    data = evaluated.data.root
+    shutil.rmtree(data / "trainB")
+    shutil.copytree(data / "trainA", data / "trainB")
+    trainer = Trainer(replace(evaluated, speed=replace(evaluated.speed, precision="bf16")), tmp_path / "run")
+    identity: dict[Direction, nn.Module] = {"AtoB": nn.Identity(), "BtoA": nn.Identity()}
+    monkeypatch.setattr(Game, "translators", identity)
+    with trainer.journal:
+        trainer._prepare()
+        mean = trainer.validation.score(trainer.game, trainer.journal)
+    features = evaluated.features.build()
+    seen = features.of(from_bytes(batch) for batch in Pictures(data / "trainA", (32, 32), trainer.loader.a.held_out))
+    direct = distances(seen, seen)
+    assert mean == direct.kid.value
+    for name, expected in (("fid", direct.fid), ("kid", direct.kid), ("precision", direct.precision)):
+        [(_, value)] = curves(tmp_path / "run")[f"validation/{name}_AtoB"]
+        assert value == np.float32(expected.value), name
 
 
 def test_best_is_the_one_with_the_lowest_kid(
