@@ -152,9 +152,11 @@ class Trainer:
             self.journal.note(f"left out the step from image {images:,} on, its numbers are not finite: {names}")
         if self.game.finite.in_a_row >= self.recipe.training.tolerate:
             helps = "try a lower training.rate, or a training.clip of 1"
+            saved = checkpoints_in(self.run)
+            left = f"the last checkpoint, {saved[-1]}, is good" if saved else "no checkpoint was saved before them"
             raise Diverged(
                 f"{self.run}: {self.game.finite.in_a_row} steps in a row had losses or gradients that are not finite; "
-                f"none of them moved the weights, and the checkpoints are good; {helps}"
+                f"none of them moved the weights; {left}; {helps}"
             )
 
     def _due(self, before: int, every: Span) -> bool:
