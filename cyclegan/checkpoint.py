@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import re
+import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from cyclegan.atomic import write_whole
 from cyclegan.pickled import load_pickled
 from cyclegan.recipe import Recipe, recipe_from
 from cyclegan.types import Direction
+from cyclegan.words import shown
 
 FORMAT = 3
 """Raised when the fields change; `_UPGRADES` tells how to read the formats before."""
@@ -95,35 +98,56 @@ def best_path(run: Path) -> Path:
 
 
 def checkpoints_in(run: Path) -> list[Path]:
-    """The checkpoints of a run folder, the newest last."""
-    return sorted((run / "checkpoints").glob(f"*{SUFFIX}"))
+    """The checkpoints of a run folder, the newest last: files named by `checkpoint_path`, and nobody's copies."""
+    numbered = (path for path in (run / "checkpoints").glob(f"*{SUFFIX}") if re.fullmatch("[0-9]{10,}", path.stem))
+    return sorted((path for path in numbered if path == checkpoint_path(run, seen_by(path))), key=seen_by)
+
+
+def seen_by(checkpoint: Path) -> int:
+    """How many images a checkpoint has seen, by its name."""
+    return int(checkpoint.stem)
 
 
 def newest_checkpoint(run: Path) -> Path:
     """The checkpoint of a run folder that has seen most images. Raises FileNotFoundError when there is none."""
     found = checkpoints_in(run)
     if not found:
-        raise FileNotFoundError(f"{run}: no checkpoint in this folder; is it a run folder?")
+        raise FileNotFoundError(why_none(run))
     return found[-1]
+
+
+def why_none(run: Path) -> str:
+    """Why a folder has no checkpoint, and what to do, in one line."""
+    recipe = run / "recipe.yaml"
+    if not recipe.is_file():
+        return f"{shown(run)}: no checkpoint in this folder; is it a run folder?"
+    saved = "training saves one as often as journal.checkpoint_every says, and when it is stopped"
+    again = f"cyclegan train {shlex.quote(shown(recipe))} --out {shlex.quote(shown(run))} --resume"
+    return f"{shown(run)}: this run has no checkpoint yet; {saved}; go on with: {again}"
 
 
 def read_newest(run: Path) -> Checkpoint:
     """The checkpoint of a run folder that has seen most images; damaged ones are named in the log and passed over.
 
-    Raises FileNotFoundError when there is none, ValueError when none can be read.
+    The folder may be that of a run that goes on, which replaces its checkpoints. Raises FileNotFoundError when there is
+    none, ValueError when none can be read.
     """
-    newest_checkpoint(run)
-    problems = []
-    for path in reversed(checkpoints_in(run)):
+    problems: dict[Path, str] = {}
+    while left := [path for path in checkpoints_in(run) if path not in problems]:
+        path = left[-1]
         try:
             checkpoint = read_checkpoint(path)
+            if checkpoint.images != seen_by(path):
+                raise ValueError(f"{path}: holds the state after {checkpoint.images} images, its name says otherwise")
         except (ValueError, FileNotFoundError) as error:
-            problems.append(str(error))
+            problems[path] = str(error)
             continue
-        for problem in problems:
+        for problem in problems.values():
             log.warning("%s; taking %s instead", problem, path.name)
         return checkpoint
-    raise ValueError(f"{problems[0]}; {run} holds no good checkpoint")
+    if not problems:
+        raise FileNotFoundError(why_none(run))
+    raise ValueError(f"{next(iter(problems.values()))}; {run} holds no good checkpoint")
 
 
 def checkpoint_path(run: Path, images: int) -> Path:
