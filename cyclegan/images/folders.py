@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cyclegan.images.enlarge import enlarging
 from cyclegan.images.files import UnreadableImage, find_images, read_image
 from cyclegan.images.transforms import Pixels
 from cyclegan.words import shown
@@ -36,6 +37,8 @@ class Folder:
             found = f"{shown(path)}: holds {len(self.held_out)} pictures"
             raise ValueError(f"{found}, and data.validation keeps {validation} out of training; give it a lower number")
         self.broken: dict[int, str] = {}
+        self.enlarged: set[int] = set()
+        """Those that were too small for a crop."""
         self._prepare, self._warn = prepare, warn
         self._kept: dict[int, Pixels] = {}
         self._room = memory
@@ -59,13 +62,24 @@ class Folder:
             self._leave_out(index, str(error))
             raise
         try:
-            pixels = self._prepare(np.asarray(image))
+            pixels, enlarged = enlarging(self._prepare, np.asarray(image))
         except ValueError as error:
             raise ValueError(f"{shown(self.files[index])}: {error}") from None
+        if enlarged:
+            self.enlarged.add(index)
         if pixels.nbytes <= self._room:
             self._room -= pixels.nbytes
             self._kept[index] = pixels
         return pixels
+
+    def enlarged_told(self) -> str:
+        """How many were too small for a crop, in one line; empty where none was."""
+        if not self.enlarged:
+            return ""
+        first = shown(self.files[min(self.enlarged)].relative_to(self.path))
+        are, more = ("is", "") if len(self.enlarged) == 1 else ("are", ", ...")
+        small = f"{len(self.enlarged):,} of {len(self):,} pictures {are} smaller than a crop in data.transforms takes"
+        return f"{shown(self.path)}: {small}, and {are} enlarged: {first}{more}"
 
     def _leave_out(self, index: int, reason: str) -> None:
         if index in self.broken:  # another thread met it at the same moment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.images.ahead import ahead
+from cyclegan.images.enlarge import enlarging
 from cyclegan.images.files import UnreadableImage
 from cyclegan.images.folders import Folder
 from cyclegan.images.transforms import Augment, Pixels
@@ -84,9 +85,12 @@ class Loader:
             except UnreadableImage:
                 continue
             try:
-                return self.augment(pixels, int(generator.integers(2**32)))
+                made, enlarged = enlarging(partial(self.augment, key=int(generator.integers(2**32))), pixels)
             except ValueError as error:
                 raise ValueError(f"{shown(folder.files[candidate])}: {error}") from None
+            if enlarged:
+                folder.enlarged.add(candidate)
+            return made
         raise AssertionError("unreachable")
 
     def _generator(self, *key: int) -> np.random.Generator:

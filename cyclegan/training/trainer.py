@@ -54,7 +54,7 @@ class Trainer:
         self.features = recipe.features.build() if evaluates else None
 
         self.game = Game(recipe, self.device, epoch=self.loader.epoch, processes=processes)
-        self.best = math.inf
+        self.best, self.enlarged_told = math.inf, False
         changes = self._restore(read_newest(run)) if resume and checkpoints_in(run) else ""
         processes.agree("recipes, pictures or checkpoints", (recipe, self.game.images, *self.loader.names))
 
@@ -76,6 +76,7 @@ class Trainer:
                 self._record(move, pixels, before)
                 if stopped := self.processes.largest(stop.received):
                     break
+            self._tell_enlarged()
             self._look()
             self._save()
         self.keeper.confirm()
@@ -123,6 +124,8 @@ class Trainer:
         journal, images, due = self.recipe.journal, self.game.images, partial(self._due, before)
         at_the_end = images >= self.total
         self.journal.advance(images)
+        if due("1 epoch"):
+            self._tell_enlarged()
         if due(journal.log_every):
             self._look()
             self.processes.average(list(move.losses.values()))
@@ -158,6 +161,14 @@ class Trainer:
                 f"{self.run}: {self.game.finite.in_a_row} steps in a row had losses or gradients that are not finite; "
                 f"none of them moved the weights; {left}; {helps}"
             )
+
+    def _tell_enlarged(self) -> None:
+        """Say once, when all were seen, how many pictures were too small for a crop."""
+        if self.enlarged_told or not self.processes.first:
+            return
+        self.enlarged_told = True
+        for line in filter(None, (self.loader.a.enlarged_told(), self.loader.b.enlarged_told())):
+            self.journal.note(line)
 
     def _due(self, before: int, every: Span) -> bool:
         period = self._images_in(every)
