@@ -14,17 +14,27 @@ import torch
 from torch import Tensor
 
 from cyclegan.atomic import write_whole
+from cyclegan.images.held_out import Chosen
 from cyclegan.pickled import load_pickled
 from cyclegan.recipe import Recipe, recipe_from
 from cyclegan.types import Direction
 from cyclegan.words import shown
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the fields change; `_UPGRADES` tells how to read the formats before."""
 
 SUFFIX = ".pt"
 
-_UPGRADES: dict[Any, dict[str, Any]] = {1: {"processes": 1, "best": math.inf}, 2: {"best": math.inf}, FORMAT: {}}
+FOLDERS = ("trainA", "trainB")
+"""Of a data set, that a run learns from."""
+
+_UNNAMED: dict[str, Any] = {"pictures": None, "held_out": None}
+_UPGRADES: dict[Any, dict[str, Any]] = {
+    1: {"processes": 1, "best": math.inf} | _UNNAMED,
+    2: {"best": math.inf} | _UNNAMED,
+    3: _UNNAMED,
+    FORMAT: {},
+}
 """What each format that can be read lacks."""
 
 log = logging.getLogger(__name__)
@@ -49,6 +59,10 @@ class Checkpoint:
     """The averaged translators' `state_dict`s; empty when the recipe keeps no average."""
     optimizers: dict[str, Any]
     """The `state_dict` of each player's optimizer."""
+    pictures: dict[str, list[str]] | None = None
+    """Names of all pictures that were in `trainA` and `trainB`; None in formats before 4, as for `held_out`."""
+    held_out: dict[str, Chosen] | None = None
+    """Those of them that are kept out of training, by folder."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -85,11 +99,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise ValueError(f"{path}: format {found!r}, of another version of cyclegan; this one reads 1 to {FORMAT}")
     state = _UPGRADES[found] | state
     expected = {"recipe": dict, "images": int, "epoch": int, "processes": int, "best": float}
-    expected |= {"method": dict, "average": dict, "optimizers": dict}
+    expected |= {"method": dict, "average": dict, "optimizers": dict, "pictures": object, "held_out": object}
     fit = state.keys() == expected.keys() and all(isinstance(state[name], kind) for name, kind in expected.items())
-    if not fit or state["images"] < 0 or min(state["epoch"], state["processes"]) < 1:
+    fit = fit and state["images"] >= 0 and min(state["epoch"], state["processes"]) >= 1
+    if not fit or not _named(state["pictures"], state["held_out"]):
         raise ValueError(f"{path}: not a checkpoint of cyclegan, though it says so")
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
+
+
+def _named(pictures: Any, held_out: Any) -> bool:
+    """Whether pictures are named as they should be, or not at all."""
+    if pictures is None and held_out is None:
+        return True
+    try:
+        words = [word for names in pictures.values() for word in names]
+        words += [word for chosen in held_out.values() for pair in chosen.items() for word in pair]
+    except (AttributeError, TypeError):
+        return False
+    return pictures.keys() == held_out.keys() == set(FOLDERS) and all(isinstance(word, str) for word in words)
 
 
 def best_path(run: Path) -> Path:

@@ -170,14 +170,15 @@ def rewritten(path: Path, **changes: Any) -> None:
 def test_a_checkpoint_of_format_1_is_understood(recipe: Recipe, run: Path) -> None:
     path = newest_checkpoint(run)
     state = torch.load(path, weights_only=True) | {"format": 1}
-    del state["processes"], state["best"]
+    del state["processes"], state["best"], state["pictures"], state["held_out"]
     torch.save(state, path)
     assert read_checkpoint(path).processes == 1 and read_checkpoint(path).best == math.inf
+    assert read_checkpoint(path).pictures is None
     longer = tiny_recipe(recipe.data.root, training={"constant": "6 images"})
     assert train(longer, run, resume=True).stem == "0000000010"
 
 
-@pytest.mark.parametrize("found", [0, 4, "2", None])
+@pytest.mark.parametrize("found", [0, 5, "2", None])
 def test_other_formats_are_refused_by_name(run: Path, found: object) -> None:
     path = newest_checkpoint(run)
     rewritten(path, format=found)
@@ -185,7 +186,17 @@ def test_other_formats_are_refused_by_name(run: Path, found: object) -> None:
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("changes", [{"images": "8"}, {"method": []}, {"more": 1}, {"recipe": None}])
+NAMES = {"trainA": ["0.png"], "trainB": []}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": "8"}, {"method": []}, {"more": 1}, {"recipe": None},
+        {"pictures": None}, {"pictures": {"trainA": ["0.png"]}}, {"pictures": NAMES | {"trainB": [3]}},
+        {"held_out": NAMES}, {"held_out": {"trainA": {"0.png": 1}, "trainB": {}}}, {"held_out": {"trainA": {}}},
+    ],
+)  # fmt: skip
 def test_a_checkpoint_with_other_fields_is_refused(run: Path, changes: dict[str, Any]) -> None:
     path = newest_checkpoint(run)
     rewritten(path, **changes)

@@ -45,8 +45,7 @@ class Loader:
     @property
     def names(self) -> tuple[list[str], list[str]]:
         """The pictures of A and of B, named from their folder on."""
-        a, b = ([path.relative_to(f.path).as_posix() for path in f.files] for f in (self.a, self.b))
-        return a, b
+        return list(self.a.by_name), list(self.b.by_name)
 
     def files(self, seen: int) -> list[Path]:
         """The pictures in this process's batch from `seen` images on: A, B, A, B, ..."""
