@@ -150,7 +150,7 @@ def why_none(run: Path) -> str:
         return f"{shown(run)}: no checkpoint in this folder; is it a run folder?"
     saved = "training saves one as often as journal.checkpoint_every says, and when it is stopped"
     again = f"cyclegan train {shlex.quote(shown(recipe))} --out {shlex.quote(shown(run))} --resume"
-    return f"{shown(run)}: this run has no checkpoint yet; {saved}; go on with: {again}"
+    return f"{shown(run)}: this run has no checkpoint yet; {saved}; if it has ended, go on with: {again}"
 
 
 def read_newest(run: Path) -> Checkpoint:

@@ -35,19 +35,20 @@ def draw(folder: Path, files: Mapping[str, Path], number: int, seed: int, warn: 
     folders are drawn together. Raises ValueError when the folder does not hold enough.
     """
     chosen: Chosen = {}
+    found = 0
     few = f"and data.validation keeps {number} out of training; give it a lower number"
     if number >= len(files):
         raise ValueError(f"{shown(folder)}: holds {len(files)} pictures, {few}")
     for name in sorted(files, key=partial(_hash, seed)):
-        if sum(map(bool, chosen.values())) == number:
+        if found == number:
             return chosen
         try:
             read_image(files[name])
-            chosen[name] = mark(files[name])
+            chosen[name], found = mark(files[name]), found + 1
         except UnreadableImage as error:
             warn(f"left out, and another picture held out for it: {error}")
             chosen[name] = ""
-    raise ValueError(f"{shown(folder)}: only {sum(map(bool, chosen.values()))} pictures can be read, {few}")
+    raise ValueError(f"{shown(folder)}: only {found} pictures can be read, {few}")
 
 
 def draw_by_number(files: Mapping[str, Path], number: int, seed: int) -> Chosen:

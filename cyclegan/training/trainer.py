@@ -211,6 +211,6 @@ class Trainer:
         told = changes_told(saved, self.recipe, self.loader.epoch)
         now = self.processes.count * self.recipe.training.batch
         before = saved.processes * saved.recipe.training.batch
-        return (
-            told if before == now else [*told, f"pairs of pictures in a step: {now} from now on, {before} until here"]
-        )
+        if before != now:
+            told.append(f"pairs of pictures in a step: {now} from now on, {before} until here")
+        return told

@@ -138,7 +138,7 @@ def test_a_run_that_diverges_before_its_first_checkpoint_says_that_there_is_none
     for run in runs:
         with pytest.raises(Diverged, match="no checkpoint was saved before them"):
             train(recipe, run)
-    again = f"this run has no checkpoint yet; .*cyclegan train {runs[0]}/recipe.yaml --out {runs[0]} --resume"
+    again = f"this run has no checkpoint yet; .*: cyclegan train {runs[0]}/recipe.yaml --out {runs[0]} --resume"
     for words in (("compare", *runs, "--out", tmp_path / "c.html"), ("translate", runs[0], data / "testA", "out")):
         with pytest.raises(SystemExit):
             main([str(word) for word in words])
