@@ -139,7 +139,7 @@ def test_pictures_of_mixed_sizes_are_fitted_to_one(run: Path, weights: Path, tmp
     "words, told",
     [
         ("--fake mixed --real real", "mixed: pictures of 2 sizes; give --size 256 to fit them to one"),
-        ("--fake few --real real", "2 and 9 pictures are too few to compare; take at least 8 of each"),
+        ("--fake few --real real", "2 and 9 pictures are too few to compare; take at least 4 of each"),
         ("--fake empty --real real", "no picture in empty"),
         ("--fake nowhere --real real", "nowhere is not a folder"),
         ("--fake broken --real real", "broken: no picture in it can be read"),

@@ -87,7 +87,7 @@ def read_image(path: Path) -> Image.Image:
     in a file of at most `LARGEST_FILE` bytes.
     """
     try:
-        with Image.open(io.BytesIO(_bytes(path)), formats=READABLE) as image:
+        with Image.open(io.BytesIO(contents(path)), formats=READABLE) as image:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit is not None and pixels > limit:  # Pillow itself only warns, up to twice the limit
                 raise ValueError(f"its {pixels:,} pixels exceed the limit of {limit:,}; make it smaller")
@@ -155,8 +155,11 @@ def to_image(tensor: Tensor) -> Image.Image:
     return Image.fromarray(to_bytes(tensor.detach()).permute(1, 2, 0).cpu().contiguous().numpy())
 
 
-def _bytes(path: Path) -> bytes:
-    """All of the file, at once: a file that shrinks while Pillow or libtiff has it mapped would kill the process."""
+def contents(path: Path) -> bytes:
+    """All of a file, at once: one that shrinks while Pillow or libtiff has it mapped would kill the process.
+
+    Raises ValueError for what is no file or over the limit, and OSError.
+    """
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):  # asked before opening, which waits for ever at a pipe
         raise ValueError("a directory, pipe or device, not a file")

@@ -214,11 +214,18 @@ def load_translators(path: Path, *, device: Device = "auto") -> Translators:
         network, direction = load_generator(path, None)
         return Translators({direction: _plain(network, device)})
     checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
+    return Translators(translators_of(checkpoint, path, device=device), checkpoint.recipe, checkpoint.images)
+
+
+def translators_of(checkpoint: Checkpoint, path: Path, *, device: Device = "auto") -> dict[Direction, Translator]:
+    """Every direction of a checkpoint that was read already; `path` is named in errors, raised as `generator_of` does.
+
+    The run may go on meanwhile: what is said about the checkpoint and what it translates belong together.
+    """
     with torch.device("meta"):
         directions = list(checkpoint.recipe.method.build().translators())
     networks = {direction: generator_of(checkpoint, path, direction)[0] for direction in directions}
-    translators = {direction: _plain(network, device) for direction, network in networks.items()}
-    return Translators(translators, checkpoint.recipe, checkpoint.images)
+    return {direction: _plain(network, device) for direction, network in networks.items()}
 
 
 def _plain(network: nn.Module, device: Device) -> Translator:

@@ -13,8 +13,11 @@ from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
-FEWEST = 8
-"""Pictures on either side below which no figure means anything."""
+FEWEST = 4
+"""Pictures on either side below which KID, precision and recall are not defined."""
+
+ENOUGH = 50
+"""Pictures on either side below which figures come with a doubt."""
 
 NEIGHBOURS = 3
 SUBSETS, LARGEST_SUBSET = 100, 1000
@@ -53,7 +56,7 @@ class Distances(NamedTuple):
 
 
 def distances(fake: Tensor, real: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> Distances:
-    """Of the features of two sets, (N, D) and (M, D). Raises ValueError for fewer than 8 pictures on a side.
+    """Of the features of two sets, (N, D) and (M, D). Raises ValueError for fewer than 4 pictures on a side.
 
     The values are torch-fidelity's. Precision and recall are resampled with the neighbourhoods kept as they are.
     """

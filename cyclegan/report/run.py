@@ -126,7 +126,7 @@ def _curves(records: Records) -> str:
 
 def _showcase(records: Records, pictures: int, device: Device, report: Progress) -> list[str]:
     if not records.last:
-        return [section("Test pictures", note("This run has no checkpoint yet to translate them with."))]
+        return [section("Test pictures", note("Left out: this run has no checkpoint that can be read."))]
     try:
         return showcase(records.run, records.last, pictures, device=device, report=report)
     except ValueError as error:

@@ -52,6 +52,11 @@ def differences(runs: dict[str, Records]) -> list[str]:
     return told + [f"Not scored yet; `cyclegan evaluate {shown(run)}` does it." for run in missing]
 
 
+def remarks(runs: dict[str, Records]) -> list[str]:
+    """What has to be said about the table: why its figures do not compare, and what could not be read."""
+    return differences(runs) + [problem for run in runs.values() for problem in run.problems]
+
+
 def comparison(runs: dict[str, Records]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of the table: a row for each run, and each of its weights that was scored."""
     figures = [f"{figure} {direction}" for direction in DIRECTIONS for figure in ("KID", "FID")]
@@ -65,7 +70,7 @@ def as_table(runs: dict[str, Records]) -> str:
     rows = [heads, *([re.sub(r"\n(.*)", r" (\1)", cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*differences(runs), *lines])
+    return "\n".join([*remarks(runs), *lines])
 
 
 def _rows(name: str, run: Records) -> Iterator[list[str]]:

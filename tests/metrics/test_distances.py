@@ -103,8 +103,8 @@ def test_the_same_features_give_the_same_figures() -> None:
 
 
 def test_too_few_pictures_are_one_line() -> None:
-    with pytest.raises(ValueError, match="7 and 20 pictures are too few to compare; take at least 8 of each"):
-        distances(features(7, 4, 1), features(20, 4, 2))
+    with pytest.raises(ValueError, match="3 and 20 pictures are too few to compare; take at least 4 of each"):
+        distances(features(3, 4, 1), features(20, 4, 2))
 
 
 def test_shares_and_their_intervals_stay_between_0_and_1() -> None:

@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from cyclegan.checkpoint import newest_checkpoint
+from cyclegan.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint
 from cyclegan.cli import main
 from cyclegan.images.overlay import FAKE, REAL
 from cyclegan.metrics.measured import Interval
 from cyclegan.recipe import write_recipe
 from cyclegan.report.compare import write_comparison
 from cyclegan.report.pictures import evenly, patch_map
+from cyclegan.report.records import read_run
 from cyclegan.report.run import write_report
 from cyclegan.report.runs import as_table, comparison, differences, read_runs
 from cyclegan.report.scores import with_interval
@@ -185,6 +186,18 @@ def test_a_fresh_run_has_a_report(data: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["recipe.yaml", "report.html"]
 
 
+def test_copies_in_a_run_folder_are_not_taken_for_its_own(run: Path) -> None:
+    expected = read_run(run)
+    shutil.copy(run / "samples" / "0000000004_AtoB.png", run / "samples" / "0000000004_copy_AtoB.png")
+    shutil.copy(run / "checkpoints" / "0000000006.pt", run / "checkpoints" / "backup.pt")
+    for events in [*run.glob("events*")]:
+        shutil.copy(events, f"{events}.copy")
+    seen = read_run(run)
+    assert seen.samples == expected.samples and seen.images == 8 and seen.lives == expected.lives
+    tag = "training/images_per_second"
+    assert seen.curves.keys() == expected.curves.keys() and seen.curves[tag] == expected.curves[tag]
+
+
 def test_without_its_data_a_run_has_a_report_without_a_gallery(run: Path, tmp_path: Path) -> None:
     data = Path(shutil.copytree(run.parent / "run", tmp_path / "moved"))
     recipe = tiny_recipe(tmp_path / "nowhere")
@@ -225,6 +238,19 @@ def test_words_from_files_stay_words(run: Path) -> None:
 def pair(run: Path, tmp_path: Path) -> list[Path]:
     """Two runs of one name, in two folders."""
     return [Path(shutil.copytree(run, tmp_path / name / "run")) for name in ("first", "second")]
+
+
+def test_a_report_of_a_run_that_goes_on_is_of_one_checkpoint(pair: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def read_and_count(path: Path) -> Checkpoint:
+        read.append(path.name)
+        return read_checkpoint(path)
+
+    monkeypatch.setattr("cyclegan.checkpoint.read_checkpoint", read_and_count)
+    write_report(pair[0], pictures=1)
+    write_comparison(read_runs(pair), pair[0] / "c.html", pictures=1)
+    assert read == ["0000000008.pt"] * 3
 
 
 def test_runs_of_one_name_are_told_apart(pair: list[Path]) -> None:
