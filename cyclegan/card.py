@@ -79,7 +79,7 @@ def export(source: Path, out: Path, direction: Direction | None, *, repository: 
         return Exported(direction, out, None, sheet, notes)
     if page.name != "README.md":
         notes.append(f"README.md is there, and not of this generator: its model card is {shown(page)}")
-    write_whole(page, lambda part: part.write_text(card_text(card), encoding="utf-8"))
+    write_whole(page, card_text(card).encode())
     return Exported(direction, out, page, sheet, notes)
 
 

@@ -82,7 +82,7 @@ def evaluate_run(
 def write_metrics(evaluation: Evaluation, path: Path) -> None:
     """Write `metrics.json`, whole or not at all."""
     text = json.dumps(evaluation.as_data(), indent=1) + "\n"
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(path, text.encode())
 
 
 def record_test(evaluation: Evaluation, run: Path) -> None:
