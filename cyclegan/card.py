@@ -22,6 +22,7 @@ from cyclegan.inference.card import Card, card_text, code, marked
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.hub import is_hub_name, push, read_text
 from cyclegan.inference.translator import Translator, generator_of, load_generator
+from cyclegan.memory import memory_told
 from cyclegan.metrics.measured import UNTRANSLATED, Measured, Metrics, read_metrics
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
@@ -214,8 +215,9 @@ def _write_sheet(recipe: Recipe, network: ResnetGenerator, direction: Direction,
     try:
         pictures = _test_pictures(recipe, direction)
         translator = Translator(network)
-        rows = [(picture, translator.translate(picture)) for picture in pictures]
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory, too small a picture
+        with memory_told():
+            rows = [(picture, translator.translate(picture)) for picture in pictures]
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's: too small a picture
         notes.append(f"no contact sheet: {reason(error)}")
         return False
     write_sheet(rows, ["input", "translation"], path)

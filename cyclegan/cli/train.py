@@ -69,21 +69,22 @@ def _look_back(run: Path, recipe: Recipe) -> None:
     The training is done and saved: what goes wrong here is told, and costs nothing of it.
     """
     from cyclegan.evaluation import evaluate_run, record_test, write_metrics
+    from cyclegan.memory import memory_told
     from cyclegan.report.run import write_report
 
     try:
         if recipe.journal.evaluate_every:
-            with progress_bar("scoring the test split") as bar:
+            with memory_told(), progress_bar("scoring the test split") as bar:
                 evaluation = evaluate_run(run, recipe.features.build(), device=recipe.speed.device, report=bar.report)
             print(evaluation.as_table())
             write_metrics(evaluation, run / "metrics.json")
             record_test(evaluation, run)
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)
     try:
         with progress_bar("writing the report") as bar:
             print(f"report: {shown(write_report(run, device=recipe.speed.device, report=bar.report))}")
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
         print(f"no report: {one_line(str(error), 500)}", file=sys.stderr)
 
 

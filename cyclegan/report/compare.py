@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cyclegan.images.batches import training_size
 from cyclegan.inference.translator import load_translators
+from cyclegan.memory import memory_told
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, note, section, side_by_side, subsection, table, warning
@@ -59,8 +60,9 @@ def _side_by_side(runs: dict[str, Records], number: int, device: Device, report:
         if run.recipe and run.recipe.data.root.resolve() != root.resolve():
             told.append(warning(f"{name} learned from another data set: {shown(run.recipe.data.root)}."))
         try:
-            made[name] = _translations(run, paths, device)
-        except (ValueError, FileNotFoundError) as error:
+            with memory_told():
+                made[name] = _translations(run, paths, device)
+        except (ValueError, FileNotFoundError, MemoryError) as error:
             told.append(warning(f"{name} is left out: {error}"))
     report(len(runs), len(runs))
     shows = [subsection(direction, *rows) for direction in DIRECTIONS if (rows := _rows_of(paths[direction], made))]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -117,15 +116,3 @@ def memory_used(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
-
-
-@contextmanager
-def memory_told() -> Iterator[None]:
-    """Say what helps when memory runs out: MemoryError with one line instead of the allocator's own error."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-            raise
-        helps = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
-        raise MemoryError(f"out of memory; what helps most: {helps}") from error

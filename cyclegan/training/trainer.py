@@ -12,6 +12,7 @@ from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, rea
 from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
 from cyclegan.machine import choose_device
+from cyclegan.memory import memory_told
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
 from cyclegan.training.finite import Diverged
 from cyclegan.training.game import Game
@@ -20,12 +21,14 @@ from cyclegan.training.keeper import Keeper
 from cyclegan.training.mirror import mirrored
 from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
-from cyclegan.training.speed import memory_told
 from cyclegan.training.stop import Stopped, StopSignals
 from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
 from cyclegan.words import shown
+
+LESS_MEMORY = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
+"""What helps most when a training runs out of it."""
 
 
 def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
@@ -68,7 +71,7 @@ class Trainer:
         """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
-        with StopSignals() as stop, mirror, self.journal, memory_told():
+        with StopSignals() as stop, mirror, self.journal, memory_told(LESS_MEMORY):
             self._prepare()
             for pixels in self.loader.batches(self.game.images, self.total):
                 before = self.game.images

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cyclegan.images.batches import Pictures
 from cyclegan.images.files import from_bytes
 from cyclegan.images.folders import Folder
+from cyclegan.memory import memory_told
 from cyclegan.metrics.distances import FEWEST
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import figures
@@ -46,9 +47,9 @@ class Validation:
         """
         translators, images = game.translators, game.images
         try:
-            with looking(translators.values(), game.autocast):
+            with memory_told(), looking(translators.values(), game.autocast):
                 scores = {way: self._score(way, translators) for way in translators}
-        except ValueError as error:
+        except (ValueError, MemoryError) as error:
             journal.note(f"no scores after {images:,} images: {error}")
             return math.inf
         kid = sum(score.distances.kid.value for score in scores.values()) / len(scores)
