@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import cyclegan
-from cyclegan.cli.codes import MISTAKE
+from cyclegan.cli.codes import code_of
 from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
 from cyclegan.cli.others import Demo, Fetch, Show
@@ -18,7 +19,7 @@ from cyclegan.cli.parsing import parse_words
 from cyclegan.cli.report import Compare, Report
 from cyclegan.cli.train import Train, parse_train
 from cyclegan.cli.translate import Translate
-from cyclegan.words import one_line
+from cyclegan.words import one_line, shown
 
 Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Show | Fetch | Demo
 
@@ -59,9 +60,23 @@ def _main(arguments: list[str]) -> int:
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except (ValueError, OSError, ImportError, MemoryError) as error:
-        print(f"cyclegan: {one_line(str(error), 2000)}", file=sys.stderr)
-        return MISTAKE
+    except (ValueError, OSError, ImportError) as error:
+        print(f"cyclegan: {one_line(_told(error), 2000)}", file=sys.stderr)
+        return code_of(error)
+    except (MemoryError, RuntimeError) as error:
+        from cyclegan.memory import is_out_of_memory, told  # here, not above: torch takes seconds to import
+
+        if not is_out_of_memory(error):
+            raise
+        print(f"cyclegan: {one_line(told(error), 2000)}", file=sys.stderr)
+        return code_of(error)
+
+
+def _told(error: Exception) -> str:
+    """What the error says; one that is the system's own, with the file before the reason."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{shown(Path(os.fsdecode(error.filename)))}: {error.strerror}"
+    return str(error)
 
 
 def parse(name: str, arguments: list[str]) -> Command:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
-from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
+from cyclegan.images.files import from_bytes, from_pixels, to_bytes, to_pixels
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_generator
+from cyclegan.inference.inputs import Picture, batch_from, picture_from
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.machine import autocast, choose_device, compiler_problem, first_line
+from cyclegan.memory import one_by_one_if_need_be
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
 from cyclegan.types import Device, Direction, Precision
@@ -34,6 +36,7 @@ class Translator:
 
     def __init__(self, network: nn.Module, *, device: Device = "auto", precision: Precision = "auto") -> None:
         self.device = choose_device(device)
+        self.precision = precision
         self.autocast = autocast(self.device, precision)
         self.network = network.to(self.device).eval()
         self._compiled: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
@@ -57,9 +60,26 @@ class Translator:
         network, _ = load_generator(Path(path), direction)
         return cls(network, device=device, precision=precision)
 
-    def translate(self, image: Image.Image) -> Image.Image:
-        """A picture of any mode and size to its translation, RGB of the same size."""
-        return to_image(self.translate_batch(to_tensor(image.convert("RGB"))[None])[0])
+    @overload
+    def translate(self, picture: Picture) -> Image.Image: ...
+
+    @overload
+    def translate(self, picture: Tensor) -> Tensor: ...
+
+    def translate(self, picture: Picture | Tensor) -> Image.Image | Tensor:
+        """A picture to its translation, 8-bit RGB of the same size; a tensor to a tensor of the same shape.
+
+        A path, a picture of Pillow's or an array becomes what the command line makes of a file: see `picture_from`. A
+        tensor is (3, H, W) or (N, 3, H, W), floats in [-1, 1], on any device; so is what comes back, float32 on the
+        translator's. Raises ValueError, in one line, for anything else.
+        """
+        if isinstance(picture, Tensor):
+            batch = batch_from(picture)
+            portions = torch.split(batch, self.batch(*batch.shape[2:]))
+            made = [one_by_one_if_need_be(self.translate_batch, portion) for portion in portions]
+            return torch.cat(made).reshape(picture.shape)
+        pixels = to_pixels(picture_from(picture))
+        return from_pixels(self.translate_bytes(pixels[None])[0])
 
     def translate_bytes(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) in 0..255 to the same, uint8 on the CPU: the quick way for pictures that come from files."""
