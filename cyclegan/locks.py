@@ -89,7 +89,7 @@ def _locks(file: int, path: Path) -> bool:
     if not got:
         os.lseek(file, 0, os.SEEK_SET)
         who = one_line(os.read(file, 300).decode(errors="replace")) or "another process"
-        raise Busy(f"{shown(path.parent)}: {who} is at work in it")
+        raise Busy(f"{shown(path.parent)}: {who} is at work in it; wait until it ends, or choose another directory")
     return True
 
 

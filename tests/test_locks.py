@@ -37,7 +37,9 @@ def hold(path: Path) -> subprocess.Popen[str]:
 def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
     with hold(tmp_path / "lock") as holder:
         with (
-            pytest.raises(Busy, match=f"{tmp_path.name}: process {holder.pid} on .* is at work in it$"),
+            pytest.raises(
+                Busy, match=f"{tmp_path.name}: process {holder.pid} on .* is at work in it; wait until it ends"
+            ),
             locked(tmp_path / "lock"),
         ):
             raise AssertionError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,10 +47,12 @@ class Translate:
 
         from cyclegan.inference.directory import Unfinished, translate_directory
         from cyclegan.inference.translator import Translator
+        from cyclegan.room import only_what_is_there
 
         translator = Translator.load(self.checkpoint, self.direction, device=self.device, precision=self.precision)
+        limited = only_what_is_there() if translator.device.type == "cpu" else nullcontext()
         try:
-            with progress_bar("translating") as bar:
+            with limited, progress_bar("translating") as bar:
                 outcome = translate_directory(
                     translator,
                     self.source,
