@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -68,7 +68,8 @@ def one_by_one_if_need_be(work: Callable[[Tensor], Tensor], batch: Tensor) -> Te
 
 def free_memory() -> None:
     """Give back what torch keeps of a GPU's memory to use again."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if torch.backends.mps.is_available():
-        torch.mps.empty_cache()
+    with suppress(RuntimeError):  # a GPU that failed altogether says so again at its next use
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if torch.backends.mps.is_available():
+            torch.mps.empty_cache()
