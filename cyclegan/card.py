@@ -22,6 +22,7 @@ from cyclegan.inference.card import Card, card_text, code, marked
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.hub import is_hub_name, push, read_text
 from cyclegan.inference.translator import Translator, generator_of, load_generator
+from cyclegan.memory import memory_told
 from cyclegan.metrics.measured import UNTRANSLATED, Measured, Metrics, read_metrics
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
@@ -89,7 +90,7 @@ def export(
         return Exported(direction, out, None, sheet, notes)
     if page.name != "README.md":
         notes.append(f"README.md is there, and not of this generator: its model card is {shown(page)}")
-    write_whole(page, lambda part: part.write_text(card_text(card), encoding="utf-8"))
+    write_whole(page, card_text(card).encode())
     return Exported(direction, out, page, sheet, notes)
 
 
@@ -228,10 +229,11 @@ def _write_sheet(
         pictures = _test_pictures(recipe, direction)
         translator = Translator(network)
         rows = []
-        for done, picture in enumerate(pictures, start=1):
-            rows.append((picture, translator.translate(picture)))
-            report(done, len(pictures))
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory, too small a picture
+        with memory_told():
+            for done, picture in enumerate(pictures, start=1):
+                rows.append((picture, translator.translate(picture)))
+                report(done, len(pictures))
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's: too small a picture
         notes.append(f"no contact sheet: {reason(error)}")
         return False
     write_sheet(rows, ["input", "translation"], path)

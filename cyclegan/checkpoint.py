@@ -8,7 +8,7 @@ import re
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -70,10 +70,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     state = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
     state |= {"format": FORMAT, "recipe": checkpoint.recipe.to_dict()}
 
-    def save(part: Path) -> None:
+    def save(file: BinaryIO) -> None:
         try:
-            with part.open("wb") as file:
-                torch.save(state, file)
+            torch.save(state, file)
         except RuntimeError as error:  # torch's own, while it tidies up after what really happened
             raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from None
 

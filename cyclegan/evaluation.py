@@ -20,6 +20,7 @@ from cyclegan.images.batches import Pictures, training_size
 from cyclegan.images.files import find_images, from_bytes
 from cyclegan.inference.translator import Translator, Translators, load_translators
 from cyclegan.machine import choose_device
+from cyclegan.memory import one_by_one_if_need_be
 from cyclegan.metrics import perceptual, structure
 from cyclegan.metrics.distances import RESAMPLES, distances
 from cyclegan.metrics.features import Features
@@ -96,7 +97,7 @@ def evaluate_run(
 def write_metrics(evaluation: Evaluation, path: Path) -> None:
     """Write `metrics.json`, whole or not at all."""
     text = json.dumps(evaluation.as_data(), indent=1) + "\n"
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(path, text.encode())
 
 
 def record_test(evaluation: Evaluation, run: Path) -> None:
@@ -206,7 +207,7 @@ def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
     def translate(images: Tensor) -> Tensor:
         height, width = images.shape[2:]
         portions = torch.split(images, translator.batch(height, width))
-        return torch.cat([translator.translate_batch(portion) for portion in portions])
+        return torch.cat([one_by_one_if_need_be(translator.translate_batch, portion) for portion in portions])
 
     return translate
 

@@ -132,6 +132,8 @@ class Choice(NamedTuple):
     told: str
     """One line for the person."""
     trials: tuple[Trial, ...] = ()
+    wrong: str = ""
+    """Why what was set by hand should not be used."""
 
 
 class Offer(NamedTuple):
@@ -197,7 +199,8 @@ def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: f
         if trial.joins:
             chosen, pace = trial.levers, pace / trial.times
     bench.pull(chosen)
-    return Choice(chosen, _told(chosen.options(bench.prefix), trials, left_out, before / pace, wrong), tuple(trials))
+    told = _told(chosen.options(bench.prefix), trials, left_out, before / pace, wrong)
+    return Choice(chosen, told, tuple(trials), wrong)
 
 
 def may_pay(offer: Offer, pace: float, steps: float) -> bool:

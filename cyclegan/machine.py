@@ -84,11 +84,6 @@ def compiler_problem(device: torch.device) -> str:
     return ""
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator, of a GPU or of the CPU, had no more to give."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
 def import_extensions() -> None:
     """Import what torch first compiles with, but for its warning that this machine has CUDA's tools and no GPU."""
     logger = logging.getLogger("torch.utils.cpp_extension")

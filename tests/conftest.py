@@ -1,6 +1,8 @@
 """What many tests share: a small data set, its recipe, untrained weights, processes that start quickly; one core."""
 
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,20 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
     torch.save(squeezenet1_1(weights=None).state_dict(), path)
     return path
+
+
+@pytest.fixture
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 800 kB or the size that is the parameter."""
+    place, size = tmp_path / "disk", getattr(request, "param", "800k")
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    with suppress(FileNotFoundError):
+        if subprocess.run(mount, capture_output=True).returncode == 0:
+            yield place
+            subprocess.run(["umount", str(place)], check=True)
+            return
+    pytest.skip("needs the right to mount a small disk")
 
 
 @pytest.fixture(scope="session")

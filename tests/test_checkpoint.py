@@ -5,9 +5,6 @@ from __future__ import annotations
 import errno
 import math
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -253,20 +250,6 @@ def test_a_disk_that_stays_full_is_told_in_the_end(data: Path, tmp_path: Path, m
     with pytest.raises(Unsaved, match=r"0000000008\.pt could not be saved: No space.*the last good .*0000000003\.pt"):
         train(tiny_recipe(data), tmp_path / "run")
     assert read_newest(tmp_path / "run").images == 3
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 800 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(place)]
-    with suppress(FileNotFoundError):
-        if subprocess.run(mount, capture_output=True).returncode == 0:
-            yield place
-            subprocess.run(["umount", str(place)], check=True)
-            return
-    pytest.skip("needs the right to mount a small disk")
 
 
 def test_a_really_full_disk_ends_with_the_last_good_checkpoint_and_its_own_exit_code(

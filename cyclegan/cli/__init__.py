@@ -8,10 +8,11 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import cyclegan
-from cyclegan.cli.codes import MISTAKE
+from cyclegan.cli.codes import code_of
 from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
 from cyclegan.cli.others import Demo, Fetch, Show
@@ -21,7 +22,7 @@ from cyclegan.cli.train import Train, parse_train
 from cyclegan.cli.translate import Translate
 from cyclegan.stop import Stopped
 from cyclegan.streams import lasting_streams
-from cyclegan.words import one_line
+from cyclegan.words import one_line, shown
 
 Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Show | Fetch | Demo
 
@@ -56,9 +57,16 @@ def _main(arguments: list[str]) -> int:
         return 128 + stopped.signal
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except (ValueError, OSError, ImportError, MemoryError) as error:
-        print(f"cyclegan: {one_line(str(error), 2000)}", file=sys.stderr)
-        return MISTAKE
+    except (ValueError, OSError, ImportError) as error:
+        print(f"cyclegan: {one_line(_told(error), 2000)}", file=sys.stderr)
+        return code_of(error)
+    except (MemoryError, RuntimeError) as error:
+        from cyclegan.memory import is_out_of_memory, told  # here, not above: torch takes seconds to import
+
+        if not is_out_of_memory(error):
+            raise
+        print(f"cyclegan: {one_line(told(error), 2000)}", file=sys.stderr)
+        return code_of(error)
 
 
 def _run(arguments: list[str]) -> int:
@@ -74,6 +82,13 @@ def _run(arguments: list[str]) -> int:
         hint = f"; did you mean {near[0]}? See" if near else "; see"
         raise ValueError(f"no command '{name}'{hint} cyclegan --help")
     return parse(name, rest).run()
+
+
+def _told(error: Exception) -> str:
+    """What the error says; one that is the system's own, with the file before the reason."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{shown(Path(os.fsdecode(error.filename)))}: {error.strerror}"
+    return str(error)
 
 
 def parse(name: str, arguments: list[str]) -> Command:

@@ -62,22 +62,23 @@ def _look_back(run: Path, recipe: Recipe) -> None:
     The training is done and saved: what goes wrong here is told, and costs nothing of it.
     """
     from cyclegan.evaluation import evaluate_run, record_test, write_metrics
+    from cyclegan.memory import memory_told
     from cyclegan.report.run import write_report
 
     try:
         if recipe.journal.evaluate_every:
             features, device = recipe.features.build(), recipe.speed.device
-            with Progress("scoring the test split") as progress:
+            with memory_told(), Progress("scoring the test split") as progress:
                 evaluation = evaluate_run(run, features, device=device, report=progress.report)
             print(evaluation.as_table())
             write_metrics(evaluation, run / "metrics.json")
             record_test(evaluation, run)
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)
     try:
         with Progress("writing the report") as progress:
             print(f"report: {shown(write_report(run, device=recipe.speed.device, report=progress.report))}")
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
         print(f"no report: {one_line(str(error), 500)}", file=sys.stderr)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.images.batches import training_size
 from cyclegan.inference.translator import translators_of
+from cyclegan.memory import memory_told
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, note, section, side_by_side, subsection, table, warning
@@ -64,8 +65,9 @@ def _side_by_side(runs: dict[str, Records], number: int, device: Device, report:
             told.append(warning(f"{name} is left out: it has no checkpoint that can be read."))
             continue
         try:
-            made[name] = _translations(run.run, run.last, paths, device)
-        except (ValueError, FileNotFoundError) as error:
+            with memory_told():
+                made[name] = _translations(run.run, run.last, paths, device)
+        except (ValueError, FileNotFoundError, MemoryError) as error:
             told.append(warning(f"{name} is left out: {error}"))
     report(len(runs), len(runs))
     shows = [subsection(direction, *rows) for direction in DIRECTIONS if (rows := _rows_of(paths[direction], made))]

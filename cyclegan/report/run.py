@@ -9,6 +9,7 @@ import yaml
 from PIL import Image
 
 from cyclegan.images.files import UnreadableImage, read_image
+from cyclegan.memory import memory_told
 from cyclegan.progress import duration
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
@@ -128,8 +129,9 @@ def _showcase(records: Records, pictures: int, device: Device, report: Progress)
     if not records.last:
         return [section("Test pictures", note("Left out: this run has no checkpoint that can be read."))]
     try:
-        return showcase(records.run, records.last, pictures, device=device, report=report)
-    except ValueError as error:
+        with memory_told():
+            return showcase(records.run, records.last, pictures, device=device, report=report)
+    except (ValueError, MemoryError) as error:
         return [section("Test pictures", warning(f"Left out: {error}"))]
 
 

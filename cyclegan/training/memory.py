@@ -1,16 +1,12 @@
-"""How much memory a run has needed, and what helps when there is not enough."""
+"""How much memory a run has needed."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-
-from cyclegan.machine import is_out_of_memory
 
 STATUS = Path("/proc/self/status")
 
@@ -21,18 +17,6 @@ def memory_used(device: torch.device) -> float | None:
         return torch.cuda.max_memory_allocated(device) / 2**30
     used = _of_linux() or _of_posix() or _of_windows()
     return used / 2**30 if used else None
-
-
-@contextmanager
-def memory_told() -> Iterator[None]:
-    """Say what helps when memory runs out: MemoryError with one line instead of the allocator's own error."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        helps = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
-        raise MemoryError(f"out of memory; what helps most: {helps}") from error
 
 
 def _of_linux() -> int:

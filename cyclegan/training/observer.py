@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cyclegan.images.files import from_bytes
 from cyclegan.images.overlay import overlaid
+from cyclegan.memory import free_memory, memory_told
 from cyclegan.provenance import provenance
 from cyclegan.recipe import Recipe
 from cyclegan.training.game import Game
@@ -63,7 +64,15 @@ class Observer:
         self.journal.numbers(numbers, self.game.images)
 
     def pictures(self) -> None:
-        """Sample grids, and what the judges object to in their fakes."""
+        """Sample grids, and what the judges object to in their fakes; left out where memory does not hold them."""
+        try:
+            with memory_told("fewer journal.samples"):
+                self._pictures()
+        except MemoryError as error:
+            self.journal.note(f"no samples after {self.game.images:,} images: {error}")
+            free_memory()
+
+    def _pictures(self) -> None:
         judges = self.game.method.judges()
         for direction, columns in self.samples.columns(self.game.translators, self.game.autocast):
             self.journal.samples(direction, grid(columns), self.game.images)

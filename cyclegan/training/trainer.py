@@ -13,6 +13,7 @@ from cyclegan.checkpoint import FOLDERS, Checkpoint, checkpoint_path, checkpoint
 from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
 from cyclegan.machine import choose_device
+from cyclegan.memory import memory_told
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
 from cyclegan.stop import Stopped, StopSignals
 from cyclegan.training.changed import changes_told
@@ -20,7 +21,7 @@ from cyclegan.training.finite import Diverged
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
 from cyclegan.training.keeper import Keeper
-from cyclegan.training.memory import memory_told, memory_used
+from cyclegan.training.memory import memory_used
 from cyclegan.training.mirror import mirrored
 from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
@@ -31,6 +32,9 @@ from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
 from cyclegan.untouched import untouched
 from cyclegan.words import shown
+
+LESS_MEMORY = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
+"""What helps most when a training runs out of it."""
 
 
 @untouched()
@@ -81,7 +85,7 @@ class Trainer:
         """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
-        with StopSignals() as stop, mirror, self.journal, memory_told():
+        with StopSignals() as stop, mirror, self.journal, memory_told(LESS_MEMORY):
             pixels = self._prepare()
             for pixels in self.loader.batches(self.game.images, self.total):
                 before = self.game.images

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from cyclegan.atomic import write_whole
 from cyclegan.levers import PLAIN, Bench, Choice, Compile, Levers, choose_levers, offers_for
-from cyclegan.machine import has_bf16, has_compiler, is_out_of_memory
+from cyclegan.machine import has_bf16, has_compiler
+from cyclegan.memory import is_out_of_memory
 from cyclegan.provenance import device_name
 from cyclegan.training.game import Game
 from cyclegan.training.speed import Graphed, by_hand, has_graphs
@@ -49,7 +50,7 @@ def tune(game: Game, pixels: Batch, steps: int, run: Path) -> str:
     game.pull(levers)
     if game.processes.first:
         kept = {"machine": machine, "levers": levers._asdict(), "told": choice.told}
-        write_whole(run / "levers.json", lambda part: part.write_text(json.dumps(kept, indent=1), encoding="utf-8"))
+        write_whole(run / "levers.json", json.dumps(kept, indent=1).encode())
     return choice.told
 
 

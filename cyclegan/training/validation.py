@@ -12,6 +12,7 @@ from cyclegan.images.batches import Pictures
 from cyclegan.images.files import from_bytes
 from cyclegan.images.folders import Folder
 from cyclegan.machine import Arithmetic
+from cyclegan.memory import memory_told
 from cyclegan.metrics.distances import ENOUGH, FEWEST
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import figures
@@ -56,9 +57,9 @@ class Validation:
         """
         translators, images = game.translators, game.images
         try:
-            with looking(translators.values(), Arithmetic(self.device, "float32")):
+            with memory_told(), looking(translators.values(), Arithmetic(self.device, "float32")):
                 scores = {way: self._score(way, game) for way in translators}
-        except ValueError as error:
+        except (ValueError, MemoryError) as error:
             journal.note(f"no scores after {images:,} images: {error}")
             return math.inf
         kid = sum(score.distances.kid.value for score in scores.values()) / len(scores)

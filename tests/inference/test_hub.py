@@ -23,7 +23,7 @@ from cyclegan.training.trainer import train
 from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.inference.fake_hub import FakeHub, fake_hub
-from tests.tiny import tiny_recipe, write_pictures
+from tests.tiny import outputs, tiny_recipe, write_pictures
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 
@@ -290,7 +290,7 @@ def test_translate_and_show_take_a_repository(hub: FakeHub, tmp_path: Path, caps
     hub.repositories["someone/h2z"] = {"g.safetensors": generator(tmp_path / "g")}
     write_pictures(Path("photos"), 2)
     assert run_main("translate", "someone/h2z", "photos", "out") == 0
-    assert len(list(Path("out").iterdir())) == 2
+    assert len(outputs(Path("out"))) == 2
     assert run_main("show", "someone/h2z") == 0
     assert "direction: AtoB" in capsys.readouterr().out
 

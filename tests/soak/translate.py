@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-import cyclegan.inference.directory
-import cyclegan.inference.translator  # noqa: F401 - what a pass imports, so that it finds it imported
 from cyclegan.cli import main
 from cyclegan.cli.codes import UNREADABLE
 from cyclegan.images.files import UnreadableImage, read_image
+from cyclegan.inference.directory import LOCK
 from cyclegan.inference.export import write_generator
+from cyclegan.inference.manifest import NAME
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.words import shown
 
@@ -98,13 +98,13 @@ def _run(words: Sequence[str], log: Path) -> None:
 
 
 def count(out: Path) -> int:
-    """How many files lie in OUT."""
-    return sum(len(os.listdir(out / name)) for name in (os.listdir(out) if out.exists() else ()))  # noqa: PTH208 - quick
+    """How many files lie in the folders of OUT."""
+    return sum(len(os.listdir(folder)) for folder in out.glob("[0-9]*"))  # noqa: PTH208 - quick
 
 
 def written(out: Path) -> Written:
-    """What lies in OUT: each file and the time of its writing."""
-    files = ((path, path.stat()) for path in out.rglob("*") if path.is_file())
+    """What lies in OUT, but for its manifest and its lock: each file and the time of its writing."""
+    files = ((path, path.stat()) for path in out.rglob("*") if path.is_file() and path.name not in (NAME, LOCK))
     return {path.relative_to(out): (about.st_ino, about.st_mtime_ns) for path, about in files}
 
 
@@ -137,7 +137,7 @@ class Killed(NamedTuple):
     codes: list[int]
     """How each ended."""
     in_the_middle: int
-    """Kills that left a file half written, under its .part name."""
+    """Kills that left a file half written, under a .part name."""
     twice: int
     """Outputs that a later pass wrote again."""
 
@@ -195,6 +195,7 @@ def faults(files: Files, out: Path, peace: Path, log: Path, seen: Killed) -> lis
         "lines too many or too few": abs(len(lines) - len(files.broken) - 1),
         "passes that ended in their own way": sum(code not in (-signal.SIGKILL, right) for code in seen.codes),
         "last pass that did not end well": int(seen.codes[-1] != right),
+        "locks left": int((out / LOCK).exists()),
     }
     return [f"{number} {what}" for what, number in wrong.items() if number]
 

@@ -9,12 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from cyclegan.cli import main
-from cyclegan.recipe import Recipe
 from cyclegan.training import memory
-from cyclegan.training.game import Game
-from cyclegan.training.memory import memory_told, memory_used
-from cyclegan.types import Batch, Losses
+from cyclegan.training.memory import memory_used
 
 CPU = torch.device("cpu")
 GIB = 2**30
@@ -66,31 +62,3 @@ def test_windows_tells_it_or_refuses(peak: int, told: float | None, elsewhere: p
 def test_a_system_that_does_not_tell_is_no_figure(elsewhere: pytest.MonkeyPatch) -> None:
     elsewhere.setitem(sys.modules, "resource", None)
     assert memory_used(CPU) is None
-
-
-@pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
-)
-def test_what_helps_when_memory_runs_out_is_said(error: RuntimeError) -> None:
-    with pytest.raises(MemoryError) as caught, memory_told():
-        raise error
-    for setting in ("data.transforms", "training.batch", "speed.checkpoint_activations"):
-        assert setting in str(caught.value)
-
-
-def test_running_out_of_memory_is_one_line(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def step(self: Game, pixels: Batch) -> Losses:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    monkeypatch.setattr(Game, "step", step)
-    with pytest.raises(SystemExit) as exit_:
-        main(["train", "--out", str(tmp_path / "run"), "--data.root", str(recipe.data.root)])
-    told = capsys.readouterr().err.splitlines()
-    assert exit_.value.code == 2 and told[-1].startswith("cyclegan: out of memory")
-
-
-def test_other_errors_are_not_called_memory() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), memory_told():
-        raise RuntimeError("shapes differ")

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from cyclegan.cli import main
+from cyclegan.cli.codes import REFUSED
 from cyclegan.networks.blocks import ResidualBlock
-from cyclegan.recipe import Recipe, SpeedConfig
+from cyclegan.recipe import Recipe, SpeedConfig, write_recipe
+from cyclegan.training.game import Game
 from cyclegan.training.speed import Graphed, has_graphs
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Losses
@@ -109,6 +112,22 @@ def test_a_graph_leaves_the_result_alone(data: Path, tmp_path: Path) -> None:
     graphed = losses_of(tiny_recipe(data, speed=on_cuda | {"graph": "on"}), tmp_path / "graph", steps=8)
     for expected, seen in zip(plain, graphed, strict=True):
         assert seen == pytest.approx(expected, rel=2e-3)
+
+
+def test_running_out_of_memory_is_one_line(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def step(self: Game, pixels: Batch) -> Losses:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Game, "step", step)
+    write_recipe(recipe, tmp_path / "tiny.yaml")
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run")])
+    told = capsys.readouterr().err.splitlines()
+    assert exit_.value.code == REFUSED and told[-1].startswith("cyclegan: out of memory")
+    for setting in ("data.transforms", "training.batch", "speed.checkpoint_activations"):
+        assert setting in told[-1]
 
 
 def test_training_by_a_schedule_of_tensors_and_of_numbers_is_the_same(data: Path, tmp_path: Path) -> None:
