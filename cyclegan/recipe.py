@@ -86,7 +86,7 @@ class SpeedConfig:
     compile: Switch = "auto"
     """Compile the networks (a minute or two at the start); `auto` does so when the run is long enough to repay it."""
     graph: Switch = "auto"
-    """Record a step as a CUDA graph and replay it; `auto` does so on cuda, unless activations are checkpointed."""
+    """Replay a step as a CUDA graph; `auto` does on cuda in one process, unless activations are checkpointed."""
     deterministic: bool = False
     """On cuda, the same run bit for bit at the price of some speed; on a CPU every run is."""
     checkpoint_activations: bool = False

@@ -14,12 +14,11 @@ from cyclegan.machine import autocast
 from cyclegan.recipe import Recipe, images_in
 from cyclegan.training.average import Average
 from cyclegan.training.finite import Finite
+from cyclegan.training.graph import Graphed, has_graphs
 from cyclegan.training.processes import ALONE, Processes
 from cyclegan.training.speed import (
-    Graphed,
     checkpoint_activations,
     compile_networks,
-    has_graphs,
     memory_format,
     set_determinism,
 )
@@ -40,7 +39,8 @@ class Game:
         self.turns = [Turn(player, recipe.training, processes) for player in self.method.players]
         half_life = recipe.training.average
         self.average = Average(self.method.translators(), images_in(half_life, epoch)) if half_life else None
-        self.play = Graphed(self._play) if has_graphs(recipe.speed, device, processes.count) else self._play
+        graphs = has_graphs(recipe.speed, device, processes.count)
+        self.play = Graphed(self._play, self.method.pools) if graphs else self._play
         self.finite = Finite()
 
     @property
@@ -72,6 +72,11 @@ class Game:
         if self.average:
             self.average.update(seen, self.images)
         return move
+
+    def release(self) -> None:
+        """Give back the memory of CUDA graphs, which would else wait until Python looks for cycles."""
+        if isinstance(self.play, Graphed):
+            self.play.release()
 
     def _play(self, pixels: Batch) -> Move:
         """The mathematics of a step: on the device alone, so that a CUDA graph can record it."""
@@ -113,6 +118,7 @@ class Game:
             raise ValueError(f"its checkpoint does not fit: {' '.join(str(error).split())}") from None
 
     def _load(self, saved: Checkpoint) -> None:
+        self.release()  # a graph would go on with the memory of the state before
         self.images = saved.images
         self.method.load_state_dict(saved.method)
         for turn in self.turns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,8 @@ class Trainer:
         """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
-        with StopSignals() as stop, mirror, self.journal, memory_told():
+        with StopSignals() as stop, mirror, self.journal, memory_told(), ExitStack() as afterwards:
+            afterwards.callback(self.game.release)
             self._prepare()
             for pixels in self.loader.batches(self.game.images, self.total):
                 before = self.game.images
@@ -122,6 +123,8 @@ class Trainer:
         """Write down what the step from `before` images to now makes due."""
         journal, images, due = self.recipe.journal, self.game.images, partial(self._due, before)
         at_the_end = images >= self.total
+        if at_the_end:
+            self.game.release()  # the last samples and scores have better use for the memory
         self.journal.advance(images)
         if due(journal.log_every):
             self._look()

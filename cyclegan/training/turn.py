@@ -34,6 +34,13 @@ class Turn:
         on_cuda = device.type == "cuda"  # there a graph may replay the step, which reads the rate from this tensor
         rate = torch.tensor(config.rate, device=device) if on_cuda else config.rate
         self.optimizer = torch.optim.Adam(self.parameters, rate, config.betas, fused=True, capturable=on_cuda)
+        # As GradScaler tells fused Adam to leave weights and state alone, on the device, without the host looking.
+        self.found_inf = self.optimizer.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        # What lasts from step to step is allocated here: a step recorded as a CUDA graph would put it into the graph's
+        # memory, which the graphs of other shapes write over. Fused Adam needs the parameters' own strides.
+        self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the moves to come."""
@@ -48,10 +55,9 @@ class Turn:
         with autocast:
             losses = self.player.loss(batch, images)
         total = torch.stack(list(losses.values())).sum()
-        for parameter, gradient in zip(self.parameters, torch.autograd.grad(total, self.parameters), strict=True):
-            parameter.grad = torch.empty_like(parameter).copy_(gradient)  # fused Adam needs the parameter's own strides
-        gradients, total = [p.grad for p in self.parameters if p.grad is not None], total.detach()
-        self.processes.average([*gradients, total])
+        torch._foreach_copy_(self.gradients, torch.autograd.grad(total, self.parameters))
+        total = total.detach()
+        self.processes.average([*self.gradients, total])
         norms = {
             network: get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
             for network in self.player.networks
@@ -60,8 +66,8 @@ class Turn:
         finite = norm.isfinite() & total.isfinite()
         if self.clip:
             clip_grads_with_norm_(self.parameters, self.clip, norm)
-        self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]  # as GradScaler tells fused Adam to
-        self.optimizer.step()  # leave weights and state alone, on the device, without the host looking
+        self.found_inf.copy_(~finite)
+        self.optimizer.step()
         return Move({name: loss.detach() for name, loss in losses.items()}, norms, finite)
 
     def state_dict(self) -> dict[str, Any]:

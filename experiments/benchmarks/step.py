@@ -29,7 +29,8 @@ from cyclegan.machine import autocast, choose_device, compiler_problem, has_bf16
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
-from cyclegan.training.speed import Graphed, checkpoint_activations
+from cyclegan.training.graph import Graphed
+from cyclegan.training.speed import checkpoint_activations
 from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Losses
 
@@ -90,7 +91,7 @@ def ours(levers: Levers, args: argparse.Namespace) -> Step:
             losses |= turn.move(batch, images, precision).losses
         return losses
 
-    keys, maybe_graphed = itertools.count(), Graphed(play) if levers.graph else play
+    keys, maybe_graphed = itertools.count(), Graphed(play, method.pools) if levers.graph else play
 
     def step(a: Tensor, b: Tensor) -> None:
         torch.manual_seed(next(keys))
