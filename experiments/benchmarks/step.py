@@ -134,7 +134,7 @@ def wait(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def seconds(work: Callable[[], None], times: int, device: torch.device) -> float:
+def seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
     """Of one call of `work`, on average over `times` of them in a row."""
     wait(device)
     begin = time.perf_counter()
