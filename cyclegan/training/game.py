@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,8 +16,9 @@ from cyclegan.machine import Arithmetic
 from cyclegan.recipe import Recipe, images_in
 from cyclegan.training.average import Average
 from cyclegan.training.finite import Finite
+from cyclegan.training.graph import Graphed, has_graphs
 from cyclegan.training.processes import ALONE, Processes
-from cyclegan.training.speed import Graphed, by_hand, checkpoint_activations, has_graphs, set_determinism
+from cyclegan.training.speed import by_hand, checkpoint_activations, set_determinism
 from cyclegan.training.turn import Move, Seen, Turn, rate_after
 from cyclegan.types import Batch, Direction, Images
 
@@ -43,18 +44,20 @@ class Game:
         if recipe.speed.checkpoint_activations:
             checkpoint_activations(networks)
         self.finite, self.compiler = Finite(), Compiler(networks)
-        has_graphs(recipe.speed, device, processes.count)
+        has_graphs(recipe.speed, device, processes.count)  # raises where it is asked for and cannot be
+        self.play: Callable[[Batch], Move] = self._play
         self.pull(Levers(**by_hand(recipe.speed)))
 
     def pull(self, levers: Levers) -> None:
         """Run the networks by these levers from now on."""
+        self.release()
         self.levers, self.autocast = levers, Arithmetic(self.device, levers.precision)
         for network in (self.method, *(self.average.translators.values() if self.average else ())):
             set_layout(network, levers.channels_last)
         for turn in self.turns:
             turn.pull(levers)
         self.compiler.set(levers.compile)
-        self.play = Graphed(self._play) if levers.graph else self._play
+        self.play = Graphed(self._play, self.method.pools) if levers.graph else self._play
 
     @property
     def translators(self) -> Mapping[Direction, nn.Module]:
@@ -79,6 +82,11 @@ class Game:
         if self.average:
             self.average.update(seen, self.images)
         return move
+
+    def release(self) -> None:
+        """Give back the memory of CUDA graphs, which would else wait until Python looks for cycles."""
+        if isinstance(self.play, Graphed):
+            self.play.release()
 
     def _play(self, pixels: Batch) -> Move:
         """The mathematics of a step: on the device alone, so that a CUDA graph can record it."""
@@ -197,6 +205,7 @@ class Game:
             raise ValueError(f"its checkpoint does not fit: {' '.join(str(error).split())}") from None
 
     def _load(self, saved: Checkpoint) -> None:
+        self.release()  # a graph would go on with the memory of the state before
         self.images = saved.images
         self.method.load_state_dict(saved.method)
         for turn in self.turns:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,12 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from cyclegan.levers import Levers
 from cyclegan.recipe import SpeedConfig
-from cyclegan.types import Batch
-
-Result = TypeVar("Result")
-
-UNRECORDED = 3
-"""Steps before a CUDA graph is recorded: compiling, choice of kernels and lasting allocations belong to them."""
 
 
 def set_determinism(on: bool) -> None:
@@ -40,54 +34,3 @@ def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
     for network in networks:
         for stage in getattr(network, "stages", ()):
             stage.forward = partial(checkpoint, stage.forward, use_reentrant=False)
-
-
-def has_graphs(config: SpeedConfig, device: torch.device, processes: int = 1) -> bool:
-    """Whether steps can be replayed as CUDA graphs. Raises ValueError when that is asked of another device."""
-    if config.graph == "on" and device.type != "cuda":
-        raise ValueError(f"speed.graph: only cuda has graphs, and this run is on {device.type}; leave it at auto")
-    # Checkpointing asks for the random state in the middle of a step, which no graph can record.
-    return device.type == "cuda" and not config.checkpoint_activations and processes == 1
-
-
-class Graphed(Generic[Result]):
-    """Plays `step` as a CUDA graph once it has run a few times, so that the GPU never waits for Python.
-
-    `step` must launch the same kernels on the same memory each time and never fetch a number from the device; what
-    changes is read from tensors. The batch is copied in, and random streams go on from the seed set before each call.
-    A batch of another shape is played as usual.
-    """
-
-    def __init__(self, step: Callable[[Batch], Result]) -> None:
-        self.step, self.played = step, 0
-        self.graph: torch.cuda.CUDAGraph | None = None
-
-    def __call__(self, batch: Batch) -> Result:
-        """One step, and what it returns; the next call overwrites its tensors."""
-        self.played += 1
-        if self.played <= UNRECORDED:
-            return self._aside(batch)
-        if self.graph is None:
-            self._record(batch)
-        if any(kept.shape != new.shape for kept, new in zip(self.batch, batch, strict=True)):
-            return self.step(batch)
-        for kept, new in zip(self.batch, batch, strict=True):
-            kept.copy_(new, non_blocking=True)
-        assert self.graph
-        self.graph.replay()
-        return self.result
-
-    def _aside(self, batch: Batch) -> Result:
-        """As usual, but on a stream of its own, as capturing asks of what runs before it."""
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            result = self.step(batch)
-        torch.cuda.current_stream().wait_stream(stream)
-        return result
-
-    def _record(self, batch: Batch) -> None:
-        """Note down the kernels of a step; nothing is computed yet."""
-        self.batch, self.graph = Batch(*(domain.clone() for domain in batch)), torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.result = self.step(self.batch)

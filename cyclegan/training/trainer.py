@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -85,7 +85,8 @@ class Trainer:
         """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
-        with StopSignals() as stop, mirror, self.journal, memory_told(LESS_MEMORY):
+        with StopSignals() as stop, mirror, self.journal, memory_told(LESS_MEMORY), ExitStack() as afterwards:
+            afterwards.callback(self.game.release)
             pixels = self._prepare()
             for pixels in self.loader.batches(self.game.images, self.total):
                 before = self.game.images
@@ -144,6 +145,8 @@ class Trainer:
         at_the_end = images >= self.total
         if before == self.journal.images:  # the first step of this life
             self.journal.needs(memory_used(self.device))
+        if at_the_end:
+            self.game.release()  # the last samples and scores have better use for the memory
         self.journal.advance(images)
         if due("1 epoch"):
             self._tell_enlarged()

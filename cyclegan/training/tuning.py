@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +21,8 @@ from cyclegan.machine import has_bf16, has_compiler
 from cyclegan.memory import is_out_of_memory
 from cyclegan.provenance import device_name
 from cyclegan.training.game import Game
-from cyclegan.training.speed import Graphed, by_hand, has_graphs
+from cyclegan.training.graph import UNRECORDED, Graphed, has_graphs
+from cyclegan.training.speed import by_hand
 from cyclegan.types import Batch, Precision
 
 SMALLEST_TRIAL = 64
@@ -57,8 +59,7 @@ def tune(game: Game, pixels: Batch, steps: int, run: Path) -> str:
 def blame(game: Game, pixels: Batch) -> str:
     """Why the numbers of a batch are not finite, and what helps, as far as a plain step on the same pictures tells."""
     levers = game.levers
-    with game.at_rest():
-        bench = bench_of(game, pixels)
+    with game.at_rest(), bench_of(game, pixels) as bench:
         bench.pull(PLAIN)
         finite = all(bool(value.isfinite().all()) for value in bench.probe().values())
         game.pull(levers)
@@ -85,29 +86,29 @@ def _chosen(game: Game, pixels: Batch, steps: int) -> Choice:
         return Choice(start, f"levers: {start.options()}")
     while True:
         try:
-            return choose_levers(bench_of(game, pixels), start, offers, steps)
+            with bench_of(game, pixels) as bench:
+                return choose_levers(bench, start, offers, steps)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error) or min(pixels.a.shape[2:]) < 2 * SMALLEST_TRIAL:
                 raise
             pixels = Batch(*(domain[..., : domain.shape[2] // 2, : domain.shape[3] // 2] for domain in pixels))
 
 
-def bench_of(game: Game, pixels: Batch) -> Bench:
+@contextmanager
+def bench_of(game: Game, pixels: Batch) -> Iterator[Bench]:
     """A batch on which a game at rest is tried; a graph is recorded of the trial itself."""
     pixels = Batch(*(domain.to(game.device) for domain in pixels))
-    graphs: dict[Levers, Graphed[dict[str, Tensor]]] = {}
-    settled: set[Levers] = set()
+    graphed = Graphed(game.probe, game.method.pools)
     play: Callable[[Batch], dict[str, Tensor]] = game.probe
+    prepared: set[Levers] = set()
 
     def pull(levers: Levers) -> None:
         nonlocal play
         game.pull(levers)
-        play = graphs.setdefault(levers, Graphed(game.probe)) if levers.graph else game.probe
-        while isinstance(play, Graphed) and play.graph is None:
-            probe()
-        if levers.precision == "fp16" and levers not in settled:
-            settled.add(levers)
-            for _ in range(SETTLING):
+        play = graphed if levers.graph else game.probe
+        if levers not in prepared:
+            prepared.add(levers)
+            for _ in range(UNRECORDED if levers.graph else SETTLING if levers.precision == "fp16" else 0):
                 probe()
 
     def probe() -> Mapping[str, Tensor]:
@@ -115,7 +116,10 @@ def bench_of(game: Game, pixels: Batch) -> Bench:
         return play(pixels)
 
     wait = torch.cuda.synchronize if game.device.type == "cuda" else lambda: None
-    return Bench(pull, probe, wait)
+    try:
+        yield Bench(pull, probe, wait)
+    finally:
+        graphed.release()
 
 
 def _machine(game: Game) -> dict[str, Any]:

@@ -56,6 +56,13 @@ class Turn:
         rate = torch.tensor(config.rate, device=device) if on_cuda else config.rate
         self.optimizer = torch.optim.Adam(self.parameters, rate, config.betas, fused=True, capturable=on_cuda)
         self.scale: LossScale | None = None
+        # As GradScaler tells fused Adam to leave weights and state alone, on the device, without the host looking.
+        self.found_inf = self.optimizer.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        # What lasts from step to step is allocated here: a step recorded as a CUDA graph would put it into the graph's
+        # memory, which the graphs of other shapes write over. Fused Adam needs the parameters' own strides.
+        self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the moves to come."""
@@ -66,12 +73,14 @@ class Turn:
                 group["lr"] = rate
 
     def pull(self, levers: Levers) -> None:
-        """Do as the levers say: scale the loss in fp16, and keep the optimizer's state in the layout of the weights."""
+        """Scale the loss in fp16, and let gradients and the optimizer's state follow the layout of the weights."""
         if levers.precision != "fp16":
             self.scale = None
         elif self.scale is None:
             self.scale = LossScale(self.parameters[0].device)
-        for parameter in self.parameters:
+        for number, parameter in enumerate(self.parameters):
+            if self.gradients[number].stride() != parameter.stride():
+                parameter.grad = self.gradients[number] = torch.zeros_like(parameter)
             for name, value in self.optimizer.state[parameter].items():
                 if value.shape == parameter.shape and value.stride() != parameter.stride():
                     self.optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(value)
@@ -89,11 +98,9 @@ class Turn:
 
     def move(self, seen: Seen) -> Move:
         """Take one step, unless a loss or gradient is not finite."""
-        for parameter, gradient in zip(self.parameters, seen.gradients, strict=True):
-            parameter.grad = torch.empty_like(parameter).copy_(gradient)  # fused Adam needs the parameter's own strides
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_copy_(self.gradients, seen.gradients)
         total = torch.stack(list(seen.losses.values())).sum()
-        self.processes.average([*gradients, total])
+        self.processes.average([*self.gradients, total])
         norms = {
             network: get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
             for network in self.player.networks
@@ -102,8 +109,8 @@ class Turn:
         finite = norm.isfinite() & total.isfinite()
         if self.clip:
             clip_grads_with_norm_(self.parameters, self.clip, norm)
-        self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]  # as GradScaler tells fused Adam to
-        self.optimizer.step()  # leave weights and state alone, on the device, without the host looking
+        self.found_inf.copy_(~finite)
+        self.optimizer.step()
         if self.scale:
             finite = self.scale.adapt(finite) & total.isfinite()
         return Move(seen.losses, norms, finite)

@@ -30,7 +30,8 @@ from cyclegan.machine import Arithmetic, choose_device, compiler_problem, has_bf
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
-from cyclegan.training.speed import Graphed, checkpoint_activations
+from cyclegan.training.graph import Graphed
+from cyclegan.training.speed import checkpoint_activations
 from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Losses
 
@@ -92,7 +93,7 @@ def ours(levers: Levers, args: argparse.Namespace) -> Step:
             losses |= turn.move(turn.look(batch, images, precision)).losses
         return losses
 
-    keys, maybe_graphed = itertools.count(), Graphed(play) if levers.graph else play
+    keys, maybe_graphed = itertools.count(), Graphed(play, method.pools) if levers.graph else play
 
     def step(a: Tensor, b: Tensor) -> None:
         torch.manual_seed(next(keys))
@@ -135,7 +136,7 @@ def wait(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def seconds(work: Callable[[], None], times: int, device: torch.device) -> float:
+def seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
     """Of one call of `work`, on average over `times` of them in a row."""
     wait(device)
     begin = time.perf_counter()

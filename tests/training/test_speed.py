@@ -1,7 +1,5 @@
 """What makes a step fast or small leaves its result alone."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,8 @@ import torch
 from cyclegan.cli import main
 from cyclegan.cli.codes import REFUSED
 from cyclegan.networks.blocks import ResidualBlock
-from cyclegan.recipe import Recipe, SpeedConfig, write_recipe
+from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.game import Game
-from cyclegan.training.speed import Graphed, has_graphs
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Losses
 from tests.tiny import tiny_recipe
@@ -59,59 +56,12 @@ def test_checkpointed_activations_are_computed_twice(data: Path, tmp_path: Path)
     assert len(calls) == 4  # twice for what is fake and identical, twice for the cycle
 
 
-def test_graphs_are_for_cuda() -> None:
-    assert not has_graphs(SpeedConfig(), CPU)
-    with pytest.raises(ValueError, match=r"speed\.graph: only cuda has graphs, and this run is on cpu"):
-        has_graphs(SpeedConfig(graph="on"), CPU)
-    assert has_graphs(SpeedConfig(), torch.device("cuda"))
-    assert not has_graphs(SpeedConfig(checkpoint_activations=True), torch.device("cuda"))
-
-
-class FakeGraph:
-    """Plays the recorded step again, as a CUDA graph would: on the memory of the recording."""
-
-    def __init__(self, graphed: Graphed[Losses], step: Callable[[Batch], Losses]) -> None:
-        self.graphed, self.step = graphed, step
-
-    def replay(self) -> None:
-        for name, loss in self.step(self.graphed.batch).items():
-            self.graphed.result[name].copy_(loss)
-
-
-def test_a_graph_sees_every_batch_and_leaves_odd_ones_to_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(batch: Batch) -> Losses:
-        return {"sum": batch.a.sum() + batch.b.sum()}
-
-    @contextmanager
-    def recording(graph: Any) -> Iterator[None]:
-        yield
-
-    graphed = Graphed(step)
-    monkeypatch.setattr(graphed, "_aside", step)
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: FakeGraph(graphed, step))
-    monkeypatch.setattr(torch.cuda, "graph", recording)
-    for number in range(8):
-        side = 3 if number == 6 else 2
-        batch = Batch(torch.full((1, 3, side, side), float(number)), torch.ones(1, 3, 2, 2))
-        assert graphed(batch)["sum"] == number * 3 * side**2 + 12
-    assert graphed.graph is not None
-
-
 @needs_cuda
 def test_two_deterministic_runs_on_cuda_are_the_same_bit_for_bit(data: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(data, speed={"device": "cuda", "deterministic": True})
     one, two = (losses_of(recipe, tmp_path / name, steps=8) for name in ("one", "two"))
     assert one == two
     torch.use_deterministic_algorithms(False)
-
-
-@needs_cuda
-def test_a_graph_leaves_the_result_alone(data: Path, tmp_path: Path) -> None:
-    on_cuda = {"device": "cuda", "precision": "float32", "compile": "off"}
-    plain = losses_of(tiny_recipe(data, speed=on_cuda | {"graph": "off"}), tmp_path / "plain", steps=8)
-    graphed = losses_of(tiny_recipe(data, speed=on_cuda | {"graph": "on"}), tmp_path / "graph", steps=8)
-    for expected, seen in zip(plain, graphed, strict=True):
-        assert seen == pytest.approx(expected, rel=2e-3)
 
 
 def test_running_out_of_memory_is_one_line(

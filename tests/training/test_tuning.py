@@ -42,8 +42,7 @@ def pixels() -> Batch:
 
 def probe(game: Game, pixels: Batch, levers: Levers) -> dict[str, Tensor]:
     """Losses and gradients by these levers, the weights as they are."""
-    with game.at_rest():
-        bench = bench_of(game, pixels)
+    with game.at_rest(), bench_of(game, pixels) as bench:
         bench.pull(levers)
         found = {name: value.clone() for name, value in bench.probe().items()}
         game.pull(PLAIN)
