@@ -22,7 +22,7 @@ from cyclegan.images.files import find_images, from_bytes
 from cyclegan.inference.translator import Translator, Translators, load_translators
 from cyclegan.machine import choose_device
 from cyclegan.metrics import perceptual, structure
-from cyclegan.metrics.distances import RESAMPLES, distances
+from cyclegan.metrics.distances import INTERVAL, distances
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
 from cyclegan.metrics.scores import Score, score_translation
@@ -187,7 +187,7 @@ def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str,
         "size": f"{size[1]} x {size[0]}" if size else "as the files are",
         "resampling": "fitted to the size by Pillow's bicubic filter, the middle kept" if size else "none",
         "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
-        "interval": f"95 %, bootstrap of {RESAMPLES}",
+        "interval": INTERVAL,
         "versions": {name: version(name) for name in LIBRARIES}
         | {"cyclegan": cyclegan.__version__, "python": platform.python_version()},
     }

@@ -103,6 +103,15 @@ def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Pat
         assert told in text, told
 
 
+def test_the_card_warns_of_figures_that_mean_little(run: Path, tmp_path: Path) -> None:
+    little = "8 pictures against 9 are few"
+    untranslated = row("A untranslated", 230.0, None, None, warnings=[little])
+    write_metrics(run, row("AtoB", 123.4, warnings=[little, "<b> only 1"]), untranslated, row("BtoA", 1.0))
+    export(run, tmp_path / "h2z.safetensors", "AtoB")
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    assert f"**AtoB, A untranslated: {little}**" in lines and r"**AtoB: \<b\> only 1**" in lines
+
+
 def test_the_header_is_what_the_hub_reads(run: Path, tmp_path: Path) -> None:
     write_metrics(run, row("AtoB", 123.4, cycle=CYCLE))
     export(run, tmp_path / "h2z.safetensors", None)

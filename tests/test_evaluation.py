@@ -131,6 +131,21 @@ def test_a_folder_is_at_no_distance_from_itself(run: Path, weights: Path, tmp_pa
     assert score["precision"]["value"] == score["recall"]["value"] == 1
 
 
+def test_copies_of_one_picture_are_scored_with_a_warning(
+    run: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = write_pictures(tmp_path, 1)[0].read_bytes()
+    (tmp_path / "fake").mkdir()
+    for number in range(8):
+        (tmp_path / "fake" / f"{number}.png").write_bytes(picture)
+    data = evaluated(tmp_path / "m.json", weights, "--fake", tmp_path / "fake", "--real", run.parent / "data" / "testB")
+    few = "8 pictures against 12 are few: the figures mean little; use at least 50 of each"
+    copies = "only 1 of the 8 pictures is different: the figures and their intervals mean nothing"
+    assert data["scores"][0]["warnings"] == [few, copies]
+    told = capsys.readouterr().out
+    assert f"warning: {tmp_path / 'fake'}: {few}\n" in told and f"warning: {tmp_path / 'fake'}: {copies}\n" in told
+
+
 def test_pictures_of_mixed_sizes_are_fitted_to_one(run: Path, weights: Path, tmp_path: Path) -> None:
     write_pictures(tmp_path / "mixed", 9)
     Image.new("RGB", (50, 30)).save(tmp_path / "mixed" / "odd.png")
@@ -144,7 +159,7 @@ def test_pictures_of_mixed_sizes_are_fitted_to_one(run: Path, weights: Path, tmp
     "words, told",
     [
         ("--fake mixed --real real", "mixed: pictures of 2 sizes; give --size 256 to fit them to one"),
-        ("--fake few --real real", "2 and 9 pictures are too few to compare; take at least 8 of each"),
+        ("--fake few --real real", "2 and 9 pictures are too few to compare; take at least 4 of each"),
         ("--fake empty --real real", "no picture in empty"),
         ("--fake nowhere --real real", "nowhere is not a folder"),
         ("--fake broken --real real", "broken: no picture in it can be read"),

@@ -84,6 +84,7 @@ def _scores(records: Records) -> str:
         "Scores",
         note(f"{by} Below each figure its 95 % interval. Untranslated: the pictures as they were, what to improve on."),
         note("Last: the newest weights. Best: those with the lowest KID on the validation split."),
+        *map(warning, metrics.warnings),
         table("Scores", heads, rows),
         details("Protocol", yaml.safe_dump(protocol, sort_keys=False, allow_unicode=True)),
     )

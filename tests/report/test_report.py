@@ -258,6 +258,14 @@ def test_other_numbers_of_pictures_do_not_compare_either(pair: list[Path]) -> No
     assert "different numbers of pictures" in told and "AtoB 20 : 34" in told
 
 
+def test_figures_that_mean_little_are_told_in_report_and_comparison(pair: list[Path]) -> None:
+    text = (pair[1] / "metrics.json").read_text()
+    few = "21 pictures against 34 are few"
+    (pair[1] / "metrics.json").write_text(text.replace('"images": 21', f'"warnings": ["{few}"], "images": 21'))
+    assert f"AtoB, A untranslated, BtoA: {few}" in words_of(write_report(pair[1], pictures=1).read_text())
+    assert as_table(read_runs(pair)).startswith(f"second/run: AtoB, A untranslated, BtoA: {few}")
+
+
 def test_a_run_without_scores_is_compared_too(pair: list[Path]) -> None:
     (pair[1] / "metrics.json").unlink()
     assert f"cyclegan evaluate {pair[1]}" in as_table(read_runs(pair))
