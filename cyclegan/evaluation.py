@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +27,14 @@ from cyclegan.metrics import perceptual, structure
 from cyclegan.metrics.distances import INTERVAL, distances
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
+from cyclegan.metrics.measured import read_metrics
 from cyclegan.metrics.scores import Score, score_translation
 from cyclegan.provenance import LIBRARIES
 from cyclegan.types import OPPOSITE, Device, Direction
 from cyclegan.words import shown
+
+PICTURES = ("checkpoint", "fake", "real", "data", "split", "size", "features_sha256")
+"""What of a protocol is the same of figures that replace older ones."""
 
 
 def evaluate_folders(
@@ -42,7 +48,7 @@ def evaluate_folders(
     square = (size, size) if size else None
     seen = [_seen(Pictures(folder, square), features, place) for folder in (fake, real)]
     row = Row(shown(fake), Score(len(seen[0]), len(seen[1]), distances(*seen)))
-    return Evaluation(_protocol(features, square, {"fake": shown(fake), "real": shown(real)}), [row])
+    return Evaluation(_protocol(features, square, {"fake": _place(fake), "real": _place(real)}, own=False), [row])
 
 
 def evaluate_run(
@@ -70,19 +76,47 @@ def evaluate_run(
     fitted: tuple[int, int] | None = (size, size) if size else None
     if known.recipe and not size:
         fitted = training_size(known.recipe.data, find_images(data / f"{split}A"))
+    root = known.recipe.data.root if known.recipe else None
+    own = root is not None and root.resolve() == data.resolve() and split == "test" and not size
     features.to(place := next(iter(known.directions.values())).device)
     domains = {name: _domain(data, split, name, fitted, features, place) for name in ("A", "B")}
     untranslated = [_untranslated(domains, direction) for direction in known.directions]
     rows = _translated(domains, loaded, features, report)
-    about = {"checkpoint": shown(path), "data": shown(data), "split": split}
+    about = {"checkpoint": _place(path), "data": _place(data), "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
-    return Evaluation(_protocol(features, fitted, about), [*rows, *untranslated])
+    return Evaluation(_protocol(features, fitted, about, own=own), [*rows, *untranslated])
 
 
-def write_metrics(evaluation: Evaluation, path: Path) -> None:
-    """Write `metrics.json`, whole or not at all."""
+def metrics_path(evaluation: Evaluation, run: Path | None) -> Path:
+    """Where figures go by default: `metrics.json` of a run holds those of its own test pictures and of no others."""
+    protocol, folder = evaluation.protocol, run or Path()
+    if run is None or protocol["own_test_pictures"]:
+        return folder / "metrics.json"
+    parts = "metrics", Path(protocol["data"]).name, protocol["split"], protocol["size"].replace(" ", "")
+    return folder / ("-".join(re.sub(r"[^\w.-]+", "_", part)[:60] for part in parts) + ".json")
+
+
+def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
+    """Write figures, whole or not at all.
+
+    What is there already, and no older figures of the same protocol, moves to the free name that is returned.
+    """
+    aside = None
+    if path.is_file() and not _is_of(evaluation.protocol, path):
+        numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
+        path.rename(aside := next(free for free in numbered if not free.exists()))
     text = json.dumps(evaluation.as_data(), indent=1) + "\n"
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    return aside
+
+
+def _is_of(protocol: dict[str, Any], path: Path) -> bool:
+    """Whether the figures in a file are of the same pictures, seen by the same features."""
+    try:
+        there = read_metrics(path).protocol
+    except (ValueError, OSError):
+        return False
+    return all(there.get(key) == protocol.get(key) for key in PICTURES)
 
 
 def record_test(evaluation: Evaluation, run: Path) -> None:
@@ -178,10 +212,19 @@ def _report_after(before: int, total: int, report: Callable[[int, int], None], d
     report(before + done, total)
 
 
-def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str]) -> dict[str, Any]:
-    """All that the figures depend on besides the pictures."""
+def _place(path: Path) -> str:
+    """The whole path, which means the same from any folder; as it is of what comes from the hub."""
+    return shown(path.resolve() if path.exists() else path)
+
+
+def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str], *, own: bool) -> dict[str, Any]:
+    """All that the figures depend on besides the pictures.
+
+    `own` says that these are a run's own test pictures, at the size that it was trained at.
+    """
     return {
         **about,
+        "own_test_pictures": own,
         "features": features.name,
         "features_sha256": features.sha256,
         "size": f"{size[1]} x {size[0]}" if size else "as the files are",

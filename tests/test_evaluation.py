@@ -21,12 +21,14 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from cyclegan.checkpoint import best_path, read_newest, write_checkpoint
 from cyclegan.cli import main
 from cyclegan.cli.evaluate import parse_evaluate
+from cyclegan.evaluation import metrics_path
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.translator import load_generator, load_translators
 from cyclegan.metrics import features
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.features import load_features
+from cyclegan.metrics.figures import Evaluation
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
 from tests.cli.test_cli import run_main
@@ -184,6 +186,14 @@ def test_a_mistake_is_one_line(
     assert end.value.code == 2 and told in line
 
 
+def test_the_name_of_figures_says_what_they_are_of(run: Path) -> None:
+    protocol = {"own_test_pictures": False, "data": "/far/my\ndata", "split": "tra/in", "size": "32 x 40"}
+    path = metrics_path(Evaluation(protocol, []), run)
+    assert path == run / "metrics-my_data-tra_in-32x40.json"
+    assert metrics_path(Evaluation(protocol | {"own_test_pictures": True}, []), run) == run / "metrics.json"
+    assert metrics_path(Evaluation(protocol, []), None) == Path("metrics.json")
+
+
 @pytest.mark.parametrize(
     "name, told",
     [("nowhere.pth", "no such file"), ("text.pth", "cannot be read as weights"), ("other.pth", "not the weights of")],
@@ -247,6 +257,48 @@ def test_weights_are_downloaded_once_and_checked(server: str, tmp_path: Path, mo
     ) as caught:
         load_features("squeezenet1_1")
     assert "\n" not in str(caught.value) and not list((tmp_path / "home").rglob("net-00000000*"))
+
+
+def test_figures_of_other_pictures_never_stand_for_a_runs_own(
+    run: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    for name in ("testA", "testB"):
+        write_pictures(tmp_path / "my other" / name, 4, seed=7)
+    named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
+    assert run_main("evaluate", copy, *named) == 0
+    own = (copy / "metrics.json").read_text()
+    monkeypatch.chdir(tmp_path)
+    for words in (["--data", "my other"], ["--data", "my other", "--size", "40"]):
+        assert run_main("evaluate", copy, *words, *named) == 0
+    assert {
+        path.name: json.loads(path.read_text())["protocol"]["own_test_pictures"] for path in copy.glob("*.json")
+    } == {
+        "metrics.json": True,
+        "metrics-my_other-test-32x32.json": False,
+        "metrics-my_other-test-40x40.json": False,
+    }
+    assert (copy / "metrics.json").read_text() == own
+    assert run_main("evaluate", copy, "--data", run.parent / "data", *named) == 0  # by another name the same
+    assert json.loads((copy / "metrics.json").read_text())["protocol"] == json.loads(own)["protocol"]
+    assert not (copy / "metrics-1.json").exists()
+
+
+def test_figures_of_another_protocol_are_kept(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
+    for seed, name in enumerate(("one", "two", "real")):
+        write_pictures(Path(name), 4, seed=seed)
+    for fake in ("one", "two", "two"):
+        assert run_main("evaluate", "--fake", fake, "--real", "real", *named) == 0
+    fakes = [json.loads(Path(name).read_text())["protocol"]["fake"] for name in ("metrics-1.json", "metrics.json")]
+    assert fakes == [str(Path(name).resolve()) for name in ("one", "two")] and len(list(Path().glob("*.json"))) == 2
+    assert capsys.readouterr().out.count("what was there, made otherwise: metrics-1.json") == 1
+    Path("metrics.json").write_text("mine")
+    assert run_main("evaluate", "--fake", "one", "--real", "real", *named) == 0
+    assert Path("metrics-2.json").read_text() == "mine"
 
 
 def test_only_scores_at_the_size_of_training_become_events_of_the_run(

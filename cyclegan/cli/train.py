@@ -76,7 +76,8 @@ def _look_back(run: Path, recipe: Recipe) -> None:
             with progress_bar("scoring the test split") as bar:
                 evaluation = evaluate_run(run, recipe.features.build(), device=recipe.speed.device, report=bar.report)
             print(evaluation.as_table())
-            write_metrics(evaluation, run / "metrics.json")
+            if aside := write_metrics(evaluation, run / "metrics.json"):
+                print(f"{shown(run / 'metrics.json')} held figures made otherwise; they are in {shown(aside)}")
             record_test(evaluation, run)
     except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)

@@ -178,7 +178,7 @@ def _measured(card: Card) -> Iterator[str]:
         if kind not in ("fid", "kid", "kid_std", "precision", "recall")
     ]
     yield from ["\n".join(others)] if others else []
-    told = {key: protocol.get(key) for key in ("split", "size", "resampling", "interval")}
+    told = {key: protocol.get(key) for key in ("data", "split", "size", "resampling", "interval")}
     words = [f"{key} {plain(str(value))}" for key, value in told.items() if value is not None]
     versions = protocol.get("versions")
     words += [f"{plain(str(k))} {plain(str(v))}" for k, v in versions.items()] if isinstance(versions, dict) else []

@@ -73,6 +73,19 @@ class Metrics:
         return warnings_of((score.what, score.warnings) for score in self.scores)
 
     @property
+    def own(self) -> bool:
+        """Whether these are of the run's own test pictures, at the size that it was trained at."""
+        return self.protocol.get("own_test_pictures") is True
+
+    @property
+    def pictures(self) -> str:
+        """What was scored: `the test pictures of horse2zebra at 256 x 256`."""
+        split, data, size = (self.protocol.get(key) for key in ("split", "data", "size"))
+        return (
+            f"the {split or 'given'} pictures of {data or 'the folders in the protocol'} at {size or 'their own size'}"
+        )
+
+    @property
     def features(self) -> str:
         """The network by whose eyes."""
         return str(self.protocol.get("features", "a network without a name"))

@@ -46,7 +46,13 @@ def write_metrics(run: Path, **protocol: object) -> None:
         score("A untranslated", None, 0.2233),
         score("BtoA", "last", 0.0933),
     ]
-    about = {"features": "inception <v3>", "size": "32 x 32", "data": "data", "split": "test"} | protocol
+    about = {
+        "features": "inception <v3>",
+        "size": "32 x 32",
+        "data": "data",
+        "split": "test",
+        "own_test_pictures": True,
+    } | protocol
     (run / "metrics.json").write_text(json.dumps({"protocol": about, "scores": scores}))
 
 
@@ -213,6 +219,13 @@ def test_damaged_parts_are_told_and_the_rest_is_shown(run: Path) -> None:
         events.write_bytes(events.read_bytes()[:1000] + b"?" * 1000)
     told = words_of(write_report(run, pictures=1).read_text())
     assert "best.pt: damaged" in told and "after 8 images" in told and "Test pictures" in told
+
+
+def test_figures_of_other_pictures_are_named_as_such(run: Path, page: str) -> None:
+    write_metrics(run, data="elsewhere", own_test_pictures=False)
+    told = words_of(write_report(run, pictures=1).read_text())
+    assert "These are of the test pictures of elsewhere at 32 x 32, not of the run&#x27;s own test pictures" in told
+    assert "own test pictures" not in words_of(page).replace("own_test_pictures", "")
 
 
 def test_words_from_files_stay_words(run: Path) -> None:
