@@ -75,7 +75,8 @@ def test_a_run_scores_as_the_folder_of_its_translations(run: Path, weights: Path
     translate_directory(load_translators(run, device="cpu").directions["BtoA"], data / "testB", tmp_path / "fake")
     folders = evaluated(tmp_path / "f.json", weights, "--fake", tmp_path / "fake", "--real", data / "testA")
     whole = evaluated(tmp_path / "r.json", weights, run, "--size", "40")
-    assert folders["scores"][0]["kid"] == whole["scores"][1]["kid"]
+    for name in ("kid", "fid"):  # a pixel rounds otherwise in a batch than alone, on some CPUs
+        assert folders["scores"][0][name] == pytest.approx(whole["scores"][1][name], rel=0.02)
 
 
 def test_the_best_weights_of_a_run_are_scored_beside_its_last(run: Path, weights: Path, tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_inception_is_loaded_from_a_file_and_sees_colours(tmp_path: Path, monkey
     red[0], blue[2] = 1.0, 1.0
     pictures = torch.stack([red, blue, red])
     seen, layers = network(pictures), network.layers(pictures)
-    assert seen.shape == (3, 2048) and torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
+    assert seen.shape == (3, 2048) and torch.allclose(seen[0], seen[2]) and not torch.allclose(seen[0], seen[1])
     assert [layer.shape[1] for layer in layers] == [64, 192, 288, 768, 2048]
     assert torch.allclose(layers[-1].mean(dim=(2, 3)), seen, atol=1e-5)
     assert network.name.startswith("inception (")  # so that nobody takes its figures for those of the trained one
