@@ -18,7 +18,7 @@ from cyclegan.atomic import write_whole
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest
 from cyclegan.images.batches import training_size
 from cyclegan.images.files import UnreadableImage, find_images, read_fitted
-from cyclegan.inference.card import Card, card_text, code, marked
+from cyclegan.inference.card import Card, card_text, code, marked, plain
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.hub import is_hub_name, push, read_text
 from cyclegan.inference.translator import Translator, generator_of, load_generator
@@ -29,7 +29,7 @@ from cyclegan.recipe import Recipe
 from cyclegan.report.sheet import write_sheet
 from cyclegan.types import Direction
 from cyclegan.untouched import untouched
-from cyclegan.words import reason, shown
+from cyclegan.words import one_line, reason, shown
 
 PICTURES = 4
 """Of the test split, on the contact sheet."""
@@ -167,9 +167,13 @@ def _figures(
     except (ValueError, OSError) as error:
         notes.append(f"the card shows no figures: {reason(error)}")
         return [], {}, f"The run's figures could not be read. {EVALUATE}"
+    if isinstance(data := metrics.protocol.get("data"), str):
+        metrics.protocol["data"] = _name(data)
+    if not metrics.own:
+        why = f"are of {one_line(metrics.pictures)}, not of the run's own test pictures"
+        notes.append(f"the card shows no figures: those in metrics.json {why}; evaluate, then export again")
+        return [], {}, f"The run's figures {plain(why)}. {EVALUATE}"
     if rows := _rows_of(metrics, direction, belongs):
-        if isinstance(data := metrics.protocol.get("data"), str):
-            metrics.protocol["data"] = _name(data)
         return rows, metrics.protocol, ""
     notes.append("the card shows no figures: metrics.json has none of these weights; evaluate, then export again")
     return [], {}, f"The run's figures are of other weights. {EVALUATE}"

@@ -59,13 +59,14 @@ CYCLE = {"ssim": 0.8123, "psnr": 21.57, "perceptual": 0.2345}
 TRUTH = {"ssim": 0.5678, "psnr": 15.93}
 
 
-def write_metrics(run: Path, *rows: dict[str, Any]) -> None:
+def write_metrics(run: Path, *rows: dict[str, Any], own: bool = True) -> None:
     protocol = {
         "features": FEATURES,
         "size": 256,
         "data": "/home/somebody/horse2zebra",
         "checkpoint": "/home/somebody/run",
         "split": "test",
+        "own_test_pictures": own,
         "interval": "95 %, bootstrap of 999",
         "versions": {"torch": "2.99"},
     }
@@ -101,6 +102,15 @@ def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Pat
         "zhu2017unpaired", "size 256", "bootstrap of 999", "torch 2.99", "cyclegan 0.1.0",
     ):  # fmt: skip
         assert told in text, told
+
+
+def test_the_card_warns_of_figures_that_mean_little(run: Path, tmp_path: Path) -> None:
+    little = "8 pictures against 9 are few"
+    untranslated = row("A untranslated", 230.0, None, None, warnings=[little])
+    write_metrics(run, row("AtoB", 123.4, warnings=[little, "<b> only 1"]), untranslated, row("BtoA", 1.0))
+    export(run, tmp_path / "h2z.safetensors", "AtoB")
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    assert f"**AtoB, A untranslated: {little}**" in lines and r"**AtoB: \<b\> only 1**" in lines
 
 
 def test_the_header_is_what_the_hub_reads(run: Path, tmp_path: Path) -> None:
@@ -177,6 +187,15 @@ def test_figures_are_shown_for_the_weights_that_they_are_of(run: Path, tmp_path:
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert not figures_in(text) and "model-index" not in header(text) and "of other weights" in text
     assert "metrics.json has none of these weights" in exported.notes[0]
+
+
+def test_figures_of_another_data_set_are_not_shown_as_the_runs_own(run: Path, tmp_path: Path) -> None:
+    write_metrics(run, row("AtoB", 123.4), own=False)
+    [note] = export(run, tmp_path / "g.safetensors", None).notes
+    of = "are of the test pictures of horse2zebra at 256, not of the run's own test pictures"
+    assert note == f"the card shows no figures: those in metrics.json {of}; evaluate, then export again"
+    text = (tmp_path / "README.md").read_text()
+    assert not figures_in(text) and "model-index" not in header(text) and of in text and "somebody" not in text
 
 
 def test_what_evaluate_writes_is_what_the_card_shows(tmp_path: Path) -> None:

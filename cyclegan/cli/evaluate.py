@@ -32,7 +32,8 @@ class Evaluate:
     size: int | None = None
     """Fit every picture to a square of so many pixels; by default to what a run was trained at."""
     out: Path | None = None
-    """File for figures and protocol; by default metrics.json, in the run folder if there is one."""
+    """File for figures and protocol; by default metrics.json, in the run folder if there is one. Figures of other
+    pictures than a run's own test split, or at another size, get a name that says so."""
     features: FeaturesConfig = FeaturesConfig()  # noqa: RUF009  # it is frozen
     """By whose eyes; by default those that the run's recipe names."""
     device: Device = "auto"
@@ -45,7 +46,7 @@ class Evaluate:
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
-        from cyclegan.evaluation import evaluate_folders, evaluate_run, record_test, write_metrics
+        from cyclegan.evaluation import evaluate_folders, evaluate_run, metrics_path, record_test, write_metrics
 
         features = self.features.build()
         with Progress("scoring") as progress:
@@ -66,11 +67,12 @@ class Evaluate:
                 )
         print(evaluation.as_table())  # first: it took minutes, and a disk may be full
         run = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else None
-        out = self.out or (run or Path()) / "metrics.json"
-        write_metrics(evaluation, out)
+        out = self.out or metrics_path(evaluation, run)
+        aside = write_metrics(evaluation, out)
         print(f"\nfigures and protocol: {shown(out)}")
-        as_it_was_trained = self.split == "test" and not (self.out or self.data or self.size)
-        if run and as_it_was_trained:
+        if aside:
+            print(f"what was there, made otherwise: {shown(aside)}")
+        if run and evaluation.protocol["own_test_pictures"] and not self.out:
             record_test(evaluation, run)
         return 0
 

@@ -74,15 +74,16 @@ def _scores(records: Records) -> str:
     if metrics is None:
         return section("Scores", note(f"None yet; `cyclegan evaluate {shown(records.run)}` makes them."))
     heads, rows = score_table(metrics)
-    protocol = metrics.protocol
-    of = f"the {protocol.get('split', 'given')} pictures of {protocol.get('data', 'the folders in the protocol')}"
-    by = f"By the features of {metrics.features}, on {of}."
+    by = f"By the features of {metrics.features}, on {metrics.pictures}."
+    other = [] if metrics.own else [warning(f"These are of {metrics.pictures}, not of the run's own test pictures.")]
     return section(
         "Scores",
         note(f"{by} Below each figure its 95 % interval. Untranslated: the pictures as they were, what to improve on."),
         note("Last: the newest weights. Best: those with the lowest KID on the validation split."),
+        *other,
+        *map(warning, metrics.warnings),
         table("Scores", heads, rows),
-        details("Protocol", yaml.safe_dump(protocol, sort_keys=False, allow_unicode=True)),
+        details("Protocol", yaml.safe_dump(metrics.protocol, sort_keys=False, allow_unicode=True)),
     )
 
 

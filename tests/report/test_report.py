@@ -47,7 +47,13 @@ def write_metrics(run: Path, **protocol: object) -> None:
         score("A untranslated", None, 0.2233),
         score("BtoA", "last", 0.0933),
     ]
-    about = {"features": "inception <v3>", "size": "32 x 32", "data": "data", "split": "test"} | protocol
+    about = {
+        "features": "inception <v3>",
+        "size": "32 x 32",
+        "data": "data",
+        "split": "test",
+        "own_test_pictures": True,
+    } | protocol
     (run / "metrics.json").write_text(json.dumps({"protocol": about, "scores": scores}), encoding="utf-8")
 
 
@@ -228,6 +234,13 @@ def test_damaged_parts_are_told_and_the_rest_is_shown(run: Path) -> None:
     assert "best.pt: damaged" in told and "after 8 images" in told and "Test pictures" in told
 
 
+def test_figures_of_other_pictures_are_named_as_such(run: Path, page: str) -> None:
+    write_metrics(run, data="elsewhere", own_test_pictures=False)
+    told = words_of(write_report(run, pictures=1).read_text())
+    assert "These are of the test pictures of elsewhere at 32 x 32, not of the run&#x27;s own test pictures" in told
+    assert "own test pictures" not in words_of(page).replace("own_test_pictures", "")
+
+
 def test_words_from_files_stay_words(run: Path) -> None:
     write_metrics(run, features="<script>alert(1)</script>", data="`<b>`")
     html = write_report(run, pictures=1).read_text(encoding="utf-8")
@@ -282,6 +295,14 @@ def test_other_numbers_of_pictures_do_not_compare_either(pair: list[Path]) -> No
     (pair[1] / "metrics.json").write_text(text.replace('"images": 21', '"images": 20'), encoding="utf-8")
     [told] = differences(read_runs(pair))
     assert "different numbers of pictures" in told and "AtoB 20 : 34" in told
+
+
+def test_figures_that_mean_little_are_told_in_report_and_comparison(pair: list[Path]) -> None:
+    text = (pair[1] / "metrics.json").read_text()
+    few = "21 pictures against 34 are few"
+    (pair[1] / "metrics.json").write_text(text.replace('"images": 21', f'"warnings": ["{few}"], "images": 21'))
+    assert f"AtoB, A untranslated, BtoA: {few}" in words_of(write_report(pair[1], pictures=1).read_text())
+    assert as_table(read_runs(pair)).startswith(f"second/run: AtoB, A untranslated, BtoA: {few}")
 
 
 def test_a_run_without_scores_is_compared_too(pair: list[Path]) -> None:
