@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,17 +27,32 @@ from cyclegan.checkpoint import (
 )
 from cyclegan.cli import main
 from cyclegan.cli.codes import UNSAVED
-from cyclegan.recipe import Recipe, write_recipe
+from cyclegan.recipe import Recipe, read_recipe, write_recipe
 from cyclegan.training.keeper import Unsaved
 from cyclegan.training.trainer import train
-from tests.tiny import tiny_recipe
+from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import assert_equal, everything
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, beside its pictures."""
+    root = tmp_path_factory.mktemp("trained")
+    for name in ("trainA", "trainB"):
+        write_pictures(root / "data" / name, 4)
+    train(tiny_recipe(root / "data"), root / "run")
+    return root / "run"
+
+
 @pytest.fixture
-def run(recipe: Recipe, tmp_path: Path) -> Path:
-    train(recipe, tmp_path / "run")
-    return tmp_path / "run"
+def recipe(trained: Path) -> Recipe:
+    return read_recipe(trained / "recipe.yaml")
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 def contents(checkpoint: Checkpoint) -> dict[str, Any]:

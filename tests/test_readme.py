@@ -40,6 +40,19 @@ def test_links_to_files_lead_somewhere(page: str) -> None:
         assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
+def named() -> list[tuple[str, str]]:
+    """Each `folder/test_x.py`, alone or with `::test_y` or the beginning of it, `::test_y_...`."""
+    pages = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    return sorted(set(re.findall(r"([\w/]*test_\w+\.py)(?:::(\w+(?:\.\.\.)?))?", pages)))
+
+
+@pytest.mark.parametrize("file, name", named())
+def test_a_test_that_the_documentation_names_is_there(file: str, name: str) -> None:
+    text = (ROOT / "tests" / file.removeprefix("tests/")).read_text(encoding="utf-8")
+    begin = f"def {name.removesuffix('...')}" + ("" if name.endswith("...") else "(")
+    assert not name or begin in text
+
+
 def test_the_recipes_of_the_documentation_are_valid() -> None:
     for page in PAGES:
         for block in re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S):

@@ -1,4 +1,3 @@
-import subprocess
 import sys
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import yaml
 
 from cyclegan.images.transforms import Augment
 from cyclegan.recipe import Recipe, images_in, read_recipe, recipe_from, write_recipe
+from tests.patience import run
 
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
 
@@ -84,7 +84,7 @@ def test_spans_count_images_or_epochs() -> None:
 
 def test_reading_a_recipe_imports_no_torch() -> None:
     code = "import sys, cyclegan.cli; print({'torch', 'albumentations', 'kornia'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8").stdout == "set()\n"
+    assert run([sys.executable, "-c", code]).stdout == "set()\n"
 
 
 def test_the_dump_is_plain_yaml() -> None:

@@ -1,5 +1,4 @@
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from cyclegan.cli import COMMANDS, main, parse
 from cyclegan.cli.train import Train
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
+from tests.patience import run as run_to_the_end
 from tests.tiny import tiny_recipe, write_pictures
 
 
@@ -39,7 +39,7 @@ def test_help_needs_no_torch() -> None:
         "try: cyclegan.cli.main(['train', '--help'])\n"
         "except SystemExit: print('torch' in sys.modules, file=sys.stderr)"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8").stderr == "False\n"
+    assert run_to_the_end([sys.executable, "-c", code]).stderr == "False\n"
 
 
 def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -> None:

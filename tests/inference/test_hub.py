@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from cyclegan.training.trainer import train
 from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.inference.fake_hub import FakeHub, fake_hub
+from tests.patience import run as run_to_the_end
 from tests.tiny import outputs, tiny_recipe, write_pictures
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -347,6 +347,6 @@ def test_a_real_process_loads_from_the_hub_and_then_without_it(hub: FakeHub, tmp
     command = [sys.executable, "-m", "cyclegan", "show", "someone/h2z"]
     for environment in (place, place | {"HF_HUB_OFFLINE": "1"}):
         before = len(hub.asked)
-        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+        done = run_to_the_end(command, environment)
         assert done.returncode == 0 and "direction: AtoB" in done.stdout, done.stderr
         assert (len(hub.asked) > before) == (environment == place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -170,12 +171,13 @@ def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -
     fake = from_bytes(to_bytes(translate(images)))
     again = from_bytes(to_bytes(back(fake)))
     assert done == [4, 8, 10] and (score.images, score.real) == (10, 9)
-    assert score.distances.fid == pytest.approx(distances(squeezenet(fake), real).fid, rel=1e-5)
-    assert score.structure == pytest.approx(float(structure_distance(images, fake).mean()), rel=1e-5)
-    assert score.truth == pytest.approx(closeness(fake, from_bytes(to_bytes(images * 0.6))), rel=1e-5)
-    assert score.cycle is not None and score.cycle[:2] == pytest.approx(closeness(again, images), rel=1e-5)
+    near = partial(pytest.approx, rel=1e-3)  # features in other batches are of other sums
+    assert score.distances.fid == near(distances(squeezenet(fake), real).fid)
+    assert score.structure == near(float(structure_distance(images, fake).mean()))
+    assert score.truth == near(closeness(fake, from_bytes(to_bytes(images * 0.6))))
+    assert score.cycle is not None and score.cycle[:2] == near(closeness(again, images))
     looks = perceptual(squeezenet.layers(again), squeezenet.layers(images))
-    assert score.cycle.perceptual == pytest.approx(float(looks.mean()), rel=1e-5)
+    assert score.cycle.perceptual == near(float(looks.mean()))
 
 
 def test_what_is_not_known_is_not_scored(squeezenet: Features) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,12 @@ def known_to(game: Game) -> list[Tensor]:
     return tensors_in({"method": state.method, "average": state.average, "optimizers": state.optimizers})
 
 
-def train_and_keep_all(recipe: str, run: str, *how: str) -> None:
-    """Train, then write what this process knows, and its dropout masks (0 and 1, or -1 for unknown), beside the run.
+def train_and_keep_all(words: Sequence[str]) -> None:
+    """RECIPE RUN HOW...: train, then write what this process knows, and its dropout masks (0 and 1, or -1 for unknown), beside the run.
 
     "built" and "restored" give the others than the first other numbers once they are built or restored.
     """
+    recipe, run, *how = words
     with open_processes() as processes:
 
         def disturbed(name: str) -> None:
@@ -67,15 +69,15 @@ def train_and_keep_all(recipe: str, run: str, *how: str) -> None:
         torch.save({"known": known_to(trainer.game), "masks": masks}, f"{run}.{processes.rank}")
 
 
-def fail_for_another_reason(message: str) -> None:
+def fail_for_another_reason(words: Sequence[str]) -> None:
     """The first process fails by itself; the other waits for it."""
     with open_processes() as processes:
         if processes.first:
-            raise RuntimeError(message)
+            raise RuntimeError(*words)
         processes.largest(1)
 
 
-def tell_places() -> None:
+def tell_places(words: Sequence[str]) -> None:
     """What the processes know of each other where nobody said who is on which machine."""
     del os.environ["LOCAL_RANK"], os.environ["LOCAL_WORLD_SIZE"]
     with open_processes() as processes:
