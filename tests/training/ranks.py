@@ -34,9 +34,10 @@ def known_to(game: Game) -> list[Tensor]:
 
 
 def train_and_keep_all(words: Sequence[str]) -> None:
-    """RECIPE RUN HOW...: train, then write what this process knows, and its dropout masks (0 and 1, or -1 for unknown), beside the run.
+    """Train RECIPE into RUN, then write what this process knows, and its dropout masks, beside the run.
 
-    "built" and "restored" give the others than the first other numbers once they are built or restored.
+    Of the masks 0 and 1, or -1 for unknown. "built" and "restored" give the others than the first other numbers once
+    they are built or restored.
     """
     recipe, run, *how = words
     with open_processes() as processes:
