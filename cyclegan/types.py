@@ -24,8 +24,8 @@ OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
 Device = Literal["auto", "cuda", "mps", "cpu"]
 """`auto` takes cuda, then mps, then cpu."""
 
-Precision = Literal["auto", "float32", "bf16"]
-"""`auto` is bf16 autocast where the device has it in hardware, else float32."""
+Precision = Literal["float32", "tf32", "bf16", "fp16"]
+"""float32 as IEEE 754 has it; on CUDA its products rounded to 10 bits (tf32); autocast to bf16 or fp16."""
 
 
 def _no_switch(value: object) -> object:

@@ -34,7 +34,7 @@ def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
             "pool": 3,
         },
         "training": {"constant": "4 images", "decay": "4 images"},
-        "speed": {"device": "cpu", "precision": "float32"},
+        "speed": {"device": "cpu", "precision": "float32", "channels_last": "off", "compile": "off"},
         "journal": {"log_every": "2 images", "samples_every": "4 images", "samples": 2, "checkpoint_every": "3 images"},
     }
     return recipe_from({name: section | changes.get(name, {}) for name, section in sections.items()}, "test")

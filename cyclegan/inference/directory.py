@@ -16,15 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.images.ahead import ahead
-from cyclegan.images.files import UnreadableImage, UnwritableImage, find_images, read_image, write_image
+from cyclegan.images.files import UnreadableImage, UnwritableImage, find_images, from_bytes, read_image, write_image
 from cyclegan.inference.translator import Translator
 from cyclegan.words import shown
 
 THREADS = 2
 """Threads that read, and as many that write, while the network works."""
-
-COMPILING_REPAYS = 200
-"""Batches that repay compiling for their size."""
 
 SOME = 16
 """Batches of one size to see before it is compiled for: among hundreds of sizes, one may come eight times by chance."""
@@ -107,6 +104,7 @@ def _translated(
     translator: Translator, pictures: Iterator[_Picture], number: int, note: Callable[[str], None]
 ) -> Iterator[_Picture]:
     """Neighbours of one size go through the network together; what could not be read passes by."""
+    translator.note = note
     seen: Counter[torch.Size] = Counter()
     for shape, alike in groupby(pictures, key=lambda picture: picture.pixels.shape):
         if not shape.numel():
@@ -116,9 +114,10 @@ def _translated(
         while batch := list(islice(alike, most)):
             pixels = torch.stack([picture.pixels for picture in batch])
             seen[pixels.shape] += 1
-            expected = number * seen[pixels.shape] / seen.total()  # pictures of this size, if the rest is like these
-            if seen[pixels.shape] == SOME and expected >= COMPILING_REPAYS * most:
-                translator.compile(pixels.shape, note)
+            share = seen[pixels.shape] / seen.total()  # of this size, if the rest is like what came
+            translator.expected = max(translator.expected, number * pixels.shape[2] * pixels.shape[3])
+            if seen[pixels.shape] == SOME:
+                translator.compile(from_bytes(pixels.to(translator.device)), number * share / len(pixels))
             translated = translator.translate_bytes(pixels)
             yield from (picture._replace(pixels=new) for picture, new in zip(batch, translated, strict=True))
 

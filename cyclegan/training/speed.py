@@ -1,4 +1,4 @@
-"""The levers that make a step fast and leave its result alone: memory format, compiling, checkpointing."""
+"""What makes a step fast, or small, and leaves its result alone: checkpointing; and what a recipe sets."""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from cyclegan.machine import compiler_problem
+from cyclegan.levers import Levers
+from cyclegan.machine import is_out_of_memory
 from cyclegan.recipe import SpeedConfig
-
-COMPILING_REPAYS = 1000
-"""Steps after which the minute or two of compiling has paid for itself."""
-
-
-def memory_format(device: torch.device) -> torch.memory_format:
-    """What convolutions of the device like best; on a CPU the compiler chooses by itself."""
-    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def set_determinism(on: bool) -> None:
@@ -33,17 +27,10 @@ def set_determinism(on: bool) -> None:
     torch.backends.cudnn.benchmark = not on
 
 
-def compile_networks(networks: Iterable[nn.Module], config: SpeedConfig, steps: int, device: torch.device) -> str:
-    """Compile them, if the recipe and the number of steps say so; returns what to tell the person."""
-    if config.compile == "off":
-        return "not compiling, as the recipe says"
-    if config.compile == "auto" and steps < COMPILING_REPAYS:
-        return f"not compiling: {steps:,} steps would not repay it (--speed.compile on does so nevertheless)"
-    if problem := compiler_problem(device):
-        return f"not compiling, steps may take twice as long: {problem}"
-    for network in networks:
-        network.compile(dynamic=False)
-    return "compiling the networks: the first step takes a minute or two, the others half as long"
+def by_hand(config: SpeedConfig) -> dict[str, Any]:
+    """The levers that a recipe sets, as fields of `Levers`; those on `auto` are not among them."""
+    fields = {name: getattr(config, name) for name in Levers._fields if getattr(config, name) != "auto"}
+    return fields | {name: fields[name] == "on" for name in ("channels_last", "graph") if name in fields}
 
 
 def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
@@ -66,7 +53,7 @@ def memory_told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         helps = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
         raise MemoryError(f"out of memory; what helps most: {helps}") from error

@@ -22,6 +22,7 @@ from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
 from cyclegan.training.speed import memory_told
 from cyclegan.training.stop import Stopped, StopSignals
+from cyclegan.training.tuning import blame, tune
 from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
@@ -70,14 +71,14 @@ class Trainer:
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
         with StopSignals() as stop, mirror, self.journal, memory_told(), ExitStack() as afterwards:
             afterwards.callback(self.game.release)
-            self._prepare()
+            pixels = self._prepare()
             for pixels in self.loader.batches(self.game.images, self.total):
                 before = self.game.images
                 move = self.game.step(pixels)
                 self._record(move, pixels, before)
                 if stopped := self.processes.largest(stop.received):
                     break
-            self._look()
+            self._look(pixels)
             self._save()
         self.keeper.confirm()
         if self.game.images < self.total:
@@ -97,17 +98,17 @@ class Trainer:
         )  # fmt: skip
         pin = self.device.type == "cuda"
         return Loader(
-            a, b, augment, batch=training.batch, seed=training.seed, threads=data.threads,
+            a, b, augment, batch=training.pairs, seed=training.seed, threads=data.threads,
             rank=self.processes.rank, processes=self.processes.count, pin=pin,
         )  # fmt: skip
 
-    def _prepare(self) -> None:
-        """What needs a first batch, or the person's patience, before the first step."""
+    def _prepare(self) -> Batch:
+        """What needs a first batch, or the person's patience, before the first step; returns that batch."""
         left, count = self.total - self.game.images, self.processes.count
         first = next(self.loader.batches(self.game.images, self.game.images + 1))
-        told = self.game.speed_up(left // (self.recipe.training.batch * count))
+        told = tune(self.game, first, left // (self.loader.batch * count), self.run)
         if not self.processes.first:
-            return
+            return first
         size = first.a.shape[2:]
         self.observer = Observer(self.recipe, self.game, self.journal, size)
         if self.features:
@@ -118,6 +119,7 @@ class Trainer:
         each = f" in each of {count} processes" if count > 1 else ""
         pictures = f"{len(self.loader.a):,} + {len(self.loader.b):,} pictures"
         self.journal.note(f"{self.run}: {pictures}, {left:,} images to see, {self.device}{each}\n{told}")
+        return first
 
     def _record(self, move: Move, pixels: Batch, before: int) -> None:
         """Write down what the step from `before` images to now makes due."""
@@ -127,7 +129,7 @@ class Trainer:
             self.game.release()  # the last samples and scores have better use for the memory
         self.journal.advance(images)
         if due(journal.log_every):
-            self._look()
+            self._look(pixels)
             self.processes.average(list(move.losses.values()))
             if self.processes.first:
                 self.observer.numbers(move, pixels)
@@ -139,7 +141,7 @@ class Trainer:
             if journal.evaluate_every and (due(journal.evaluate_every) or at_the_end):
                 self._validate()
         if due(journal.checkpoint_every):
-            self._look()
+            self._look(pixels)
             self._save()
 
     def _validate(self) -> None:
@@ -148,16 +150,15 @@ class Trainer:
         if kid < self.best and self.keeper.save_best(replace(self.game.checkpoint(kid), optimizers={})):
             self.best = kid
 
-    def _look(self) -> None:
+    def _look(self, pixels: Batch) -> None:
         """Name the pictures of steps that were left out. Raises Diverged when the recipe tolerates no more of them."""
         for images in self.game.finite.news():
             names = ", ".join(shown(path) for path in self.loader.files(images))
             self.journal.note(f"left out the step from image {images:,} on, its numbers are not finite: {names}")
         if self.game.finite.in_a_row >= self.recipe.training.tolerate:
-            helps = "try a lower training.rate, or a training.clip of 1"
             raise Diverged(
                 f"{self.run}: {self.game.finite.in_a_row} steps in a row had losses or gradients that are not finite; "
-                f"none of them moved the weights, and the checkpoints are good; {helps}"
+                f"none of them moved the weights, and the checkpoints are good; {blame(self.game, pixels)}"
             )
 
     def _due(self, before: int, every: Span) -> bool:
@@ -189,8 +190,8 @@ class Trainer:
             raise ValueError(f"{self.run}: {error}") from None
         if saved.recipe.features == self.recipe.features:  # or else its KID compares with none to come
             self.best = saved.best
-        now = self.processes.count * self.recipe.training.batch
-        before = saved.processes * saved.recipe.training.batch
+        now = self.processes.count * self.recipe.training.pairs
+        before = saved.processes * saved.recipe.training.pairs
         return "" if before == now else f"pairs of pictures in a step: {now} from now on, {before} until here"
 
 

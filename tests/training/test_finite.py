@@ -17,6 +17,7 @@ from cyclegan.checkpoint import newest_checkpoint, read_newest
 from cyclegan.cli import main
 from cyclegan.cli.codes import DIVERGED
 from cyclegan.images.files import from_bytes
+from cyclegan.machine import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.methods.pool import Pool
 from cyclegan.recipe import TrainingConfig, write_recipe
@@ -27,7 +28,7 @@ from cyclegan.types import Batch, Images, Losses
 from tests.tiny import tiny_recipe
 from tests.training.test_training import assert_equal, events
 
-NO_AUTOCAST = torch.autocast("cpu", enabled=False)
+NO_AUTOCAST = Arithmetic(torch.device("cpu"), "float32")
 NOTHING = Batch(torch.empty(0), torch.empty(0))
 
 
@@ -63,13 +64,13 @@ def test_a_turn_with_a_bad_number_moves_nothing(where: str, bad: float, clip: fl
         return {"square": value}
 
     turn = Turn(Player("one", (network,), loss), TrainingConfig(clip=clip))
-    assert turn.move(NOTHING, {}, NO_AUTOCAST).finite
+    assert turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
     before = copy.deepcopy((dict(network.state_dict()), turn.state_dict()))
     scale.fill_(bad)
-    assert not turn.move(NOTHING, {}, NO_AUTOCAST).finite
+    assert not turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
     assert_equal((dict(network.state_dict()), turn.state_dict()), before)
     scale.fill_(1)
-    assert turn.move(NOTHING, {}, NO_AUTOCAST).finite
+    assert turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
     assert not torch.equal(network.weight, before[0]["weight"]) and network.weight.isfinite().all()
 
 
