@@ -101,7 +101,7 @@ class SpeedConfig:
     compile: Compile = "auto"
     """Compile the networks (a minute or two at the start); `simd256` with vectors of 256 bits at most."""
     graph: Switch = "auto"
-    """Replay a step as a CUDA graph: on cuda, in one process, with no activations checkpointed."""
+    """Replay a step as a CUDA graph: in one process, and without `checkpoint_activations`."""
     deterministic: bool = False
     """The same run bit for bit: no lever is chosen by timing, and CUDA takes kernels that add up in a fixed order."""
     checkpoint_activations: bool = False

@@ -30,6 +30,8 @@ class Pool(nn.Module):
         self.size = size
         self.gather: Gather = lambda fakes: (fakes, slice(None))
         self.random: torch.Generator | None = None
+        self.rests = False
+        """While set, fakes pass, and none is remembered."""
         self.register_buffer("images", torch.empty(0))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
         self.images: Tensor
@@ -58,7 +60,7 @@ class Pool(nn.Module):
     @torch.no_grad()
     def forward(self, fakes: Tensor) -> Tensor:
         """(N, C, H, W) new fakes to as many, new or old."""
-        if self.size == 0:
+        if self.size == 0 or self.rests:
             return fakes
         self.fit(fakes.shape[1:])
         everybodys, own = self.gather(fakes)

@@ -45,7 +45,7 @@ class Game:
             checkpoint_activations(networks)
         self.finite, self.compiler = Finite(), Compiler(networks)
         has_graphs(recipe.speed, device, processes.count)  # raises where it is asked for and cannot be
-        self.play: Callable[[Batch], Move] = self._play
+        self.play: Graphed[Move] | Callable[[Batch], Move] = self._play
         self.pull(Levers(**by_hand(recipe.speed)))
 
     def pull(self, levers: Levers) -> None:
@@ -58,6 +58,11 @@ class Game:
             turn.pull(levers)
         self.compiler.set(levers.compile)
         self.play = Graphed(self._play, self.method.pools) if levers.graph else self._play
+
+    def release(self) -> None:
+        """Give back the memory of CUDA graphs, which would else wait until Python looks for cycles."""
+        if isinstance(self.play, Graphed):
+            self.play.release()
 
     @property
     def translators(self) -> Mapping[Direction, nn.Module]:
@@ -82,11 +87,6 @@ class Game:
         if self.average:
             self.average.update(seen, self.images)
         return move
-
-    def release(self) -> None:
-        """Give back the memory of CUDA graphs, which would else wait until Python looks for cycles."""
-        if isinstance(self.play, Graphed):
-            self.play.release()
 
     def _play(self, pixels: Batch) -> Move:
         """The mathematics of a step: on the device alone, so that a CUDA graph can record it."""
@@ -123,7 +123,7 @@ class Game:
     def probe(self, pixels: Batch) -> dict[str, Tensor]:
         """Losses and gradients by name, of a batch (N, 3, H, W) in 0..255 on the device; nothing moves.
 
-        The pools see its fakes: do this `at_rest`. In fp16 it helps to find the scale of the loss.
+        Do this `at_rest`, or the pools remember its fakes. In fp16 it helps to find the scale of the loss.
         """
         names = {parameter: name for name, parameter in self.method.named_parameters()}
         found: dict[str, Tensor] = {}
@@ -138,10 +138,14 @@ class Game:
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
-        """In here nothing that the method remembers changes, no other process is waited for, and dropout is off."""
+        """In here nothing that the method remembers changes, nor does that change what it computes; dropout is off.
+
+        No other process is waited for. CUDA graphs from before are released.
+        """
+        self.release()
         dropouts = [module for module in self.method.modules() if isinstance(module, nn.Dropout) and module.training]
-        buffers = {name: buffer.clone() for name, buffer in self.method.named_buffers()}
-        self.method.share(ALONE.gather, None)
+        for pool in self.method.pools:
+            pool.rests = True
         for module in dropouts:
             module.eval()
         try:
@@ -149,8 +153,8 @@ class Game:
         finally:
             for module in dropouts:
                 module.train()
-            self.method.share(self.processes.gather, self.shared_random)
-            self.method.load_state_dict(buffers, strict=False)
+            for pool in self.method.pools:
+                pool.rests = False
 
     def _seed(self) -> None:
         """Seed the next step by what it is, so that resume repeats it.

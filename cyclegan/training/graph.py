@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 
 def has_graphs(config: SpeedConfig, device: torch.device, processes: int = 1) -> bool:
-    """Whether to replay steps as CUDA graphs.
+    """Whether steps can be replayed as CUDA graphs.
 
     Raises ValueError when that is asked of another device, of checkpointed activations or of several processes.
     """
     fits = device.type == "cuda" and not config.checkpoint_activations and processes == 1
     if config.graph == "on" and not fits:
         raise ValueError(f"speed.graph: {_obstacle(config, device)}; leave it at auto")
-    return config.graph != "off" and fits
+    return fits
 
 
 def _obstacle(config: SpeedConfig, device: torch.device) -> str:
@@ -112,6 +112,11 @@ class Graphed(Generic[Result]):
         recording.graph.replay()
         return recording.result
 
+    @property
+    def recorded(self) -> int:
+        """How many shapes have a graph."""
+        return len(self._recordings)
+
     def release(self) -> None:
         """Give back the memory of all graphs. Later calls are played as the first ones were, and recorded again."""
         if not self._recordings:
@@ -131,7 +136,7 @@ class Graphed(Generic[Result]):
         self._memory: Any = None
 
     def _is_full(self) -> bool:
-        full = len(self._recordings) == MOST_GRAPHS
+        full = self.recorded == MOST_GRAPHS
         if full and not self._told:
             helps = "end data.transforms in a RandomCrop to have one size"
             log.warning("speed.graph: batches have more than %d sizes; the rest play slower, without a graph; %s",

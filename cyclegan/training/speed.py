@@ -1,4 +1,4 @@
-"""What makes a step fast, or small, and leaves its result alone: graphs, checkpointing; and what a recipe sets."""
+"""What makes a step fast, or small, and leaves its result alone: checkpointing; and what a recipe sets."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from cyclegan.machine import has_bf16, has_compiler
 from cyclegan.memory import is_out_of_memory
 from cyclegan.provenance import device_name
 from cyclegan.training.game import Game
-from cyclegan.training.graph import UNRECORDED, Graphed, has_graphs
+from cyclegan.training.graph import Graphed, has_graphs
 from cyclegan.training.speed import by_hand
 from cyclegan.types import Batch, Precision
 
@@ -98,17 +98,23 @@ def _chosen(game: Game, pixels: Batch, steps: int) -> Choice:
 def bench_of(game: Game, pixels: Batch) -> Iterator[Bench]:
     """A batch on which a game at rest is tried; a graph is recorded of the trial itself."""
     pixels = Batch(*(domain.to(game.device) for domain in pixels))
-    graphed = Graphed(game.probe, game.method.pools)
-    play: Callable[[Batch], dict[str, Tensor]] = game.probe
-    prepared: set[Levers] = set()
+    play: Graphed[dict[str, Tensor]] | Callable[[Batch], dict[str, Tensor]] = game.probe
+    settled: set[Levers] = set()
+
+    def release() -> None:
+        if isinstance(play, Graphed):
+            play.release()  # another layout puts the weights elsewhere, and its graph would not follow
 
     def pull(levers: Levers) -> None:
         nonlocal play
+        release()
         game.pull(levers)
-        play = graphed if levers.graph else game.probe
-        if levers not in prepared:
-            prepared.add(levers)
-            for _ in range(UNRECORDED if levers.graph else SETTLING if levers.precision == "fp16" else 0):
+        play = Graphed(game.probe, game.method.pools) if levers.graph else game.probe
+        while isinstance(play, Graphed) and not play.recorded:
+            probe()
+        if levers.precision == "fp16" and levers not in settled:
+            settled.add(levers)
+            for _ in range(SETTLING):
                 probe()
 
     def probe() -> Mapping[str, Tensor]:
@@ -119,7 +125,7 @@ def bench_of(game: Game, pixels: Batch) -> Iterator[Bench]:
     try:
         yield Bench(pull, probe, wait)
     finally:
-        graphed.release()
+        release()
 
 
 def _machine(game: Game) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,13 +209,10 @@ def test_a_resume_that_forgets_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_precisions_are_near_and_what_is_not_there_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_checks, "has_bf16", lambda device: True)
-    monkeypatch.setattr(gpu_checks, "PRECISIONS", {"fp8": gpu_checks.Tolerance(0, 0)} | {"bf16": BF16})
+    monkeypatch.setattr(gpu_checks, "PRECISIONS", ("tf32", "bf16"))
     rows = list(gpu_checks.check_precisions(TINY))
     assert [row.outcome for row in rows] == ["skipped", "right", "right", "right"]
-    assert rows[0].details == "this cyclegan has no such precision"
-
-
-BF16 = gpu_checks.PRECISIONS["bf16"]
+    assert rows[0].details == "only cuda has tf32"
 
 
 @pytest.mark.parametrize("bad", [torch.nan, 0.0])
@@ -231,7 +229,7 @@ def test_a_precision_that_is_wrong_is_wrong(bad: float, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Game, "step", spoilt)
     monkeypatch.setattr(gpu_checks, "has_bf16", lambda device: True)
-    monkeypatch.setattr(gpu_checks, "PRECISIONS", {"bf16": BF16})
+    monkeypatch.setattr(gpu_checks, "PRECISIONS", ("bf16",))
     assert outcomes(gpu_checks.check_precisions) == ["wrong", "wrong", "right"]
 
 
@@ -260,7 +258,7 @@ def test_training_is_timed_beside_plain() -> None:
 
 
 def test_graphs_are_not_timed_where_there_are_none() -> None:
-    [row] = gpu_checks.time_training(TINY, "training, bf16, compiled, graph")
+    [row] = gpu_checks.time_training(TINY, "training, float32, graph")
     assert row.outcome == "skipped" and row.details == "no graphs on cpu"
 
 
@@ -269,7 +267,13 @@ def test_translating_is_timed_beside_plain(monkeypatch: pytest.MonkeyPatch) -> N
     plain, ours, *others = gpu_checks.time_translating(TINY)
     assert plain.outcome == ours.outcome == "measured" and ours.beside == plain.what
     assert "differs from plain by at most" in ours.details
-    assert [row.outcome for row in others] == ["skipped", "skipped"]
+    assert [row.outcome for row in others] == ["skipped"] * 3
+
+
+def test_what_the_trainer_chooses_is_timed_and_told() -> None:
+    """For a run so short that nothing would repay trying."""
+    [row] = gpu_checks.time_choosing(replace(TINY, steps=1))
+    assert row.outcome == "measured" and row.details.startswith("levers: --speed.precision float32")
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

@@ -341,12 +341,10 @@ def _map(tree: Any, found: Callable[[Any], Tensor]) -> Any:
 
 
 def _written(func: Any, args: Any, kwargs: Any) -> Iterator[Tensor]:
-    for argument, value in zip(func._schema.arguments, args, strict=False):
-        if argument.is_write:
-            yield from _tensors(value)
-    for argument in func._schema.arguments:
-        if argument.is_write and argument.name in kwargs:
-            yield from _tensors(kwargs[argument.name])
+    """The tensors that an operation writes to, by its schema."""
+    for number, argument in enumerate(func._schema.arguments):
+        if argument.alias_info and argument.alias_info.is_write:
+            yield from _tensors(args[number] if number < len(args) else kwargs.get(argument.name))
 
 
 def _address(tensor: Tensor) -> int:

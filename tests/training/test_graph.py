@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 import cyclegan.training.game
+import cyclegan.training.tuning
+from cyclegan.levers import Levers
 from cyclegan.methods.pool import Pool
 from cyclegan.recipe import Recipe, SpeedConfig
 from cyclegan.stop import Stopped
@@ -24,6 +26,7 @@ from cyclegan.training.game import Game
 from cyclegan.training.graph import MOST_GRAPHS, UNRECORDED, Graphed, has_graphs
 from cyclegan.training.observer import Observer
 from cyclegan.training.trainer import train
+from cyclegan.training.tuning import bench_of
 from cyclegan.training.turn import Move
 from cyclegan.types import Batch
 from tests.tiny import tiny_recipe
@@ -57,7 +60,7 @@ def game_of(recipe: Recipe, *, in_graphs: bool) -> Game:
         for group in turn.optimizer.param_groups:
             group["lr"] = torch.tensor(group["lr"])
     if in_graphs:
-        game.play = Graphed(game._play, game.method.pools)
+        game.pull(Levers(graph=True))
     return game
 
 
@@ -248,6 +251,27 @@ def test_released_memory_is_free_at_once_and_later_steps_are_the_same(data: Path
     graphed.release()
 
 
+def test_trials_of_levers_in_graphs_give_what_they_do_without_and_leave_no_trace(data: Path, cuda: FakeCuda) -> None:
+    """Another layout puts the weights elsewhere: a graph from before it would read freed memory."""
+    recipe = tiny_recipe(data, **EVERYTHING)
+    graphed, eager = game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False)
+    check_same(graphed, eager, SIZES[:5])
+    batch = batch_of(12, 16, seed=0)
+    with graphed.at_rest(), eager.at_rest(), bench_of(graphed, batch) as one, bench_of(eager, batch) as other:
+        benches = one, other
+        for channels_last in (False, True, False):
+            for bench, in_graph in zip(benches, (True, False), strict=True):
+                bench.pull(Levers(channels_last=channels_last, graph=in_graph))
+            assert_equal(*(dict(bench.probe()) for bench in benches))
+        assert len(cuda.recorded()) == 1
+    assert not cuda.recorded() and not any(pool._held for pool in graphed.method.pools)
+    graphed.pull(Levers(graph=True))
+    check_same(graphed, eager, SIZES[5:13], start=5)
+    assert cuda.recorded()
+    graphed.pull(Levers(channels_last=True, graph=True))
+    assert not cuda.recorded() and not any(pool._held for pool in graphed.method.pools)
+
+
 @pytest.fixture
 def graphs_at(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, int]]:
     """How many graphs there were when samples were drawn, by images seen, in a run on a CPU that has graphs."""
@@ -259,7 +283,8 @@ def graphs_at(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         pictures(self)
 
     monkeypatch.setattr(Observer, "pictures", noted)
-    monkeypatch.setattr(cyclegan.training.game, "has_graphs", lambda *_: True)
+    for module in (cyclegan.training.game, cyclegan.training.tuning):
+        monkeypatch.setattr(module, "has_graphs", lambda *_: True)
     gc.disable()  # a cycle would hide it
     yield seen
     gc.enable()
@@ -268,7 +293,7 @@ def graphs_at(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 def test_a_run_gives_its_graphs_back_before_its_last_samples(
     data: Path, tmp_path: Path, cuda: FakeCuda, graphs_at: dict[int, int]
 ) -> None:
-    train(tiny_recipe(data), tmp_path / "run")
+    train(tiny_recipe(data, speed={"graph": "on"}), tmp_path / "run")
     assert graphs_at == {1: 0, 4: 1, 8: 0} and not cuda.recorded()
 
 
@@ -286,13 +311,12 @@ def test_a_run_ended_by_a_signal_gives_its_graphs_back(
 
     monkeypatch.setattr(Game, "step", signalled)
     with pytest.raises(Stopped):
-        train(tiny_recipe(data), tmp_path / "run")
+        train(tiny_recipe(data, speed={"graph": "on"}), tmp_path / "run")
     assert graphs_at == {1: 0, 4: 1} and not cuda.recorded()
 
 
 def test_graphs_are_for_cuda_alone() -> None:
     assert has_graphs(SpeedConfig(), GPU) and has_graphs(SpeedConfig(graph="on"), GPU)
-    assert not has_graphs(SpeedConfig(graph="off"), GPU)
     assert not has_graphs(SpeedConfig(), CPU)
     assert not has_graphs(SpeedConfig(checkpoint_activations=True), GPU)
     assert not has_graphs(SpeedConfig(), GPU, processes=2)

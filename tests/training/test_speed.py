@@ -15,7 +15,6 @@ from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Losses
 from tests.tiny import tiny_recipe
 
-CPU = torch.device("cpu")
 PLAIN = {"device": "cpu", "precision": "float32", "channels_last": "off", "compile": "off"}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

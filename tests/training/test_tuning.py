@@ -62,6 +62,14 @@ def test_compiling_leaves_losses_and_gradients_alone(game: Game, pixels: Batch, 
     assert not disagreement(probe(game, pixels, Levers(compile=how)), plain, TOLERANCES["float32"])
 
 
+def test_probes_are_the_same_whatever_pools_hold(game: Game, pixels: Batch) -> None:
+    for _ in range(4):
+        game.step(Batch(pixels.b, pixels.a))  # pools are full of other fakes
+    with game.at_rest(), bench_of(game, pixels) as bench:
+        first, second = (dict(bench.probe()) for _ in range(2))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
 def test_a_probe_leaves_no_trace(game: Game, pixels: Batch) -> None:
     for _ in range(4):
         game.step(pixels)  # so that there are pools and moments
