@@ -11,6 +11,7 @@ import cyclegan.demo
 from cyclegan.demo import demo_recipe, images_to_learn, run_demo, steps_per_second
 from cyclegan.recipe import Recipe, images_in
 from cyclegan.types import Batch
+from tests.test_everywhere import refused_by_windows
 
 
 def short(data: Path, images: int = 4) -> Recipe:
@@ -29,6 +30,7 @@ def test_the_demo_trains_translates_scores_and_shows(tmp_path: Path, monkeypatch
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 3 * cyclegan.demo.SIZE
     assert (tmp_path / "gallery.html").stat().st_size > 100_000
+    assert not refused_by_windows(tmp_path)
     assert "photo against truth" in run_demo(tmp_path)  # and again, beside the first run
 
 
