@@ -27,6 +27,7 @@ from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
 from cyclegan.report.sheet import write_sheet
 from cyclegan.types import Direction
+from cyclegan.untouched import untouched
 from cyclegan.words import reason, shown
 
 PICTURES = 4
@@ -47,6 +48,7 @@ class Exported(NamedTuple):
     """What was left out, and why."""
 
 
+@untouched()
 def export(
     source: Path,
     out: Path,

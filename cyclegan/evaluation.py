@@ -27,9 +27,11 @@ from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
 from cyclegan.metrics.scores import Score, score_translation
 from cyclegan.provenance import LIBRARIES
 from cyclegan.types import OPPOSITE, Device, Direction
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 
+@untouched()
 def evaluate_folders(
     fake: Path,
     real: Path,
@@ -53,6 +55,7 @@ def evaluate_folders(
     return Evaluation(_protocol(features, square, {"fake": shown(fake), "real": shown(real)}), [row])
 
 
+@untouched()
 def evaluate_run(
     path: Path,
     features: Features,

@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +67,30 @@ class Forks:
 
     def start(self, *words: str | Path, log: Path, **environment: str) -> Started:
         """`cyclegan WORDS`, its output appended to a file."""
-        question = {"words": [os.fspath(word) for word in words], "log": str(log), "environment": environment}
-        return Started(self, int(self.ask(question)), log)
+        return self._start(words, log, environment)
+
+    def _start(
+        self, words: Sequence[str | Path], log: Path | None, environment: Mapping[str, str], function: str = ""
+    ) -> Started:
+        question = {"words": [os.fspath(word) for word in words], "log": log and str(log), "function": function}
+        return Started(self, int(self.ask(question | {"environment": environment})), log or Path(os.devnull))
 
     def start_on_a_terminal(self, *words: str | Path) -> Started:
         """`cyclegan WORDS` on a terminal of its own, which shows little and can be hung up."""
-        question = {"words": [os.fspath(word) for word in words], "log": None, "environment": {"TERM": "dumb"}}
-        return Started(self, int(self.ask(question)), Path(os.devnull))
+        return self._start(words, None, {"TERM": "dumb"})
 
     def start_together(
-        self, count: int, *words: str | Path, log: Path, different: Sequence[str | Path] = ()
+        self,
+        count: int,
+        *words: str | Path,
+        log: Path,
+        different: Sequence[str | Path] = (),
+        function: str = "",
     ) -> list[Started]:
-        """So many that train together on this machine, as torchrun would start them; `different` is for the last."""
+        """So many that train together on this machine, as torchrun would start them; `different` is for the last.
+
+        With `function`, "module:name", they call it with these words instead of `cyclegan`.
+        """
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
@@ -84,12 +98,14 @@ class Forks:
         shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         lines = [words] * (count - 1) + [(*words, *different)]
         return [
-            self.start(*line, log=log, RANK=str(rank), LOCAL_RANK=str(rank), **shared)
+            self._start(line, log, shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, function)
             for rank, line in enumerate(lines)
         ]
 
 
-def _fork(words: Sequence[str], log: str | None, environment: Mapping[str, str], terminals: dict[int, int]) -> int:
+def _fork(
+    words: Sequence[str], log: str | None, environment: Mapping[str, str], function: str, terminals: dict[int, int]
+) -> int:
     """Start a process that writes to a log, or else to a terminal of its own, whose other end is kept."""
     kept, terminal = (-1, -1) if log else os.openpty()
     if number := os.fork():
@@ -111,9 +127,16 @@ def _fork(words: Sequence[str], log: str | None, environment: Mapping[str, str],
             os.login_tty(terminal)
         os.environ.update(environment)
         sys.argv[1:] = words
-        cyclegan.cli.main(words)
+        if function:
+            module, name = function.split(":")
+            getattr(import_module(module), name)(*words)
+            code = 0
+        else:
+            cyclegan.cli.main(words)
     except SystemExit as done:
         code = int(done.code or 0)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

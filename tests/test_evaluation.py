@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import shutil
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,7 +20,6 @@ from cyclegan.cli.evaluate import parse_evaluate
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.translator import load_generator, load_translators
-from cyclegan.metrics import features
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.features import load_features
 from cyclegan.recipe import write_recipe
@@ -197,41 +192,6 @@ def test_inception_is_loaded_from_a_file_and_sees_colours(tmp_path: Path, monkey
     assert [layer.shape[1] for layer in layers] == [64, 192, 288, 768, 2048]
     assert torch.allclose(layers[-1].mean(dim=(2, 3)), seen, atol=1e-5)
     assert network.name.startswith("inception (")  # so that nobody takes its figures for those of the trained one
-
-
-@pytest.fixture
-def server(weights: Path, tmp_path: Path) -> Iterator[str]:
-    """Serves the weights under a name that begins their SHA-256, and under one that does not."""
-    (tmp_path / "served").mkdir()
-    digest = sha256(weights.read_bytes()).hexdigest()
-    for name in (f"net-{digest[:8]}.pth", "net-00000000.pth"):
-        (tmp_path / "served" / name).write_bytes(weights.read_bytes())
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    handler = partial(Quiet, directory=str(tmp_path / "served"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{serving.server_port}/net-{digest[:8]}.pth"
-        serving.shutdown()
-
-
-def test_weights_are_downloaded_once_and_checked(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(features, "_url", lambda backbone: server)
-    assert load_features("squeezenet1_1").name == "squeezenet1_1"  # the standard ones need no digits
-    for served in (tmp_path / "served").glob(f"{Path(server).stem}*"):
-        served.unlink()
-    assert load_features("squeezenet1_1").name == "squeezenet1_1"
-    wrong = server.rsplit("/", 1)[0] + "/net-00000000.pth"
-    monkeypatch.setattr(features, "_url", lambda backbone: wrong)
-    with pytest.raises(
-        ConnectionError, match=r"could not be fetched .* give the file by --features\.weights"
-    ) as caught:
-        load_features("squeezenet1_1")
-    assert "\n" not in str(caught.value) and not list((tmp_path / "home").rglob("net-00000000*"))
 
 
 def test_only_scores_at_the_size_of_training_become_events_of_the_run(

@@ -41,7 +41,8 @@ class Fetch:
 
         with Progress(self.name, "MiB", size=2**20) as progress:
             fetched = fetch(self.name, self.root, report=progress.report)
-        print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}); train with --data.root {fetched.folder}")
+        known = "as expected" if fetched.expected else "of which no other copy is known: https alone vouches for it"
+        print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}, {known}); train with --data.root {fetched.folder}")
         return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError as PydanticError
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask the network for a newer version
-
-import albumentations as A
-from albumentations.augmentations.crops.transforms import CropSizeError
-
 from cyclegan.images.config import Transform
+from cyclegan.untouched import environment
 from cyclegan.words import key_of, mistake, one_line, quoted, reason
+
+with environment(NO_ALBUMENTATIONS_UPDATE="1"):  # importing it would ask the network for a newer version
+    import albumentations as A
+    from albumentations.augmentations.crops.transforms import CropSizeError
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """One picture, (H, W, 3) in 0..255."""

@@ -19,6 +19,7 @@ from cyclegan.images.ahead import ahead
 from cyclegan.images.files import UnreadableImage, UnwritableImage, find_images, read_image, write_image
 from cyclegan.inference.translator import Translator
 from cyclegan.stop import Stopped, StopSignals
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 THREADS = 2
@@ -41,6 +42,7 @@ class Outcome(NamedTuple):
     """One line for each source that could not be read, or whose translation its format cannot hold."""
 
 
+@untouched()
 def translate_directory(
     translator: Translator,
     source: Path,
@@ -80,7 +82,7 @@ def translate_directory(
                 outcome.translated.append(picture.path)
             report(sum(len(part) for part in outcome), len(files))
     done = sum(len(part) for part in outcome)
-    if done < len(files):
+    if stop.received and done < len(files):
         told = f"stopped after {done:,} of {len(files):,} pictures; the translations so far are in {shown(out)}"
         raise Stopped(told, stop.received)
     return outcome

@@ -83,6 +83,7 @@ class Translator:
         size = f"{shape[3]} x {shape[2]} pixels"
         note(f"compiling the network for pictures of {size}: half a minute, then faster")
         self._compiled[shape] = torch.compile(self.network, dynamic=False)
+        silenced = logging.root.manager.disable
         logging.disable()  # the compiler logs pages about its own mistakes; one line is told here
         try:
             self.translate_batch(torch.zeros(shape))
@@ -90,7 +91,7 @@ class Translator:
             del self._compiled[shape]
             note(f"not compiled for pictures of {size}, they go on as before: {first_line(error)}")
         finally:
-            logging.disable(logging.NOTSET)
+            logging.disable(silenced)
 
     def batch(self, height: int, width: int) -> int:
         """How many pictures of this size to give it at once: a CPU is busy with one, a GPU wants some megapixels."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from cyclegan.methods.pool import Gather, Pool
@@ -50,8 +51,8 @@ class Method(nn.Module, ABC):
         """Who scores the translations of a direction, beside real pictures of its target; none by default."""
         return {}
 
-    def share(self, gather: Gather) -> None:
-        """Let what remembers images, the pools, see those of every process."""
+    def share(self, gather: Gather, random: torch.Generator) -> None:
+        """Let what remembers images, the pools, see those of every process, and draw alike in all of them."""
         for module in self.modules():
             if isinstance(module, Pool):
-                module.gather = gather
+                module.gather, module.random = gather, random

@@ -16,12 +16,14 @@ from cyclegan.report.runs import DIRECTIONS, comparison, differences
 from cyclegan.report.showcase import Progress
 from cyclegan.training.charts import charts
 from cyclegan.types import Device, Direction
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 CHARTS = ("loss/cycle", "validation/kid")
 LEAD = "Lower is better for KID and FID. Below each figure stands its 95 % interval, below each run by whose features."
 
 
+@untouched()
 def write_comparison(
     runs: dict[str, Records],
     path: Path,

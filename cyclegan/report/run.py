@@ -19,6 +19,7 @@ from cyclegan.report.scores import score_table
 from cyclegan.report.showcase import Progress, showcase
 from cyclegan.training.charts import charts
 from cyclegan.types import Device
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 STEPS = 12
@@ -27,6 +28,7 @@ GRID = 800
 """Pixels that a sample grid is wide on the page."""
 
 
+@untouched()
 def write_report(
     run: Path, *, pictures: int = 8, device: Device = "auto", report: Progress = lambda done, total: None
 ) -> Path:

@@ -36,7 +36,9 @@ class Game:
         self.autocast = autocast(device, recipe.speed.precision)
         torch.manual_seed(recipe.training.seed)
         self.method = recipe.method.build().to(device).to(memory_format=memory_format(device))
-        self.method.share(processes.gather)
+        self.shared_random = torch.Generator(device) if processes.count > 1 else None
+        if self.shared_random:
+            self.method.share(processes.gather, self.shared_random)
         self.turns = [Turn(player, recipe.training, processes) for player in self.method.players]
         half_life = recipe.training.average
         self.average = Average(self.method.translators(), images_in(half_life, epoch)) if half_life else None
@@ -62,7 +64,7 @@ class Game:
 
     def step(self, pixels: Batch) -> Move:
         """One batch, (N, 3, H, W) in 0..255: the method makes its images, then every player moves."""
-        torch.manual_seed(self._key())
+        self._seed()
         for turn in self.turns:
             turn.set_rate(self.rate)
         move = self.play(Batch(*(domain.to(self.device, non_blocking=True) for domain in pixels)))
@@ -83,9 +85,32 @@ class Game:
         norms = {network: norm for move in moves for network, norm in move.norms.items()}
         return Move(losses, norms, torch.stack([move.finite for move in moves]).all())
 
-    def _key(self) -> int:
-        """Seeds dropout and pool for the next step: a function of seed and images seen, so that resume repeats it."""
-        return int(np.random.SeedSequence([self.recipe.training.seed, self.images]).generate_state(1)[0])
+    def _seed(self) -> None:
+        """Seed the next step by what it is, so that resume repeats it.
+
+        One process draws dropout and pool from one stream. Several keep one pool, and draw for it from a stream that is
+        the same in all of them; each has another for its dropout.
+        """
+        if self.shared_random:
+            self.shared_random.manual_seed(self._key())
+            torch.manual_seed(self._key(1 + self.processes.rank))
+        else:
+            torch.manual_seed(self._key())
+
+    def _key(self, *whose: int) -> int:
+        """A function of the recipe's seed, of the images seen, and of who asks."""
+        return int(np.random.SeedSequence([self.recipe.training.seed, self.images, *whose]).generate_state(1)[0])
+
+    def begin_alike(self) -> None:
+        """Take over all that the first process knows: networks, pools, averages and optimizers.
+
+        Other machines may draw other initial weights from one seed. Raises ValueError where the shapes differ.
+        """
+        averages = self.average.state_dict().values() if self.average else ()
+        weights = [tensor for state in (self.method.state_dict(), *averages) for tensor in state.values()]
+        tensors = [*weights, *(tensor for turn in self.turns for tensor in turn.tensors())]
+        self.processes.agree("networks", [(tuple(tensor.shape), tensor.dtype) for tensor in tensors])
+        self.processes.copy_first(tensors)
 
     def checkpoint(self, best: float) -> Checkpoint:
         """All of the state, and the lowest KID of the run."""

@@ -25,9 +25,11 @@ from cyclegan.training.processes import ALONE, Processes, open_processes
 from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 
+@untouched()
 def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
     """Train by the recipe into the folder `run`; returns the last checkpoint. `resume` continues a run that is there.
 
@@ -57,6 +59,7 @@ class Trainer:
         self.best = math.inf
         changes = self._restore(read_newest(run)) if resume and checkpoints_in(run) else ""
         processes.agree("recipes, pictures or checkpoints", (recipe, self.game.images, *self.loader.names))
+        self.game.begin_alike()
 
         self.journal = Journal(run, images=self.game.images, total=self.total, writes=processes.first)
         period = self._images_in(recipe.journal.keep_every) if recipe.journal.keep_every else 0

@@ -68,6 +68,11 @@ class Turn:
         """The optimizer's state."""
         return self.optimizer.state_dict()
 
+    def tensors(self) -> list[Tensor]:
+        """The optimizer's numbers, in a fixed order; none before the first move."""
+        states = [self.optimizer.state.get(parameter, {}) for parameter in self.parameters]
+        return [state[name] for state in states for name in sorted(state)]
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put the optimizer's state back; its settings stay the recipe's and this device's.
 

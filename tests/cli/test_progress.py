@@ -72,7 +72,7 @@ def test_fetching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def fetch(name: str, root: Path, report: Report) -> Fetched:
         for mebibytes in (0, 5, 10):
             report(mebibytes * 2**20, 10 * 2**20)
-        return Fetched(root / name, "0" * 64)
+        return Fetched(root / name, "0" * 64, expected=True)
 
     monkeypatch.setattr(cyclegan.images.fetch, "fetch", fetch)
     lines = lines_of("horse2zebra", capsys, "fetch", "horse2zebra", "--root", tmp_path)

@@ -23,7 +23,7 @@ from cyclegan.words import shown
 from tests.pictures import BLUE, KINDS, RED, SUPERUSER, Kind, plain, red
 from tests.tiny import write_pictures
 
-pytestmark = pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning")  # as files.py does
+pytestmark = pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning")  # as untouched.py does
 
 
 @pytest.fixture(scope="module")

@@ -254,6 +254,31 @@ def test_what_holds_no_generator_is_refused_in_one_line(
     assert told in line_of(caught.value)
 
 
+@pytest.mark.parametrize(
+    "sizes, told",
+    [
+        (
+            {"a.safetensors": 2**31, "b.safetensors": 2**29},
+            "its .safetensors files take 2.5 GiB, more than the 2 GiB that",
+        ),
+        (
+            {"a.safetensors": 7 * 2**40},
+            "its .safetensors files take 7,168.0 GiB, more than",
+        ),
+        ({"b.safetensors": None}, "the hub does not say how large b.safetensors is; download it by hand"),
+    ],
+)
+def test_what_is_too_large_is_refused_before_anything_is_downloaded(
+    sizes: dict[str, int | None], told: str, hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.repositories["someone/h2z"] = dict.fromkeys(("a.safetensors", "b.safetensors"), generator(tmp_path / "g"))
+    hub.sizes = sizes
+    with pytest.raises(ValueError) as caught:
+        load_generator(Path("someone/h2z"), None)
+    assert line_of(caught.value).startswith(f"someone/h2z: {told}")
+    assert hub.asked == ["GET /api/models/someone/h2z"]
+
+
 def test_two_files_of_one_direction_are_not_guessed_between(hub: FakeHub, tmp_path: Path) -> None:
     one, other = generator(tmp_path / "a", seed=1), generator(tmp_path / "b", seed=2)
     hub.repositories["someone/h2z"] = {"a.safetensors": one, "b.safetensors": other}
