@@ -1,6 +1,7 @@
 """What many tests share: a small data set, its recipe, untrained weights, processes that start quickly; one core."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from tensorboard.summary.writer import event_file_writer
 from torchvision.models import squeezenet1_1
 
+from cyclegan.progress import Progress
 from cyclegan.recipe import Recipe
 from tests.forked import Forks
 from tests.tiny import tiny_recipe, write_pictures
@@ -32,6 +34,14 @@ def data(tmp_path: Path) -> Path:
 def recipe(data: Path) -> Recipe:
     """The tiny recipe on the tiny data set."""
     return tiny_recipe(data)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute passes whenever some progress looks at the clock."""
+    minutes = count(0, 60)
+    assert Progress.__init__.__kwdefaults__
+    monkeypatch.setitem(Progress.__init__.__kwdefaults__, "clock", lambda: next(minutes))
 
 
 @pytest.fixture(scope="session")
