@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ def _no_switch(value: object) -> object:
 
 NUMBER = BeforeValidator(_no_switch)
 """Beside `Field(ge=...)` in the type of a config's number: a switch is none."""
+
+
+Place = Annotated[Path, PlainSerializer(Path.as_posix, return_type=str)]
+"""A path in a config, written with the slashes that every system reads."""
 
 
 class Batch(NamedTuple):

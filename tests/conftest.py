@@ -9,6 +9,7 @@ import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from torchvision.models import squeezenet1_1
 
 import cyclegan.inference.translator
 import cyclegan.training.tuning
+from cyclegan.progress import Progress
 from cyclegan.recipe import Recipe
 from tests.forked import THREADS, Forks
 from tests.tiny import tiny_recipe, write_pictures
@@ -63,6 +65,14 @@ def data(tmp_path: Path) -> Path:
 def recipe(data: Path) -> Recipe:
     """The tiny recipe on the tiny data set."""
     return tiny_recipe(data)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute passes whenever some progress looks at the clock."""
+    minutes = count(0, 60)
+    assert Progress.__init__.__kwdefaults__
+    monkeypatch.setitem(Progress.__init__.__kwdefaults__, "clock", lambda: next(minutes))
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ for name in ("resource", "fcntl", "pwd", "grp", "termios"):
 for name in ("fork", "forkpty", "getuid", "geteuid", "getpgid", "killpg", "setsid", "sysconf", "statvfs", "mkfifo"):
     delattr(os, name)
 for name in dir(signal):
-    if name.startswith("SIG") and name not in ("SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM"):
+    if name.startswith("SIG") and name[3:] not in ("_DFL", "_IGN", "ABRT", "FPE", "ILL", "INT", "SEGV", "TERM"):
         delattr(signal, name)
 
 import cyclegan
@@ -59,6 +59,25 @@ def test_every_module_is_imported_and_a_run_trained_without_what_only_posix_has(
     assert told.returncode == 0, told.stderr
     assert "Unpaired image-to-image translation" in told.stdout
     assert f"report: {tmp_path / 'run' / 'report.html'}" in told.stdout, told.stderr
+    assert not refused_by_windows(tmp_path / "run")
+
+
+REFUSED = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)
+
+
+def refused_by_windows(folder: Path) -> list[Path]:
+    """Files and folders in it whose names Windows does not take."""
+    return [path for path in folder.rglob("*") if REFUSED.search(path.name)]
+
+
+@pytest.mark.parametrize("name", ["a:b", "what?", "nul", "Con.png", "com1.txt", "end.", "end ", "a\\b", '"a"', "a\nb"])
+def test_names_that_windows_refuses_are_found(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    assert refused_by_windows(tmp_path) == [tmp_path / name]
+
+
+def test_windows_takes_the_names_of_this_project() -> None:
+    assert not [path for folder in ("cyclegan", "experiments", "tests") for path in refused_by_windows(ROOT / folder)]
 
 
 def text_without_encoding(source: str) -> list[int]:

@@ -1,10 +1,14 @@
 import sys
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import pytest
 import yaml
 
+from cyclegan.images.config import DataConfig
 from cyclegan.images.transforms import Augment
+from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.recipe import Recipe, images_in, read_recipe, recipe_from, write_recipe
 from tests.patience import run
 
@@ -89,3 +93,10 @@ def test_reading_a_recipe_imports_no_torch() -> None:
 
 def test_the_dump_is_plain_yaml() -> None:
     assert yaml.safe_load(yaml.safe_dump(Recipe().to_dict())) == Recipe().to_dict()
+
+
+def test_paths_in_a_recipe_have_the_slashes_that_every_system_reads() -> None:
+    place: Any = PureWindowsPath(r"C:\pictures\horses")
+    recipe = replace(Recipe(), data=DataConfig(root=place), features=FeaturesConfig(weights=place))
+    told = recipe.to_dict()
+    assert told["data"]["root"] == told["features"]["weights"] == "C:/pictures/horses"

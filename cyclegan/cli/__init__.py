@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from cyclegan.cli.train import Train, parse_train
 from cyclegan.cli.translate import Translate
 from cyclegan.stop import Stopped
 from cyclegan.streams import lasting_streams
-from cyclegan.words import one_line, shown
+from cyclegan.words import as_typed, one_line, shown
 
 Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Show | Fetch | Demo
 
@@ -41,6 +41,9 @@ COMMANDS: dict[str, type[Command]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with one of `codes`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character that the terminal or log lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     with lasting_streams():
         code = _main(list(sys.argv[1:] if arguments is None else arguments))
     sys.exit(code)
@@ -105,7 +108,7 @@ def _continue(arguments: list[str]) -> str:
     """How to go on with a command that was stopped, where it can."""
     if "resume" not in COMMANDS[arguments[0]].__dataclass_fields__:
         return ""
-    words = shlex.join([*(word for word in arguments if word != "--resume"), "--resume"])
+    words = as_typed(*(word for word in arguments if word != "--resume"), "--resume")
     return f"; continue with: {'torchrun ... -m ' if 'WORLD_SIZE' in os.environ else ''}cyclegan {words}"
 
 

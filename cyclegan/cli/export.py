@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,9 @@ class Export:
         for note in exported.notes:
             print(note)
         if self.push is not None:
-            told = len(exported.notes)
+            told, files = len(exported.notes), [exported.generator, exported.card, exported.sheet]
+            mebibytes = sum(path.stat().st_size for path in files if path) / 2**20
+            print(f"pushing {mebibytes:,.1f} MiB to {self.push}", file=sys.stderr)
             address = push_export(exported, self.push, private=self.private)
             print("\n".join([*exported.notes[told:], f"pushed to {address}"]))
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from cyclegan.cli.codes import DIVERGED, UNSAVED
 from cyclegan.cli.parsing import parse_words
 from cyclegan.progress import Progress
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
-from cyclegan.words import one_line, shown
+from cyclegan.words import as_typed, one_line, shown
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ class Train:
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED
         if first:
             _look_back(out, recipe)
-            print(f"{shown(checkpoint)}\ntranslate with: cyclegan translate {shlex.quote(shown(out))} PICTURES OUT")
+            line = as_typed("cyclegan", "translate", shown(out), "PICTURES", "OUT")
+            print(f"{shown(checkpoint)}\ntranslate with: {line}")
         return 0
 
 

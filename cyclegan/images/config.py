@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from pydantic import Field
 
-from cyclegan.types import NUMBER
+from cyclegan.types import NUMBER, Place
 
 if TYPE_CHECKING:
     from cyclegan.images.transforms import Augment
@@ -28,7 +28,7 @@ REFERENCE_TRANSFORMS: tuple[Transform, ...] = (
 class DataConfig:
     """Where the pictures are, and what happens to them on the way into a batch."""
 
-    root: Path = Path("data/horse2zebra")
+    root: Place = Path("data/horse2zebra")
     """Folder that holds trainA and trainB, and if possible testA and testB."""
     transforms: Annotated[tuple[Transform, ...], tyro.conf.Fixed] = REFERENCE_TRANSFORMS
     """Albumentations transforms in order, each `{Name: {argument: value}}`; A and B are drawn and transformed apart."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch.hub import get_dir
 from cyclegan.atomic import write_whole
 from cyclegan.download import open_url, sha256_of, why
 from cyclegan.metrics.config import Backbone
+from cyclegan.progress import Progress
 
 
 class Source(NamedTuple):
@@ -68,9 +68,13 @@ def downloaded(backbone: Backbone) -> Path:
 def _download(source: Source, part: Path) -> None:
     """Raises ValueError for another file than the one that is expected."""
     with open_url(source.url, only_https=False) as answer, part.open("wb") as file:  # the SHA-256 tells
-        shutil.copyfileobj(answer, file, 2**20)
         length = answer.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) != file.tell():
-            raise ConnectionResetError(errno.ECONNRESET, f"cut after {file.tell():,} of {int(length):,} bytes")
+        total = int(length) if length.isdecimal() else None
+        with Progress(source.url.rpartition("/")[2], "MiB", size=2**20) as progress:
+            while piece := answer.read(2**20):
+                file.write(piece)
+                progress.report(file.tell(), total)
+        if total not in (None, file.tell()):
+            raise ConnectionResetError(errno.ECONNRESET, f"cut after {file.tell():,} of {total:,} bytes")
     if (found := sha256_of(part)) != source.sha256:
         raise ValueError(f"it has SHA-256 {found}, expected {source.sha256}")

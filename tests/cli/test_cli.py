@@ -1,3 +1,4 @@
+import io
 import os
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ import pytest
 from PIL import Image
 
 from cyclegan.cli import COMMANDS, main, parse
+from cyclegan.cli.others import Show
 from cyclegan.cli.train import Train
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
@@ -40,6 +42,16 @@ def test_help_needs_no_torch() -> None:
         "except SystemExit: print('torch' in sys.modules, file=sys.stderr)"
     )
     assert run_to_the_end([sys.executable, "-c", code]).stderr == "False\n"
+
+
+def test_a_character_that_the_output_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output to a file has the old code page on Windows, and ASCII under LANG=C."""
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(Show, "run", lambda command: sys.stdout.write(f"Grüße {command.checkpoint}\n") * 0)
+    assert run_main("show", "猫") == 0
+    output.seek(0)
+    assert output.read() == "Gr\\xfc\\xdfe \\u732b\n"
 
 
 def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -> None:

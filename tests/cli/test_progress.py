@@ -1,16 +1,16 @@
 """Every command that may take long says how far it is, though nobody watches on a terminal."""
 
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 import cyclegan.images.fetch
 from cyclegan.images.fetch import Fetched, Report
-from cyclegan.progress import Progress
 from cyclegan.training.trainer import train
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_pictures(root / "data" / name, 9, seed=seed)
     train(tiny_recipe(root / "data"), root / "run")
     return root / "run"
-
-
-@pytest.fixture(autouse=True)
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute passes whenever somebody looks at the clock."""
-    minutes = count(0, 60)
-    assert Progress.__init__.__kwdefaults__
-    monkeypatch.setitem(Progress.__init__.__kwdefaults__, "clock", lambda: next(minutes))
 
 
 def lines_of(doing: str, capsys: pytest.CaptureFixture[str], *words: str | Path) -> list[str]:

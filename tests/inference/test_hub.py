@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +91,9 @@ def test_generator_card_and_sheet_are_pushed_in_one_commit_and_load_from_there(
     files = hub.repositories["someone/h2z"]
     assert files == {name: Path(name).read_bytes() for name in files}
     assert "cyclegan translate someone/h2z photos out" in files["README.md"].decode()
-    assert capsys.readouterr().out.splitlines()[-1] == f"pushed to {hub.address}/someone/h2z"
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1] == f"pushed to {hub.address}/someone/h2z"
+    assert re.search(r"^pushing 0\.\d MiB to someone/h2z$", told.err, re.MULTILINE)
 
     picture = Image.effect_noise((24, 16), 50).convert("RGB")
     there, here = (Translator.load(source, "BtoA", device="cpu") for source in ("someone/h2z", run))

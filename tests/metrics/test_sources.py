@@ -61,6 +61,14 @@ def test_weights_are_downloaded_once_and_bear_the_plain_name(server: Server, tmp
     assert server.asked == 1 and kept(tmp_path) == ["hub/checkpoints/net.pth"]
 
 
+@pytest.mark.usefixtures("slow")
+def test_a_slow_download_says_how_far_it_is(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    downloaded("squeezenet1_1")
+    lines, whole = capsys.readouterr().err.splitlines(), len(server.content) // 2**20
+    assert lines[0].startswith(f"net.pth: 2 of {whole} MiB (") and ", 0.0167 MiB/s, " in lines[0]
+    assert lines[-1].startswith(f"net.pth: {whole} of {whole} MiB (100 %) in ")
+
+
 def test_a_damaged_copy_is_fetched_anew(server: Server) -> None:
     path = downloaded("squeezenet1_1")
     path.write_bytes(server.content[:-1])
