@@ -85,7 +85,7 @@ def watched(command: Sequence[str], limit: float) -> str:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """With all that it started."""
-    if os.name == "posix":
+    if sys.platform != "win32":
         with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of those that have ended
             os.killpg(process.pid, signal.SIGKILL)
     else:
