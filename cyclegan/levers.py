@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cyclegan.machine import first_line
+from cyclegan.machine import first_line, import_extensions
 from cyclegan.types import Precision
 
 Results = Mapping[str, Tensor]
@@ -132,6 +132,8 @@ class Choice(NamedTuple):
     told: str
     """One line for the person."""
     trials: tuple[Trial, ...] = ()
+    wrong: str = ""
+    """Why what was set by hand should not be used."""
 
 
 class Offer(NamedTuple):
@@ -197,7 +199,8 @@ def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: f
         if trial.joins:
             chosen, pace = trial.levers, pace / trial.times
     bench.pull(chosen)
-    return Choice(chosen, _told(chosen.options(bench.prefix), trials, left_out, before / pace, wrong), tuple(trials))
+    told = _told(chosen.options(bench.prefix), trials, left_out, before / pace, wrong)
+    return Choice(chosen, told, tuple(trials), wrong)
 
 
 def may_pay(offer: Offer, pace: float, steps: float) -> bool:
@@ -270,6 +273,7 @@ class Compiler:
         """Run compiled, with vectors of 256 bits at most, or as written, from the next call on."""
         if how not in ("off", self._last):
             torch.compiler.reset()  # what is compiled is kept by code, whatever the options
+            import_extensions()
             options: dict[str, Any] | None = {"cpp.simdlen": 256} if how == "simd256" else None
             for network in self.networks:
                 network.compile(dynamic=False, options=options)

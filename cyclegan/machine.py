@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import logging
 import shutil
 from types import TracebackType
 
@@ -75,15 +77,25 @@ def compiler_problem(device: torch.device) -> str:
             device.type, f"not supported on {device.type}"
         )
     try:
+        import_extensions()
         torch.compile(_add_one)(torch.zeros(8, device=device))
     except Exception as error:  # whatever is wrong with compilers, headers, drivers
         return first_line(error)
     return ""
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator, of a GPU or of the CPU, had no more to give."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+def import_extensions() -> None:
+    """Import what torch first compiles with, but for its warning that this machine has CUDA's tools and no GPU."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    logger.addFilter(_is_no_news_of_cuda)
+    try:
+        importlib.import_module(logger.name)
+    finally:
+        logger.removeFilter(_is_no_news_of_cuda)
+
+
+def _is_no_news_of_cuda(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("No CUDA runtime is found")
 
 
 def first_line(error: Exception) -> str:

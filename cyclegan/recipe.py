@@ -206,7 +206,7 @@ def check_transforms(recipe: Recipe, source: str) -> None:
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write `recipe.to_yaml()`, whole or not at all."""
-    write_whole(path, lambda part: part.write_text(recipe.to_yaml(), encoding="utf-8"))
+    write_whole(path, recipe.to_yaml().encode())
 
 
 def _in_words(error: ErrorDetails) -> str:

@@ -1,22 +1,53 @@
-"""What many tests share: a small data set, its recipe, untrained weights, processes that start quickly; one core."""
+"""What many tests share: a small data set, its recipe, untrained weights, processes that start quickly; one core.
 
+No test sees what ran before it, or which CPU it runs on: random numbers and flags begin anew, `auto` is float32.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.summary.writer import event_file_writer
 from torchvision.models import squeezenet1_1
 
+import cyclegan.inference.translator
+import cyclegan.training.tuning
 from cyclegan.recipe import Recipe
-from tests.forked import Forks
+from tests.forked import THREADS, Forks
 from tests.tiny import tiny_recipe, write_pictures
 
-torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+torch.set_num_threads(int(THREADS["OMP_NUM_THREADS"]))  # tiny tensors: more than one thread only wait for each other
 
 # Event files are read in the order of their names, which end in second, process and this count: several lives of a run
 # within one second of one process, which only tests have, need counts of equal length.
 event_file_writer._global_uid = event_file_writer.AtomicCounter(10_000)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _any_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same numbers on a CPU with bf16; and compiled code of this process's own, for the name of inductor's cache
+    tells nothing of the CPU that its code is for."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (cyclegan.training.tuning, cyclegan.inference.translator):
+            patch.setattr(module, "has_bf16", lambda device: False)
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _any_order() -> None:
+    """What the tests before have drawn, and set for the whole process, is no matter."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
@@ -43,8 +74,28 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 800 kB or the size that is the parameter."""
+    place, size = tmp_path / "disk", getattr(request, "param", "800k")
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    with suppress(FileNotFoundError):
+        if subprocess.run(mount, capture_output=True).returncode == 0:
+            yield place
+            subprocess.run(["umount", str(place)], check=True)
+            return
+    pytest.skip("needs the right to mount a small disk")
+
+
 @pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """Starts real `cyclegan` processes, quickly."""
+def _server() -> Iterator[Forks]:
     with Forks() as server:
         yield server
+
+
+@pytest.fixture
+def forks(_server: Forks) -> Iterator[Forks]:
+    """Starts real `cyclegan` processes, quickly; those still running when the test ends are killed."""
+    yield _server
+    _server.end()

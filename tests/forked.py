@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
+import pkgutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE, until
+
 ROOT = Path(__file__).parents[1]
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+THREADS = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or "1"}
+"""For processes that tests start, as for the tests themselves: one thread each, if nothing else is asked for."""
+
+CYCLEGAN = "cyclegan.cli:main"
 
 
 class Started:
@@ -21,15 +31,29 @@ class Started:
     def __init__(self, server: Forks, number: int, log: Path) -> None:
         self.server, self.number, self.log = server, number, log
 
-    def send(self, signal: int) -> None:
-        os.kill(self.number, signal)
+    def send(self, number: int) -> None:
+        os.kill(self.number, number)
+
+    def hang_up(self) -> None:
+        """Close the terminal that it was started on."""
+        self.server.ask({"hang_up": self.number})
 
     def alive(self) -> bool:
-        return bool(self.server.ask({"alive": self.number}))
+        return self.server.ask({"code": self.number}) is None
 
-    def wait(self) -> int:
+    def until(self, condition: Callable[[], bool], *, pause: float = 0.01, patience: float = PATIENCE) -> None:
+        """Come back once the condition holds, or the process has ended."""
+        try:
+            until(lambda: not self.alive() or condition(), pause=pause, patience=patience)
+        except TimeoutError as error:
+            self.send(signal.SIGABRT)  # so that it writes into its log where each of its threads is
+            until(lambda: not self.alive())
+            raise TimeoutError(f"{error}; until then it said\n{self.told}") from None
+
+    def wait(self, *, patience: float = PATIENCE) -> int:
         """Its exit code, negative for the signal that ended it."""
-        return int(self.server.ask({"wait": self.number}))
+        self.until(lambda: False, patience=patience)
+        return int(self.server.ask({"code": self.number}))
 
     @property
     def told(self) -> str:
@@ -37,20 +61,17 @@ class Started:
 
 
 class Forks:
-    """The process that forks. A context manager."""
+    """The process that forks. A context manager; what it has forked ends with it, however that comes about."""
 
     def __enter__(self) -> Forks:
         command = [sys.executable, "-m", "tests.forked"]
-        environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)}
+        environment = os.environ | THREADS | {"PYTHONPATH": str(ROOT)}
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment)
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+        self.process.communicate()  # closes its input, which ends it and all that it has forked
 
     def ask(self, question: Mapping[str, Any]) -> Any:
         assert self.process.stdin and self.process.stdout
@@ -58,13 +79,30 @@ class Forks:
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
-    def start(self, *words: str | Path, log: Path, **environment: str) -> Started:
-        """`cyclegan WORDS`, its output appended to a file."""
-        question = {"words": [os.fspath(word) for word in words], "log": str(log), "environment": environment}
-        return Started(self, int(self.ask(question)), log)
+    def start(self, *words: str | Path, log: Path, main: str = CYCLEGAN, **environment: str) -> Started:
+        """`cyclegan WORDS`, its output appended to a file; or another `main` that takes words.
+
+        LIMIT_MEMORY in its environment is how many bytes more it gets, on Linux.
+        """
+        return self._start(words, log, main, environment)
+
+    def start_on_a_terminal(self, *words: str | Path) -> Started:
+        """`cyclegan WORDS` on a terminal of its own, which shows little and can be hung up."""
+        return self._start(words, None, CYCLEGAN, {"TERM": "dumb"})
+
+    def _start(
+        self, words: Sequence[str | Path], log: Path | None, main: str, environment: Mapping[str, str]
+    ) -> Started:
+        question = {"words": [os.fspath(word) for word in words], "log": log and str(log), "main": main}
+        return Started(self, int(self.ask(question | {"environment": environment})), log or Path(os.devnull))
 
     def start_together(
-        self, count: int, *words: str | Path, log: Path, different: Sequence[str | Path] = ()
+        self,
+        count: int,
+        *words: str | Path,
+        log: Path,
+        different: Sequence[str | Path] = (),
+        main: str = CYCLEGAN,
     ) -> list[Started]:
         """So many that train together on this machine, as torchrun would start them; `different` is for the last."""
         with socket.socket() as free:
@@ -74,47 +112,98 @@ class Forks:
         shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         lines = [words] * (count - 1) + [(*words, *different)]
         return [
-            self.start(*line, log=log, RANK=str(rank), LOCAL_RANK=str(rank), **shared)
+            self.start(*line, log=log, main=main, RANK=str(rank), LOCAL_RANK=str(rank), **shared)
             for rank, line in enumerate(lines)
         ]
 
+    def end(self) -> None:
+        """Kill what is still running."""
+        self.ask({"end": "all"})
 
-def _fork(words: Sequence[str], log: str, environment: Mapping[str, str]) -> int:
+
+def _fork(
+    words: Sequence[str], log: str | None, main: str, environment: Mapping[str, str], terminals: dict[int, int]
+) -> int:
+    """Start a process that writes to a log, or else to a terminal of its own, whose other end is kept."""
+    kept, terminal = (-1, -1) if log else os.openpty()
     if number := os.fork():
+        if not log:
+            os.close(terminal)
+            terminals[number] = kept
         return number
     code = 70
     try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for stream in (1, 2):
-            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        for asks in (signal.SIGTERM, signal.SIGHUP):  # whatever the tests were started with
+            signal.signal(asks, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if log:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for stream in (1, 2):
+                os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        else:
+            os.close(kept)
+            os.login_tty(terminal)
+        faulthandler.enable()
         os.environ.update(environment)
+        if "LIMIT_MEMORY" in environment:
+            _limit(int(environment["LIMIT_MEMORY"]))
         sys.argv[1:] = words
-        cyclegan.cli.main(words)
+        pkgutil.resolve_name(main)(words)
+        code = 0
     except SystemExit as done:
         code = int(done.code or 0)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
-def _ended(number: int, how: int) -> int | None:
-    done, status = os.waitpid(number, how)
-    return os.waitstatus_to_exitcode(status) if done else None
+def _limit(memory: int) -> None:
+    import resource
+
+    here = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (here + memory, -1))
+
+
+class _Children:
+    """What was forked: its exit codes, None while it runs."""
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int | None] = {}
+
+    def code(self, number: int) -> int | None:
+        if self.codes[number] is None:
+            done, status = os.waitpid(number, os.WNOHANG)
+            self.codes[number] = os.waitstatus_to_exitcode(status) if done else None
+        return self.codes[number]
+
+    def end(self) -> None:
+        for number in self.codes:
+            if self.code(number) is None:
+                os.kill(number, signal.SIGKILL)
+                self.codes[number] = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 
 
 def _serve() -> None:
-    ended: dict[int, int] = {}
+    children, terminals = _Children(), dict[int, int]()
     for line in sys.stdin:
-        question = json.loads(line)
-        if "words" in question:
-            answer: object = _fork(**question)
-        else:
-            number = question.get("wait", question.get("alive"))
-            if number not in ended and (code := _ended(number, os.WNOHANG if "alive" in question else 0)) is not None:
-                ended[number] = code
-            answer = number not in ended if "alive" in question else ended[number]
-        print(json.dumps(answer), flush=True)
+        match json.loads(line):
+            case {"code": number}:
+                answer = children.code(number)
+            case {"end": _}:
+                children.end()
+                answer = None
+            case {"hang_up": number}:
+                os.close(terminals.pop(number))
+                answer = None
+            case question:
+                answer = _fork(**question, terminals=terminals)
+                children.codes[answer] = None
+        with suppress(BrokenPipeError):  # whoever asked is no more
+            print(json.dumps(answer), flush=True)
+    children.end()
 
 
 if __name__ == "__main__":
@@ -122,6 +211,6 @@ if __name__ == "__main__":
 
     import cyclegan.cli
     import cyclegan.inference.directory
-    import cyclegan.training.trainer
+    import cyclegan.training.trainer  # noqa: F401
 
     _serve()

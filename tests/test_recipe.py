@@ -1,4 +1,3 @@
-import subprocess
 import sys
 from pathlib import Path
 
@@ -7,12 +6,13 @@ import yaml
 
 from cyclegan.images.transforms import Augment
 from cyclegan.recipe import Recipe, images_in, read_recipe, recipe_from, write_recipe
+from tests.patience import run
 
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
 
 
 def test_naming_the_method_alone_is_the_reference(tmp_path: Path) -> None:
-    (tmp_path / "reference.yaml").write_text("method: {kind: cyclegan}\n")
+    (tmp_path / "reference.yaml").write_text("method: {kind: cyclegan}\n", encoding="utf-8")
     recipe = read_recipe(tmp_path / "reference.yaml")
     assert recipe == Recipe()
     method, training = recipe.method, recipe.training
@@ -53,14 +53,14 @@ def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_one_line_that_names_file_and_key(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "mistaken.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError) as caught:
         read_recipe(path)
     assert str(caught.value).startswith(f"{path}: {told}") and "\n" not in str(caught.value)
 
 
 def test_on_and_off_need_no_quotes(tmp_path: Path) -> None:
-    (tmp_path / "recipe.yaml").write_text("speed: {compile: off, graph: on}")
+    (tmp_path / "recipe.yaml").write_text("speed: {compile: off, graph: on}", encoding="utf-8")
     speed = read_recipe(tmp_path / "recipe.yaml").speed
     assert (speed.compile, speed.graph) == ("off", "on")
 
@@ -72,7 +72,7 @@ def test_a_missing_recipe_says_where_others_are() -> None:
 
 def test_yaml_that_runs_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "evil.yaml"
-    path.write_text(f"data: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'touched'}]")
+    path.write_text(f"data: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'touched'}]", encoding="utf-8")
     with pytest.raises(ValueError, match="not valid YAML"):
         read_recipe(path)
     assert not (tmp_path / "touched").exists()
@@ -84,7 +84,7 @@ def test_spans_count_images_or_epochs() -> None:
 
 def test_reading_a_recipe_imports_no_torch() -> None:
     code = "import sys, cyclegan.cli; print({'torch', 'albumentations', 'kornia'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+    assert run([sys.executable, "-c", code]).stdout == "set()\n"
 
 
 def test_the_dump_is_plain_yaml() -> None:

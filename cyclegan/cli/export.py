@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from cyclegan.progress import Progress
 from cyclegan.types import Direction
 from cyclegan.words import shown
 
@@ -38,7 +39,8 @@ class Export:
 
         if self.push is not None:
             check_name(self.push)
-        exported = export(self.checkpoint, self.out, self.direction, repository=self.push)
+        with Progress("exporting") as progress:
+            exported = export(self.checkpoint, self.out, self.direction, repository=self.push, report=progress.report)
         print(f"{shown(self.out)}: translates {exported.direction}")
         for path, what in ((exported.card, "model card"), (exported.sheet, "contact sheet")):
             if path:

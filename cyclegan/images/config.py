@@ -32,8 +32,8 @@ class DataConfig:
     """Folder that holds trainA and trainB, and if possible testA and testB."""
     transforms: Annotated[tuple[Transform, ...], tyro.conf.Fixed] = REFERENCE_TRANSFORMS
     """Albumentations transforms in order, each `{Name: {argument: value}}`; A and B are drawn and transformed apart."""
-    validation: Annotated[int, NUMBER, Field(ge=8, le=10**6)] = 50
-    """Pictures of each training folder kept out of training, by seed, in runs with `journal.evaluate_every`."""
+    validation: Annotated[int, NUMBER, Field(ge=4, le=10**6)] = 50
+    """Pictures of each training folder kept out of training in runs with `journal.evaluate_every`, drawn by name."""
     memory: Annotated[float, NUMBER, Field(ge=0, le=2**20)] = 4.0
     """GiB of RAM for decoded pictures; what does not fit is read again every time."""
     threads: Annotated[int, NUMBER, Field(ge=0, le=1024)] = 2

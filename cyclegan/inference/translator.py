@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
-from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
+from cyclegan.images.files import from_bytes, from_pixels, to_bytes, to_pixels
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_generator
+from cyclegan.inference.inputs import Picture, batch_from, picture_from
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.levers import (
     PLAIN,
@@ -31,7 +32,8 @@ from cyclegan.levers import (
     offers_for,
     set_layout,
 )
-from cyclegan.machine import Arithmetic, choose_device, has_bf16, has_compiler, is_out_of_memory
+from cyclegan.machine import Arithmetic, choose_device, has_bf16, has_compiler
+from cyclegan.memory import is_out_of_memory, one_by_one_if_need_be
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
 from cyclegan.types import Device, Direction, Precision
@@ -76,6 +78,7 @@ class Translator:
         compile: Literal["auto"] | Compile = "auto",
     ) -> None:
         self.device = choose_device(device)
+        self.precision = precision
         self.network = network.to(self.device).eval()
         self.compiler = Compiler([self.network])
         self.note: Callable[[str], object] = lambda line: None
@@ -116,9 +119,26 @@ class Translator:
         set_layout(self.network, levers.channels_last)
         self.compiler.set(levers.compile)
 
-    def translate(self, image: Image.Image) -> Image.Image:
-        """A picture of any mode and size to its translation, RGB of the same size."""
-        return to_image(self.translate_batch(to_tensor(image.convert("RGB"))[None])[0])
+    @overload
+    def translate(self, picture: Picture) -> Image.Image: ...
+
+    @overload
+    def translate(self, picture: Tensor) -> Tensor: ...
+
+    def translate(self, picture: Picture | Tensor) -> Image.Image | Tensor:
+        """A picture to its translation, 8-bit RGB of the same size; a tensor to a tensor of the same shape.
+
+        A path, a picture of Pillow's or an array becomes what the command line makes of a file: see `picture_from`. A
+        tensor is (3, H, W) or (N, 3, H, W), floats in [-1, 1], on any device; so is what comes back, float32 on the
+        translator's. Raises ValueError, in one line, for anything else.
+        """
+        if isinstance(picture, Tensor):
+            batch = batch_from(picture)
+            portions = torch.split(batch, self.batch(*batch.shape[2:]))
+            made = [one_by_one_if_need_be(self.translate_batch, portion) for portion in portions]
+            return torch.cat(made).reshape(picture.shape)
+        pixels = to_pixels(picture_from(picture))
+        return from_pixels(self.translate_bytes(pixels[None])[0])
 
     def translate_bytes(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) in 0..255 to the same, uint8 on the CPU: the quick way for pictures that come from files."""
@@ -180,7 +200,9 @@ class Translator:
         wait = torch.cuda.synchronize if self.device.type == "cuda" else lambda: None
         bench = Bench(self.pull, lambda: {"the picture": self.run(images)}, wait, TOLERANCES, prefix="--")
         try:
-            self.note(choose_levers(bench, start, offers, times).told)
+            choice = choose_levers(bench, start, offers, times)
+            if choice.trials or choice.wrong:
+                self.note(choice.told)
         except (MemoryError, RuntimeError) as error:
             self.pull(start)
             if not is_out_of_memory(error):
@@ -214,11 +236,18 @@ def load_translators(path: Path, *, device: Device = "auto") -> Translators:
         network, direction = load_generator(path, None)
         return Translators({direction: _plain(network, device)})
     checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
+    return Translators(translators_of(checkpoint, path, device=device), checkpoint.recipe, checkpoint.images)
+
+
+def translators_of(checkpoint: Checkpoint, path: Path, *, device: Device = "auto") -> dict[Direction, Translator]:
+    """Every direction of a checkpoint that was read already; `path` is named in errors, raised as `generator_of` does.
+
+    The run may go on meanwhile: what is said about the checkpoint and what it translates belong together.
+    """
     with torch.device("meta"):
         directions = list(checkpoint.recipe.method.build().translators())
     networks = {direction: generator_of(checkpoint, path, direction)[0] for direction in directions}
-    translators = {direction: _plain(network, device) for direction, network in networks.items()}
-    return Translators(translators, checkpoint.recipe, checkpoint.images)
+    return {direction: _plain(network, device) for direction, network in networks.items()}
 
 
 def _plain(network: nn.Module, device: Device) -> Translator:

@@ -18,7 +18,8 @@ class Pool(nn.Module):
     While it fills, a new fake is stored and returned. Then, with probability 1/2, a stored one is returned and
     replaced by the new one; otherwise the new one is returned. A tensor buffer: it travels in `state_dict`, lives on
     the device, and never makes the host wait. Fakes of another shape than before start it afresh; a fake that is not
-    finite is returned and never stored. With `gather`, all processes keep the same pool, that of one large batch.
+    finite is returned and never stored. With `gather`, all processes keep the same pool, that of one large batch; they
+    draw from a `random` stream that is the same for all, and not from the global one, which is their own.
 
     It has one buffer, of the shape of its fakes. Where a CUDA graph writes into that one, `hold` keeps it, and the pool
     comes back to it whenever it gets fakes of that shape again.
@@ -28,6 +29,7 @@ class Pool(nn.Module):
         super().__init__()
         self.size = size
         self.gather: Gather = lambda fakes: (fakes, slice(None))
+        self.random: torch.Generator | None = None
         self.rests = False
         """While set, fakes pass, and none is remembered."""
         self.register_buffer("images", torch.empty(0))
@@ -66,9 +68,9 @@ class Pool(nn.Module):
 
     def _exchange(self, fake: Tensor) -> Tensor:
         full, finite = self.count >= self.size, fake.isfinite().all()
-        drawn = torch.randint(self.size, (), device=fake.device)
+        drawn = torch.randint(self.size, (), device=fake.device, generator=self.random)
         slot = torch.where(full, drawn, self.count).unsqueeze(0)
-        swap = full & finite & (torch.rand((), device=fake.device) < 0.5)
+        swap = full & finite & (torch.rand((), device=fake.device, generator=self.random) < 0.5)
         old = self.images.index_select(0, slot)
         self.images.index_copy_(0, slot, torch.where(swap | (~full & finite), fake, old))
         self.count += ~full & finite

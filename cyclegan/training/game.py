@@ -34,7 +34,9 @@ class Game:
         set_determinism(recipe.speed.deterministic)
         torch.manual_seed(recipe.training.seed)
         self.method = recipe.method.build().to(device)
-        self.method.share(processes.gather)
+        self.shared_random = torch.Generator(device) if processes.count > 1 else None
+        if self.shared_random:
+            self.method.share(processes.gather, self.shared_random)
         self.turns = [Turn(player, recipe.training, processes) for player in self.method.players]
         half_life = recipe.training.average
         self.average = Average(self.method.translators(), images_in(half_life, epoch)) if half_life else None
@@ -42,8 +44,8 @@ class Game:
         if recipe.speed.checkpoint_activations:
             checkpoint_activations(networks)
         self.finite, self.compiler = Finite(), Compiler(networks)
+        has_graphs(recipe.speed, device, processes.count)  # raises where it is asked for and cannot be
         self.play: Graphed[Move] | Callable[[Batch], Move] = self._play
-        has_graphs(recipe.speed, device, processes.count)
         self.pull(Levers(**by_hand(recipe.speed)))
 
     def pull(self, levers: Levers) -> None:
@@ -74,7 +76,7 @@ class Game:
 
     def step(self, pixels: Batch) -> Move:
         """One step on (N, 3, H, W) in 0..255: the method makes its images, then every player moves."""
-        torch.manual_seed(self._key())
+        self._seed()
         for turn in self.turns:
             turn.set_rate(self.rate)
         with self.compiler.calls(pixels):
@@ -142,7 +144,6 @@ class Game:
         """
         self.release()
         dropouts = [module for module in self.method.modules() if isinstance(module, nn.Dropout) and module.training]
-        buffers = {name: buffer.clone() for name, buffer in self.method.named_buffers()}
         for pool in self.method.pools:
             pool.rests = True
         for module in dropouts:
@@ -154,12 +155,33 @@ class Game:
                 module.train()
             for pool in self.method.pools:
                 pool.rests = False
-                pool.let_go()  # graphs of trials end here
-            self.method.load_state_dict(buffers, strict=False)
 
-    def _key(self) -> int:
-        """Seeds dropout and pool for the next step: a function of seed and images seen, so that resume repeats it."""
-        return int(np.random.SeedSequence([self.recipe.training.seed, self.images]).generate_state(1)[0])
+    def _seed(self) -> None:
+        """Seed the next step by what it is, so that resume repeats it.
+
+        One process draws dropout and pool from one stream. Several keep one pool, and draw for it from a stream that is
+        the same in all of them; each has another for its dropout.
+        """
+        if self.shared_random:
+            self.shared_random.manual_seed(self._key())
+            torch.manual_seed(self._key(1 + self.processes.rank))
+        else:
+            torch.manual_seed(self._key())
+
+    def _key(self, *whose: int) -> int:
+        """A function of the recipe's seed, of the images seen, and of who asks."""
+        return int(np.random.SeedSequence([self.recipe.training.seed, self.images, *whose]).generate_state(1)[0])
+
+    def begin_alike(self) -> None:
+        """Take over all that the first process knows: networks, pools, averages and optimizers.
+
+        Other machines may draw other initial weights from one seed. Raises ValueError where the shapes differ.
+        """
+        averages = self.average.state_dict().values() if self.average else ()
+        weights = [tensor for state in (self.method.state_dict(), *averages) for tensor in state.values()]
+        tensors = [*weights, *(tensor for turn in self.turns for tensor in turn.tensors())]
+        self.processes.agree("networks", [(tuple(tensor.shape), tensor.dtype) for tensor in tensors])
+        self.processes.copy_first(tensors)
 
     def checkpoint(self, best: float) -> Checkpoint:
         """All of the state, and the lowest KID of the run."""

@@ -12,6 +12,7 @@ from torchvision.utils import make_grid
 
 from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_tensor
 from cyclegan.machine import Arithmetic
+from cyclegan.memory import one_by_one_if_need_be
 from cyclegan.types import OPPOSITE, Direction
 
 
@@ -36,8 +37,8 @@ class Samples:
             if not len(real):
                 continue
             with looking(translators.values(), autocast):
-                fake = network(real)
-                shown = [real, fake] + ([back(fake), back(real)] if back else [])
+                fake = one_by_one_if_need_be(network, real)
+                shown = [real, fake, *((one_by_one_if_need_be(back, each) for each in (fake, real)) if back else ())]
             yield direction, [column.float() for column in shown]
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -15,7 +12,6 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from cyclegan.levers import Levers
-from cyclegan.machine import is_out_of_memory
 from cyclegan.recipe import SpeedConfig
 
 
@@ -38,22 +34,3 @@ def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
     for network in networks:
         for stage in getattr(network, "stages", ()):
             stage.forward = partial(checkpoint, stage.forward, use_reentrant=False)
-
-
-def memory_used(device: torch.device) -> float:
-    """The most that the run has needed so far, in GiB: on the GPU, or else of the process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
-
-
-@contextmanager
-def memory_told() -> Iterator[None]:
-    """Say what helps when memory runs out: MemoryError with one line instead of the allocator's own error."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        helps = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
-        raise MemoryError(f"out of memory; what helps most: {helps}") from error

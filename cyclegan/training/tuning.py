@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from cyclegan.atomic import write_whole
 from cyclegan.levers import PLAIN, Bench, Choice, Compile, Levers, choose_levers, offers_for
-from cyclegan.machine import has_bf16, has_compiler, is_out_of_memory
+from cyclegan.machine import has_bf16, has_compiler
+from cyclegan.memory import is_out_of_memory
 from cyclegan.provenance import device_name
 from cyclegan.training.game import Game
 from cyclegan.training.graph import Graphed, has_graphs
@@ -50,15 +52,14 @@ def tune(game: Game, pixels: Batch, steps: int, run: Path) -> str:
     game.pull(levers)
     if game.processes.first:
         kept = {"machine": machine, "levers": levers._asdict(), "told": choice.told}
-        write_whole(run / "levers.json", lambda part: part.write_text(json.dumps(kept, indent=1), encoding="utf-8"))
+        write_whole(run / "levers.json", json.dumps(kept, indent=1).encode())
     return choice.told
 
 
 def blame(game: Game, pixels: Batch) -> str:
     """Why the numbers of a batch are not finite, and what helps, as far as a plain step on the same pictures tells."""
     levers = game.levers
-    with game.at_rest():
-        bench = bench_of(game, pixels)
+    with game.at_rest(), bench_of(game, pixels) as bench:
         bench.pull(PLAIN)
         finite = all(bool(value.isfinite().all()) for value in bench.probe().values())
         game.pull(levers)
@@ -85,23 +86,28 @@ def _chosen(game: Game, pixels: Batch, steps: int) -> Choice:
         return Choice(start, f"levers: {start.options()}")
     while True:
         try:
-            return choose_levers(bench_of(game, pixels), start, offers, steps)
+            with bench_of(game, pixels) as bench:
+                return choose_levers(bench, start, offers, steps)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error) or min(pixels.a.shape[2:]) < 2 * SMALLEST_TRIAL:
                 raise
             pixels = Batch(*(domain[..., : domain.shape[2] // 2, : domain.shape[3] // 2] for domain in pixels))
 
 
-def bench_of(game: Game, pixels: Batch) -> Bench:
+@contextmanager
+def bench_of(game: Game, pixels: Batch) -> Iterator[Bench]:
     """A batch on which a game at rest is tried; a graph is recorded of the trial itself."""
     pixels = Batch(*(domain.to(game.device) for domain in pixels))
+    play: Graphed[dict[str, Tensor]] | Callable[[Batch], dict[str, Tensor]] = game.probe
     settled: set[Levers] = set()
-    play: Callable[[Batch], dict[str, Tensor]] = game.probe
+
+    def release() -> None:
+        if isinstance(play, Graphed):
+            play.release()  # another layout puts the weights elsewhere, and its graph would not follow
 
     def pull(levers: Levers) -> None:
         nonlocal play
-        if isinstance(play, Graphed):
-            play.release()  # another layout puts the weights elsewhere, and its graph would not follow
+        release()
         game.pull(levers)
         play = Graphed(game.probe, game.method.pools) if levers.graph else game.probe
         while isinstance(play, Graphed) and not play.recorded:
@@ -116,7 +122,10 @@ def bench_of(game: Game, pixels: Batch) -> Bench:
         return play(pixels)
 
     wait = torch.cuda.synchronize if game.device.type == "cuda" else lambda: None
-    return Bench(pull, probe, wait)
+    try:
+        yield Bench(pull, probe, wait)
+    finally:
+        release()
 
 
 def _machine(game: Game) -> dict[str, Any]:

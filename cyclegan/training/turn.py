@@ -73,12 +73,14 @@ class Turn:
                 group["lr"] = rate
 
     def pull(self, levers: Levers) -> None:
-        """Do as the levers say: scale the loss in fp16, and keep the optimizer's state in the layout of the weights."""
+        """Scale the loss in fp16, and let gradients and the optimizer's state follow the layout of the weights."""
         if levers.precision != "fp16":
             self.scale = None
         elif self.scale is None:
             self.scale = LossScale(self.parameters[0].device)
-        for parameter in self.parameters:
+        for number, parameter in enumerate(self.parameters):
+            if self.gradients[number].stride() != parameter.stride():
+                parameter.grad = self.gradients[number] = torch.zeros_like(parameter)
             for name, value in self.optimizer.state[parameter].items():
                 if value.shape == parameter.shape and value.stride() != parameter.stride():
                     self.optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(value)
@@ -116,6 +118,11 @@ class Turn:
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state, and the scale of the loss in fp16."""
         return self.optimizer.state_dict() | ({"scale": self.scale.state} if self.scale else {})
+
+    def tensors(self) -> list[Tensor]:
+        """The optimizer's numbers, in a fixed order; none before the first move."""
+        states = [self.optimizer.state.get(parameter, {}) for parameter in self.parameters]
+        return [state[name] for state in states for name in sorted(state)]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put the optimizer's state back; its settings stay the recipe's and this device's.

@@ -88,7 +88,13 @@ def recipe_of(settings: Settings, *, small: bool = False, **sections: dict[str, 
     width, blocks, depth = (min(16, settings.width), min(2, settings.blocks), 1) if small else (
         settings.width, settings.blocks, 3
     )  # fmt: skip
-    plain_speed = {"device": settings.device, "precision": "float32", "compile": "off", "graph": "off"}
+    plain_speed = {
+        "device": settings.device,
+        "precision": "float32",
+        "channels_last": "off",
+        "compile": "off",
+        "graph": "off",
+    }
     method: dict[str, Any] = {
         "kind": "cyclegan",
         "generator": {"width": width, "blocks": blocks},

@@ -15,9 +15,10 @@ import math
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from plain import plain, plain_generator
@@ -90,7 +91,12 @@ def rows(bench: Bench, reference: Callable[[], object], candidates: list[Levers]
     return measured
 
 
-def training(recipe: Recipe, args: argparse.Namespace) -> tuple[Bench, Callable[[], object]]:
+Trial: TypeAlias = tuple[Bench, Callable[[], object]]
+"""What is measured, and the plain program beside it."""
+
+
+@contextmanager
+def training(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
     """A step without its last part, moving the weights, which the levers leave alone; and the plain program's whole."""
     game = Game(recipe, args.device, epoch=1000)
     shape = (recipe.training.batch, 3, args.size, args.size)
@@ -98,10 +104,12 @@ def training(recipe: Recipe, args: argparse.Namespace) -> tuple[Bench, Callable[
     assert isinstance(recipe.method, CycleganConfig)
     step = plain(recipe.method.generator.width, recipe.method.generator.blocks, args.device)
     a, b = (domain.to(args.device).float() / 127.5 - 1 for domain in pixels)
-    return bench_of(game, pixels), lambda: step(a, b)
+    with game.at_rest(), bench_of(game, pixels) as bench:
+        yield bench, lambda: step(a, b)
 
 
-def translating(recipe: Recipe, args: argparse.Namespace) -> tuple[Bench, Callable[[], object]]:
+@contextmanager
+def translating(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
     """A picture by a fresh generator; and by the plain one."""
     config = recipe.method.generator
     assert isinstance(config, ResnetConfig)
@@ -117,7 +125,7 @@ def translating(recipe: Recipe, args: argparse.Namespace) -> tuple[Bench, Callab
 
     wait = torch.cuda.synchronize if args.device.type == "cuda" else lambda: None
     run = lambda: {"the picture": translator.run(picture)}  # noqa: E731
-    return Bench(translator.pull, run, wait, OF_PICTURES), reference
+    yield Bench(translator.pull, run, wait, OF_PICTURES), reference
 
 
 def main() -> None:
@@ -134,10 +142,11 @@ def main() -> None:
     args.device = choose_device(args.device)
     recipe = read_recipe(args.recipe) if args.recipe else Recipe()
 
-    bench, reference = (translating if args.translate else training)(recipe, args)
-    found = rows(bench, reference, combinations(args.device, graphs=args.device.type == "cuda"), args.turns)
-    offers = offers_for(args.device, {}, bf16=has_bf16(args.device))
-    chosen = choose_levers(bench, PLAIN, offers, FOREVER)
+    graphs = args.device.type == "cuda" and not args.translate
+    offers = offers_for(args.device, {} if graphs else {"graph": ""}, bf16=has_bf16(args.device))
+    with (translating if args.translate else training)(recipe, args) as (bench, reference):
+        found = rows(bench, reference, combinations(args.device, graphs=graphs), args.turns)
+        chosen = choose_levers(bench, PLAIN, offers, FOREVER)
     here = f"{device_name(args.device)}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
     print(f"\n{here}, {torch.get_num_threads()} threads, torch {torch.__version__}\n{chosen.told}\n")
     heads = ["precision", "channels_last", "compile", "graph", "ms", "times plain", "right?", ""]

@@ -312,4 +312,4 @@ if __name__ == "__main__":
     result = measure(arguments_given)
     print_table(result)
     if arguments_given.json:
-        arguments_given.json.write_text(json.dumps(result, indent=1) + "\n")
+        arguments_given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

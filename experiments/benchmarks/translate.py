@@ -129,7 +129,7 @@ def main() -> None:
     print(f"largest difference of a pixel {difference['largest']} of 255, mean {difference['mean']:.3f}")
     print(f"ours is {result['times_faster']:.2f} times as fast as plain")
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from cyclegan.images.ahead import ahead
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
@@ -26,7 +27,7 @@ def test_no_more_is_taken_than_can_be_used(threads: int) -> None:
 
 
 def test_several_threads_work_at_once() -> None:
-    both = threading.Barrier(2, timeout=60)  # passes only when two threads have come
+    both = threading.Barrier(2, timeout=PATIENCE)  # passes only when two threads have come
     assert list(ahead(lambda x: both.wait() >= 0, range(4), threads=2)) == [True] * 4
 
 

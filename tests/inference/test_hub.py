@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,8 @@ from cyclegan.training.trainer import train
 from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.inference.fake_hub import FakeHub, fake_hub
-from tests.tiny import tiny_recipe, write_pictures
+from tests.patience import run as run_to_the_end
+from tests.tiny import outputs, tiny_recipe, write_pictures
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 
@@ -254,6 +254,31 @@ def test_what_holds_no_generator_is_refused_in_one_line(
     assert told in line_of(caught.value)
 
 
+@pytest.mark.parametrize(
+    "sizes, told",
+    [
+        (
+            {"a.safetensors": 2**31, "b.safetensors": 2**29},
+            "its .safetensors files take 2.5 GiB, more than the 2 GiB that",
+        ),
+        (
+            {"a.safetensors": 7 * 2**40},
+            "its .safetensors files take 7,168.0 GiB, more than",
+        ),
+        ({"b.safetensors": None}, "the hub does not say how large b.safetensors is; download it by hand"),
+    ],
+)
+def test_what_is_too_large_is_refused_before_anything_is_downloaded(
+    sizes: dict[str, int | None], told: str, hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.repositories["someone/h2z"] = dict.fromkeys(("a.safetensors", "b.safetensors"), generator(tmp_path / "g"))
+    hub.sizes = sizes
+    with pytest.raises(ValueError) as caught:
+        load_generator(Path("someone/h2z"), None)
+    assert line_of(caught.value).startswith(f"someone/h2z: {told}")
+    assert hub.asked == ["GET /api/models/someone/h2z"]
+
+
 def test_two_files_of_one_direction_are_not_guessed_between(hub: FakeHub, tmp_path: Path) -> None:
     one, other = generator(tmp_path / "a", seed=1), generator(tmp_path / "b", seed=2)
     hub.repositories["someone/h2z"] = {"a.safetensors": one, "b.safetensors": other}
@@ -265,7 +290,7 @@ def test_translate_and_show_take_a_repository(hub: FakeHub, tmp_path: Path, caps
     hub.repositories["someone/h2z"] = {"g.safetensors": generator(tmp_path / "g")}
     write_pictures(Path("photos"), 2)
     assert run_main("translate", "someone/h2z", "photos", "out") == 0
-    assert len(list(Path("out").iterdir())) == 2
+    assert len(outputs(Path("out"))) == 2
     assert run_main("show", "someone/h2z") == 0
     assert "direction: AtoB" in capsys.readouterr().out
 
@@ -322,6 +347,6 @@ def test_a_real_process_loads_from_the_hub_and_then_without_it(hub: FakeHub, tmp
     command = [sys.executable, "-m", "cyclegan", "show", "someone/h2z"]
     for environment in (place, place | {"HF_HUB_OFFLINE": "1"}):
         before = len(hub.asked)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = run_to_the_end(command, environment)
         assert done.returncode == 0 and "direction: AtoB" in done.stdout, done.stderr
         assert (len(hub.asked) > before) == (environment == place)

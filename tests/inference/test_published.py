@@ -28,7 +28,7 @@ def test_three_steps_in_float32_are_the_authors() -> None:
             ours.data.copy_(theirs)
 
     turns = [Turn(player, TrainingConfig()) for player in method.players]
-    steps = json.loads((folder / "losses.json").read_text())["losses"]
+    steps = json.loads((folder / "losses.json").read_text(encoding="utf-8"))["losses"]
     for i, (expected, tolerance) in enumerate(zip(steps, (2e-6, 2e-6, 2e-4), strict=True)):
         batch = Batch(batches[f"a_{i}"], batches[f"b_{i}"])
         images: Images = method(batch)

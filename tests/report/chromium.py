@@ -9,8 +9,11 @@ import signal
 import subprocess
 from itertools import count
 from pathlib import Path
+from select import select
 from types import TracebackType
 from typing import Any
+
+from tests.patience import PATIENCE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -86,6 +89,7 @@ class Chromium:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._unread:
+            assert select([self._answers], [], [], PATIENCE)[0], "the browser is silent"
             more = os.read(self._answers, 2**20)
             assert more, "the browser ended"
             self._unread += more

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,30 +43,64 @@ def result(run: Path) -> dict[str, Any]:
     return everything(run) | {"losses": losses}
 
 
-def live(forks: Forks, words: list[str], log: Path, seconds: float | None) -> tuple[int, float]:
-    """One life, ended by force after so many seconds; its exit code and how long it lasted."""
-    began = time.monotonic()
+def live(forks: Forks, words: list[str], log: Path, run: Path, goal: float | None) -> int:
+    """One life, ended by force at some instant after the run has saved so many images; its exit code."""
     process = forks.start(*words, log=log)
-    while process.alive():
-        if seconds is not None and time.monotonic() - began > seconds:
+    if goal is not None:
+        process.until(lambda: max((int(path.stem) for path in checkpoints_in(run)), default=0) >= goal, pause=0.002)
+        time.sleep(random.random() * (0.05 if goal else 0.5))  # a step takes as long; so does a start
+        with suppress(ProcessLookupError):
             process.send(signal.SIGKILL)
-            break
-        time.sleep(0.002)
-    return process.wait(), time.monotonic() - began
+    return process.wait()
 
 
-def disturb(forks: Forks, words: list[str], run: Path, log: Path, longest: float, kills: int) -> Counts:
-    """Live, die and resume until the run is over; at most so many kills."""
-    lives = killed = while_saving = 0
-    while True:
-        code, _ = live(forks, words, log, random.uniform(0, longest) if killed < kills else None)
-        lives += 1
+def disturb(forks: Forks, words: list[str], run: Path, log: Path, images: int, kills: int) -> Counts:
+    """Live, die and resume until the run is over; at most so many kills, every fourth of them as a life begins."""
+    killed = while_saving = done = 0
+    for left in range(kills, -1, -1):
+        share = random.random() * 2 * max(0.0, 0.9 * images - done) / (left + 1)
+        code = live(forks, words, log, run, (done + share if left % 4 else 0) if left else None)
         if code == 0:
-            return Counts(lives, killed, while_saving)
+            break
         if code != -signal.SIGKILL:
-            raise SystemExit(f"a life ended with {code} by itself:\n{log.read_text()}")
+            raise SystemExit(f"a life ended with {code} by itself:\n{log.read_text(encoding='utf-8')}")
         killed += 1
         while_saving += any((run / "checkpoints").glob("*.part"))
+        done = max((int(path.stem) for path in checkpoints_in(run)), default=0)
+    return Counts(killed + 1, killed, while_saving)
+
+
+def soak(forks: Forks, root: Path, *, kills: int, images: int) -> str:
+    """So many kills, over as many runs as it takes; returns what was seen. Raises AssertionError for another result."""
+    log = root / "log"
+    for seed, name in enumerate(("trainA", "trainB")):
+        write_pictures(root / "data" / name, 5, seed=seed)
+    recipe = tiny_recipe(
+        root / "data",
+        method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}},
+        training={"constant": f"{images} images", "decay": "0 images", "average": "9 images"},
+        journal={"log_every": "1 images", "samples_every": "25 images", "checkpoint_every": "1 images"},
+    )
+    write_recipe(recipe, root / "recipe.yaml")
+
+    def words(name: str) -> list[str]:
+        line = ["train", str(root / "recipe.yaml"), "--out", str(root / name), "--resume"]
+        return [*line, "--speed.compile", "off"]
+
+    assert live(forks, words("whole"), log, root / "whole", None) == 0, log.read_text()
+    expected, total, runs = result(root / "whole"), Counts(0, 0, 0), 0
+    while total.kills < kills:
+        log.unlink(missing_ok=True)
+        counts = disturb(forks, words("killed"), root / "killed", log, images, min(kills - total.kills, images // 4))
+        assert_equal(result(root / "killed"), expected)
+        assert not list((root / "killed").rglob("*.part")) and len(checkpoints_in(root / "killed")) == 2
+        total, runs = Counts(*(x + y for x, y in zip(total, counts, strict=True))), runs + 1
+        print(f"run {runs}: {counts.kills} kills, the same result", flush=True)
+        shutil.rmtree(root / "killed")
+    return (
+        f"{total.kills} kills ({total.while_saving} while saving), {total.lives} lives, {runs} runs of {images} "
+        "steps: each ended with the weights, optimizers, averages, pools and losses of the undisturbed run"
+    )
 
 
 def main() -> None:
@@ -76,39 +111,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     args = parser.parse_args()
     random.seed(args.seed)
-
     with tempfile.TemporaryDirectory() as folder, Forks() as forks:
-        root, log = Path(folder), Path(folder, "log")
-        for seed, name in enumerate(("trainA", "trainB")):
-            write_pictures(root / "data" / name, 5, seed=seed)
-        recipe = tiny_recipe(
-            root / "data",
-            method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}},
-            training={"constant": f"{args.images} images", "decay": "0 images", "average": "9 images"},
-            journal={"log_every": "1 images", "samples_every": "25 images", "checkpoint_every": "1 images"},
-        )
-        write_recipe(recipe, root / "recipe.yaml")
-
-        def words(name: str) -> list[str]:
-            line = ["train", str(root / "recipe.yaml"), "--out", str(root / name), "--resume"]
-            return [*line, "--speed.compile", "off"]
-
-        for name in ("first", "whole"):  # the first one takes longer
-            code, lasted = live(forks, words(name), log, None)
-            assert code == 0, log.read_text()
-        expected, total, runs = result(root / "whole"), Counts(0, 0, 0), 0
-        while total.kills < args.kills:
-            log.unlink(missing_ok=True)
-            counts = disturb(forks, words("killed"), root / "killed", log, lasted / 2, args.kills - total.kills)
-            assert_equal(result(root / "killed"), expected)
-            assert not list((root / "killed").rglob("*.part")) and len(checkpoints_in(root / "killed")) == 2
-            total, runs = Counts(*(x + y for x, y in zip(total, counts, strict=True))), runs + 1
-            print(f"run {runs}: {counts.kills} kills, the same result", flush=True)
-            shutil.rmtree(root / "killed")
-    print(
-        f"{total.kills} kills ({total.while_saving} while saving), {total.lives} lives, {runs} runs of {args.images} "
-        "steps: each ended with the weights, optimizers, averages, pools and losses of the undisturbed run"
-    )
+        print(soak(forks, Path(folder), kills=args.kills, images=args.images))
 
 
 if __name__ == "__main__":

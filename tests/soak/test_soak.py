@@ -1,23 +1,21 @@
-"""The soaks of `tests/soak`, short: the same scripts, fewer kills."""
+"""The soaks of `tests/soak`, short: the same code, fewer kills."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-SOAK = Path(__file__).parent
+from tests.forked import Forks
+from tests.soak import kill, translate
 
 
-@pytest.mark.parametrize(
-    "script, words, told",
-    [
-        ("kill.py", "--kills 6 --images 40", "6 kills"),
-        ("translate.py", "--kills 3 --pictures 60", "59 good pictures and 1 broken"),
-    ],
-)
-def test_a_short_soak_finds_nothing(script: str, words: str, told: str) -> None:
-    done = subprocess.run([sys.executable, str(SOAK / script), *words.split()], capture_output=True, text=True)
-    assert done.returncode == 0 and told in done.stdout, done.stdout + done.stderr
+def test_a_training_that_is_killed_again_and_again_ends_as_if_undisturbed(forks: Forks, tmp_path: Path) -> None:
+    assert kill.soak(forks, tmp_path, kills=4, images=16).startswith("4 kills")
+
+
+def test_a_translation_that_is_killed_again_and_again_loses_and_repeats_nothing(
+    forks: Forks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert translate.soak(forks, tmp_path, pictures=60, kills=3) == []
+    assert "59 good pictures and 1 broken" in capsys.readouterr().out

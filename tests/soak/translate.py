@@ -10,14 +10,13 @@ and the killed ones must arrive at its very bytes.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from multiprocessing.context import ForkProcess
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,14 +24,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-import cyclegan.inference.directory
-import cyclegan.inference.translator  # noqa: F401 - what a pass imports, so that it finds it imported
-from cyclegan.cli import main
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 from cyclegan.cli.codes import UNREADABLE
 from cyclegan.images.files import UnreadableImage, read_image
+from cyclegan.inference.directory import LOCK
 from cyclegan.inference.export import write_generator
+from cyclegan.inference.manifest import NAME
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.words import shown
+from tests.forked import Forks, Started
 
 SUFFIXES = (".png", ".jpg", ".webp", ".bmp", ".gif")
 FOLDERS = 10
@@ -42,7 +43,12 @@ EVERY = 100
 GROWTH = 32
 """MiB by which memory may grow from a tenth of the pictures to all of them."""
 
-FORK = multiprocessing.get_context("fork")  # torch, imported once and not yet used, may be copied
+FEW = 1000
+"""Of fewer pictures a tenth is over before the memory that every pass needs is all there."""
+
+PASS = 3600.0
+"""Seconds that a pass may take; one over 10,000 pictures takes some minutes."""
+
 Written = dict[Path, tuple[int, int]]
 
 
@@ -82,47 +88,45 @@ def make(files: Files, seed: int) -> None:
         path.write_bytes((b"", b"no picture", data[: len(data) // 2])[i % 3])
 
 
-def start(words: Sequence[str], log: Path) -> ForkProcess:
-    """The command in a process of its own; what it prints goes to the log."""
-    process = FORK.Process(target=_run, args=(words, log))
-    process.start()
-    return process
-
-
-def _run(words: Sequence[str], log: Path) -> None:
-    torch.set_num_threads(1)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    main(words)
+def start(forks: Forks, words: Sequence[str], log: Path) -> Started:
+    """The command in a process of its own; what it prints is the log."""
+    log.unlink(missing_ok=True)
+    return forks.start(*words, log=log)
 
 
 def count(out: Path) -> int:
-    """How many files lie in OUT."""
-    return sum(len(os.listdir(out / name)) for name in (os.listdir(out) if out.exists() else ()))  # noqa: PTH208 - quick
+    """How many files lie in the folders of OUT."""
+    return sum(len(os.listdir(folder)) for folder in out.glob("[0-9]*"))  # noqa: PTH208 - quick
 
 
 def written(out: Path) -> Written:
-    """What lies in OUT: each file and the time of its writing."""
-    files = ((path, path.stat()) for path in out.rglob("*") if path.is_file())
+    """What lies in OUT, but for its manifest and its lock: each file and the time of its writing."""
+    files = ((path, path.stat()) for path in out.rglob("*") if path.is_file() and path.name not in (NAME, LOCK))
     return {path.relative_to(out): (about.st_ino, about.st_mtime_ns) for path, about in files}
 
 
-def in_peace(files: Files, out: Path, log: Path) -> tuple[list[float], float]:
+def in_peace(forks: Forks, files: Files, out: Path, log: Path) -> tuple[list[float], float]:
     """One pass without a kill: MiB of resident memory at 10, 50 and 100 % of the pictures, and its seconds."""
-    begin, process = time.perf_counter(), start(files.command(out), log)
+    begin, process = time.perf_counter(), start(forks, files.command(out), log)
     marks, memory = [share * len(files.good) for share in (0.1, 0.5, 1.0)], [0.0, 0.0, 0.0]
-    while process.is_alive():
+
+    def measured() -> bool:
         here, done = resident(process), count(out)
-        memory = [here if here and done <= mark else kept for mark, kept in zip(marks, memory, strict=True)]
-        time.sleep(0.01)
+        memory[:] = [here if here and done <= mark else kept for mark, kept in zip(marks, memory, strict=True)]
+        return False
+
+    process.until(measured, patience=PASS)
     return memory, time.perf_counter() - begin
 
 
-def resident(process: ForkProcess) -> float:
+def resident(process: Started) -> float:
     """MiB of memory; 0 when the process has ended, or where there is no /proc."""
     try:
-        return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return (
+            int(Path(f"/proc/{process.number}/statm").read_text(encoding="utf-8").split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+            / 2**20
+        )
     except OSError:
         return 0.0
 
@@ -133,7 +137,7 @@ class Killed(NamedTuple):
     codes: list[int]
     """How each ended."""
     in_the_middle: int
-    """Kills that left a file half written, under its .part name."""
+    """Kills that left a file half written, under a .part name."""
     twice: int
     """Outputs that a later pass wrote again."""
 
@@ -143,18 +147,17 @@ class Killed(NamedTuple):
         return self.codes.count(-signal.SIGKILL)
 
 
-def killed(files: Files, out: Path, log: Path, kills: int, random: np.random.Generator) -> Killed:
+def killed(forks: Forks, files: Files, out: Path, log: Path, kills: int, random: np.random.Generator) -> Killed:
     """Passes ended by SIGKILL at random instants, then one to the end."""
     codes, middle, twice, before = list[int](), 0, 0, Written()
     for left in range(kills, -1, -1):
-        process = start(files.command(out), log)
+        process = start(forks, files.command(out), log)
         if left:
             _kill(process, out, _goal(len(before), len(files.good), left, random), random)
-        process.join()
+        codes.append(process.wait(patience=PASS))
         after = written(out)
-        codes.append(process.exitcode or 0)
         if codes[-1] not in (-signal.SIGKILL, UNREADABLE, 0):
-            print(f"a pass ended with {codes[-1]} and said: {log.read_text()}")
+            print(f"a pass ended with {codes[-1]} and said: {log.read_text(encoding='utf-8')}")
         middle += any(path.suffix == ".part" for path in after)
         twice += sum(after.get(path) != about for path, about in before.items() if path.suffix != ".part")
         before = after
@@ -166,16 +169,16 @@ def _goal(done: int, total: int, left: int, random: np.random.Generator) -> floa
     return done + random.random() * 2 * max(0.0, 0.9 * total - done) / (left + 1) if left % 4 else 0
 
 
-def _kill(process: ForkProcess, out: Path, goal: float, random: np.random.Generator) -> None:
-    while process.is_alive() and count(out) < goal:
-        time.sleep(0.002)
+def _kill(process: Started, out: Path, goal: float, random: np.random.Generator) -> None:
+    process.until(lambda: count(out) >= goal, pause=0.002, patience=PASS)
     time.sleep(random.random() * (0.01 if goal else 0.3))
-    process.kill()
+    with suppress(ProcessLookupError):
+        process.send(signal.SIGKILL)
 
 
 def faults(files: Files, out: Path, peace: Path, log: Path, seen: Killed) -> list[str]:
     """What is wrong at the end, a line for each kind."""
-    lines, left = log.read_text().splitlines(), set(written(out))
+    lines, left = log.read_text(encoding="utf-8").splitlines(), set(written(out))
     begin = [f"{shown(files.source / path)} cannot be read: " for path in files.broken]
     there = sorted(left & set(files.good))
     right = UNREADABLE if files.broken else 0
@@ -191,6 +194,7 @@ def faults(files: Files, out: Path, peace: Path, log: Path, seen: Killed) -> lis
         "lines too many or too few": abs(len(lines) - len(files.broken) - 1),
         "passes that ended in their own way": sum(code not in (-signal.SIGKILL, right) for code in seen.codes),
         "last pass that did not end well": int(seen.codes[-1] != right),
+        "locks left": int((out / LOCK).exists()),
     }
     return [f"{number} {what}" for what, number in wrong.items() if number]
 
@@ -206,16 +210,14 @@ def _size(path: Path) -> tuple[int, int] | str:
         return str(error)
 
 
-def soak(args: argparse.Namespace, folder: Path) -> list[str]:
+def soak(forks: Forks, folder: Path, *, pictures: int, kills: int, seed: int = 0) -> list[str]:
     """All of it, with a summary; returns what is wrong."""
-    files, log = files_of(folder, args.pictures), folder / "log"
-    maker = FORK.Process(target=make, args=(files, args.seed))
-    maker.start()
-    maker.join()
-    memory, seconds = in_peace(files, folder / "peace", folder / "log of peace")
-    seen = killed(files, folder / "out", log, args.kills, np.random.default_rng(args.seed))
+    files, log = files_of(folder, pictures), folder / "log"
+    make(files, seed)
+    memory, seconds = in_peace(forks, files, folder / "peace", folder / "log of peace")
+    seen = killed(forks, files, folder / "out", log, kills, np.random.default_rng(seed))
     wrong = faults(files, folder / "out", folder / "peace", log, seen)
-    if memory[2] > memory[0] + GROWTH:
+    if pictures >= FEW and memory[2] > memory[0] + GROWTH:
         wrong.append(f"memory grew by {memory[2] - memory[0]:.0f} MiB, more than {GROWTH}")
 
     print(f"{len(files.good)} good pictures and {len(files.broken)} broken, {seconds:.0f} s in peace")
@@ -223,7 +225,7 @@ def soak(args: argparse.Namespace, folder: Path) -> list[str]:
         f"{seen.kills} kills, {seen.in_the_middle} of them in the middle of a file; {seen.twice} outputs written twice"
     )
     print("MiB of memory at 10, 50 and 100 %: " + ", ".join(f"{each:.1f}" for each in memory))
-    said = [line for line in log.read_text().splitlines() if " translated to " in line]
+    said = [line for line in log.read_text(encoding="utf-8").splitlines() if " translated to " in line]
     print(f"the last pass ended with {seen.codes[-1]} and said: {' '.join(said)}")
     return wrong
 
@@ -237,7 +239,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as made:
-        problems = soak(_arguments(), Path(made))
+    with tempfile.TemporaryDirectory() as made, Forks() as server:
+        problems = soak(server, Path(made), **vars(_arguments()))
     print("\n".join(problems) or "every promise kept")
     sys.exit(1 if problems else 0)

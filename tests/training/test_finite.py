@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cyclegan.machine import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.methods.pool import Pool
 from cyclegan.recipe import TrainingConfig, write_recipe
+from cyclegan.report.run import write_report
 from cyclegan.training.finite import Diverged
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.turn import Turn
@@ -124,8 +126,26 @@ def test_too_many_in_a_row_end_the_run_and_leave_the_checkpoint(
     assert end.value.code == DIVERGED
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.startswith("cyclegan: ") and "steps in a row" in told and "training.rate" in told
+    assert f"the last checkpoint, {newest_checkpoint(tmp_path / 'run')}, is good" in told
     assert 6 <= read_newest(tmp_path / "run").images <= 12
     assert all(value.isfinite().all() for value in read_newest(tmp_path / "run").method.values())
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_says_that_there_is_none(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poisoned(monkeypatch, lambda step: True)
+    recipe, runs = tiny_recipe(data, training={"tolerate": 2}), [tmp_path / name for name in ("one", "two")]
+    for run in runs:
+        with pytest.raises(Diverged, match="no checkpoint was saved before them"):
+            train(recipe, run)
+    again = f"this run has no checkpoint yet; .*: cyclegan train {runs[0]}/recipe.yaml --out {runs[0]} --resume"
+    for words in (("compare", *runs, "--out", tmp_path / "c.html"), ("translate", runs[0], data / "testA", "out")):
+        with pytest.raises(SystemExit):
+            main([str(word) for word in words])
+        assert re.search(again, "".join(capsys.readouterr()))
+    write_report(runs[0])
+    assert re.search(again, (runs[0] / "report.html").read_text(encoding="utf-8"))
 
 
 def test_fewer_do_not(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

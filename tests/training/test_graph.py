@@ -20,11 +20,11 @@ import cyclegan.training.tuning
 from cyclegan.levers import Levers
 from cyclegan.methods.pool import Pool
 from cyclegan.recipe import Recipe, SpeedConfig
+from cyclegan.stop import Stopped
 from cyclegan.training import graph
 from cyclegan.training.game import Game
 from cyclegan.training.graph import MOST_GRAPHS, UNRECORDED, Graphed, has_graphs
 from cyclegan.training.observer import Observer
-from cyclegan.training.stop import Stopped
 from cyclegan.training.trainer import train
 from cyclegan.training.tuning import bench_of
 from cyclegan.training.turn import Move
@@ -257,14 +257,13 @@ def test_trials_of_levers_in_graphs_give_what_they_do_without_and_leave_no_trace
     graphed, eager = game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False)
     check_same(graphed, eager, SIZES[:5])
     batch = batch_of(12, 16, seed=0)
-    with graphed.at_rest(), eager.at_rest():
-        benches = bench_of(graphed, batch), bench_of(eager, batch)
+    with graphed.at_rest(), eager.at_rest(), bench_of(graphed, batch) as one, bench_of(eager, batch) as other:
+        benches = one, other
         for channels_last in (False, True, False):
             for bench, in_graph in zip(benches, (True, False), strict=True):
                 bench.pull(Levers(channels_last=channels_last, graph=in_graph))
             assert_equal(*(dict(bench.probe()) for bench in benches))
         assert len(cuda.recorded()) == 1
-        del benches, bench
     assert not cuda.recorded() and not any(pool._held for pool in graphed.method.pools)
     graphed.pull(Levers(graph=True))
     check_same(graphed, eager, SIZES[5:13], start=5)

@@ -11,11 +11,9 @@ import pytest
 from tensorboard.program import TensorBoard
 
 from cyclegan.training.trainer import train
+from tests.patience import PATIENCE
 from tests.report.chromium import CHROMIUM, Chromium
 from tests.tiny import tiny_recipe, write_pictures
-
-PATIENCE = 60
-"""Seconds until something that does not come is given up."""
 
 WORDS = """(() => {
   const inside = node => node.nodeType == 3 ? node.data : ['STYLE', 'SCRIPT'].includes(node.nodeName) ? '' :
@@ -41,7 +39,7 @@ def told(address: str, path: str, wanted: str) -> str:
     """What TensorBoard says once it has read what is wanted, or has had long enough to."""
     end = time.monotonic() + PATIENCE
     while True:
-        with urlopen(f"{address}data/plugin/{path}") as reply:
+        with urlopen(f"{address}data/plugin/{path}", timeout=PATIENCE) as reply:
             words = "".join(reply.read().decode().split())
         if wanted in words or time.monotonic() > end:
             return words

@@ -1,5 +1,4 @@
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,8 +192,7 @@ def test_a_signal_saves_and_says_how_to_resume(
     run = tmp_path / "run"
     words = ("train", tmp_path / "recipe.yaml", "--out", run, "--speed.compile", "off")
     process = forks.start(*words, log=tmp_path / "log")
-    while process.alive() and not list(run.glob("samples/*BtoA.png")):
-        time.sleep(0.02)
+    process.until(lambda: bool(list(run.glob("samples/*BtoA.png"))))
     process.send(number)
     assert process.wait() == code, process.told
     assert process.told.rstrip().endswith("--speed.compile off --resume") and "Traceback" not in process.told

@@ -42,8 +42,7 @@ def pixels() -> Batch:
 
 def probe(game: Game, pixels: Batch, levers: Levers) -> dict[str, Tensor]:
     """Losses and gradients by these levers, the weights as they are."""
-    with game.at_rest():
-        bench = bench_of(game, pixels)
+    with game.at_rest(), bench_of(game, pixels) as bench:
         bench.pull(levers)
         found = {name: value.clone() for name, value in bench.probe().items()}
         game.pull(PLAIN)
@@ -66,8 +65,7 @@ def test_compiling_leaves_losses_and_gradients_alone(game: Game, pixels: Batch, 
 def test_probes_are_the_same_whatever_pools_hold(game: Game, pixels: Batch) -> None:
     for _ in range(4):
         game.step(Batch(pixels.b, pixels.a))  # pools are full of other fakes
-    with game.at_rest():
-        bench = bench_of(game, pixels)
+    with game.at_rest(), bench_of(game, pixels) as bench:
         first, second = (dict(bench.probe()) for _ in range(2))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 

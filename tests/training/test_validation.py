@@ -10,16 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
-from cyclegan.images.folders import Folder
+from cyclegan.images.batches import Pictures
+from cyclegan.images.files import from_bytes
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
+from cyclegan.metrics.distances import distances
 from cyclegan.recipe import Recipe, write_recipe
+from cyclegan.training.game import Game
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.validation import Validation
+from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import assert_equal, events, everything
@@ -40,6 +46,12 @@ def scored(data: Path, weights: Path, **changes: dict[str, Any]) -> Recipe:
     return replace(recipe, features=features, data=replace(recipe.data, validation=8))
 
 
+@pytest.fixture
+def equally_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures held out are there, and comparing them takes no time."""
+    monkeypatch.setattr(Validation, "score", lambda *_: 1.0)
+
+
 def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     seen = events(run)
     return {
@@ -55,15 +67,6 @@ def test_held_out_pictures_are_never_learned_from(evaluated: Recipe, tmp_path: P
     learned = {path for seen in range(50) for path in trainer.loader.files(seen)}
     assert len(held_out) == 16 and not held_out & learned
     assert held_out | learned == set((tmp_path / "data").glob("train*/*"))
-
-
-def test_which_are_held_out_follows_the_seed(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "a", 30)
-
-    def held_out(seed: int) -> list[Path]:
-        return Folder(tmp_path / "a", lambda x: x, memory=0, warn=print, validation=10, seed=seed).held_out
-
-    assert held_out(1) == held_out(1) != held_out(2)
 
 
 def test_without_scores_nothing_is_held_out(recipe: Recipe, tmp_path: Path) -> None:
@@ -82,6 +85,28 @@ def test_scores_are_written_as_often_as_asked_and_at_the_end(evaluated: Recipe, 
     there, back = seen["validation/kid_AtoB"], seen["validation/kid_BtoA"]
     for (_, mean), (_, one), (_, other) in zip(seen["validation/kid"], there, back, strict=True):
         assert mean == pytest.approx((one + other) / 2, rel=1e-4)
+
+
+def test_a_domain_against_itself_is_scored_as_it_is_directly(
+    evaluated: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By translators that do nothing, in a run that computes in bf16."""
+    data = evaluated.data.root
+    shutil.rmtree(data / "trainB")
+    shutil.copytree(data / "trainA", data / "trainB")
+    trainer = Trainer(replace(evaluated, speed=replace(evaluated.speed, precision="bf16")), tmp_path / "run")
+    identity: dict[Direction, nn.Module] = {"AtoB": nn.Identity(), "BtoA": nn.Identity()}
+    monkeypatch.setattr(Game, "translators", identity)
+    with trainer.journal:
+        trainer._prepare()
+        mean = trainer.validation.score(trainer.game, trainer.journal)
+    features = evaluated.features.build()
+    seen = features.of(from_bytes(batch) for batch in Pictures(data / "trainA", (32, 32), trainer.loader.a.held_out))
+    direct = distances(seen, seen)
+    assert mean == direct.kid.value
+    for name, expected in (("fid", direct.fid), ("kid", direct.kid), ("precision", direct.precision)):
+        [(_, value)] = curves(tmp_path / "run")[f"validation/{name}_AtoB"]
+        assert value == np.float32(expected.value), name
 
 
 def test_best_is_the_one_with_the_lowest_kid(
@@ -112,18 +137,19 @@ def test_a_best_that_could_not_be_saved_does_not_count(
     assert (best.images, best.best) == (4, 5.0) and "best.pt could not be saved" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("stop", [3, 4])
-def test_resume_repeats_scores_and_best_bit_for_bit(evaluated: Recipe, tmp_path: Path, stop: int) -> None:
+def test_resume_repeats_scores_and_best_bit_for_bit(evaluated: Recipe, tmp_path: Path) -> None:
     train(evaluated, tmp_path / "whole")
-    trainer = Trainer(evaluated, tmp_path / "halved")
-    saved, trainer.total = trainer.total, stop
-    trainer.train()
-    assert saved == 8
-    train(evaluated, tmp_path / "halved", resume=True)
-    whole, halved = curves(tmp_path / "whole"), curves(tmp_path / "halved")
-    for tag, curve in whole.items():  # the stopped life scored its own end, too
-        assert [point for point in halved[tag] if point[0] != stop or stop % 2 == 0] == curve
-    assert_equal(everything(tmp_path / "halved"), everything(tmp_path / "whole"))
+    whole, expected = curves(tmp_path / "whole"), everything(tmp_path / "whole")
+    for stop in (3, 4):  # where no score is due, and where one is
+        trainer = Trainer(evaluated, tmp_path / f"halved at {stop}")
+        saved, trainer.total = trainer.total, stop
+        trainer.train()
+        assert saved == 8
+        train(evaluated, tmp_path / f"halved at {stop}", resume=True)
+        halved = curves(tmp_path / f"halved at {stop}")
+        for tag, curve in whole.items():  # the stopped life scored its own end, too
+            assert [point for point in halved[tag] if point[0] != stop or stop % 2 == 0] == curve
+        assert_equal(everything(tmp_path / f"halved at {stop}"), expected)
 
 
 def test_networks_that_give_nan_have_no_score_and_are_never_the_best(evaluated: Recipe, tmp_path: Path) -> None:
@@ -135,32 +161,41 @@ def test_networks_that_give_nan_have_no_score_and_are_never_the_best(evaluated: 
     assert not best_path(tmp_path / "run").exists() and not curves(tmp_path / "run")
 
 
-@pytest.mark.parametrize("number, told", [(12, "trainA: holds 12 pictures, and data.validation keeps 50")])
-def test_folders_that_are_too_small_are_told(number: int, told: str, data: Path, weights: Path, tmp_path: Path) -> None:
-    write_pictures(data / "trainA", number)
+def test_folders_that_are_too_small_are_told(data: Path, weights: Path, tmp_path: Path) -> None:
+    write_pictures(data / "trainA", 12)
     recipe = tiny_recipe(data, journal={"evaluate_every": "2 images"})
     recipe = replace(recipe, features=scored(data, weights).features)
-    with pytest.raises(ValueError, match=told):
-        train(recipe, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"trainA: holds 12 pictures, and data\.validation keeps 50"):
+        Trainer(recipe, tmp_path / "run")
 
 
-def test_too_few_readable_pictures_are_told_before_the_first_step(evaluated: Recipe, tmp_path: Path) -> None:
-    held_out = Trainer(evaluated, tmp_path / "other").loader.b.held_out
-    held_out[0].write_bytes(b"")
-    with pytest.raises(ValueError, match="trainB: only 7 of the pictures held out can be read; 8 are needed"):
-        train(evaluated, tmp_path / "run")
-
-
-@pytest.mark.parametrize("changes", [{"journal": {"evaluate_every": None}}, {"training": {"seed": 1}}])
-def test_a_resumed_run_cannot_begin_to_learn_from_held_out_pictures(
-    evaluated: Recipe, weights: Path, tmp_path: Path, changes: dict[str, Any]
+def test_few_pictures_are_scored_and_what_that_makes_of_the_scores_is_told(
+    evaluated: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    train(evaluated, tmp_path / "run")
-    recipe = scored(evaluated.data.root, weights, **changes)
-    with pytest.raises(ValueError, match=r"leave them as the run began \(8 of each folder held out\)"):
-        train(recipe, tmp_path / "run", resume=True)
+    trainer = Trainer(replace(evaluated, data=replace(evaluated.data, validation=4)), tmp_path / "run")
+    with trainer.journal:
+        trainer._prepare()
+        assert math.isfinite(trainer.validation.score(trainer.game, trainer.journal))
+    told = capfd.readouterr().err
+    assert "validation: 4 + 4 pictures are held out: few, so that scores depend much on which, and best.pt" in told
+    assert "of 4 + 4 held-out pictures, few, after 0 images" in told
+    with pytest.raises(ValueError, match=r"data\.validation: .*greater than or equal to 4"):
+        tiny_recipe(evaluated.data.root, data={"validation": 3})
 
 
+def test_when_too_few_of_those_held_out_are_left_a_resumed_run_says_so(evaluated: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(evaluated, tmp_path / "run")
+    trainer._save()
+    for path in trainer.loader.b.held_out[:5]:
+        path.unlink()
+    told = (
+        r"trainB: only 3 of the pictures held out are there and can be read, and 4 are needed: .*evaluate_every: null"
+    )
+    with pytest.raises(ValueError, match=told):
+        train(evaluated, tmp_path / "run", resume=True)
+
+
+@pytest.mark.usefixtures("equally_good")
 def test_other_features_begin_a_new_best(evaluated: Recipe, tmp_path: Path) -> None:
     train(evaluated, tmp_path / "run")
     other = tmp_path / "copy.pth"
@@ -170,6 +205,7 @@ def test_other_features_begin_a_new_best(evaluated: Recipe, tmp_path: Path) -> N
     assert Trainer(changed, tmp_path / "run", resume=True).best == math.inf
 
 
+@pytest.mark.usefixtures("equally_good")
 def test_a_finished_run_is_scored_on_its_test_split_and_reported(
     evaluated: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,7 +213,7 @@ def test_a_finished_run_is_scored_on_its_test_split_and_reported(
         write_pictures(evaluated.data.root / name, 8, seed=seed)
     write_recipe(evaluated, tmp_path / "tiny.yaml")
     assert run_main("train", tmp_path / "tiny.yaml", "--out", tmp_path / "run") == 0
-    scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
+    scores = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["scores"]
     assert [(score["weights"], score["what"]) for score in scores[:4]] == [
         ("last", "AtoB"), ("last", "BtoA"), ("best", "AtoB"), ("best", "BtoA"),
     ]  # fmt: skip
@@ -187,6 +223,7 @@ def test_a_finished_run_is_scored_on_its_test_split_and_reported(
     assert "best, after" in capsys.readouterr().out and (tmp_path / "run" / "report.html").is_file()
 
 
+@pytest.mark.usefixtures("equally_good")
 def test_a_run_without_test_pictures_is_finished_all_the_same(
     evaluated: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
