@@ -252,7 +252,7 @@ def _first_step(settings: Settings, precision: Precision) -> tuple[list[float], 
     batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
     for _ in range(20):
         move = game.step(batch)
-        if move.finite:
+        if all(gradient.isfinite().all() for gradient in gradients_of(game)):
             break
     losses = [float(loss) for loss in move.losses.values()]
     return losses, gradients_of(game)

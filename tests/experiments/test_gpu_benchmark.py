@@ -209,9 +209,9 @@ def test_a_resume_that_forgets_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_precisions_are_near_and_what_is_not_there_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_checks, "has_bf16", lambda device: True)
-    monkeypatch.setattr(gpu_checks, "PRECISIONS", ("tf32", "bf16"))
+    monkeypatch.setattr(gpu_checks, "PRECISIONS", ("tf32", "bf16", "fp16"))
     rows = list(gpu_checks.check_precisions(TINY))
-    assert [row.outcome for row in rows] == ["skipped", "right", "right", "right"]
+    assert [row.outcome for row in rows] == ["skipped", *["right"] * 6]
     assert rows[0].details == "only cuda has tf32"
 
 
