@@ -25,7 +25,7 @@ from cyclegan.recipe import Recipe
 from tests.forked import THREADS, Forks
 from tests.tiny import tiny_recipe, write_pictures
 
-torch.set_num_threads(int(THREADS["OMP_NUM_THREADS"]))  # tiny tensors: more than one thread only wait for each other
+torch.set_num_threads(int(THREADS["OMP_NUM_THREADS"]))  # one, if not told: more only wait for each other
 
 # Event files are read in the order of their names, which end in second, process and this count: several lives of a run
 # within one second of one process, which only tests have, need counts of equal length.
@@ -34,8 +34,10 @@ event_file_writer._global_uid = event_file_writer.AtomicCounter(10_000)
 
 @pytest.fixture(scope="session", autouse=True)
 def _any_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The same numbers on a CPU with bf16; and compiled code of this process's own, for the name of inductor's cache
-    tells nothing of the CPU that its code is for."""
+    """The same precision on a CPU that has bf16, and no code that was compiled for another.
+
+    Inductor takes from its cache what was compiled with other instructions, and then gives NaN.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for module in (cyclegan.training.tuning, cyclegan.inference.translator):
             patch.setattr(module, "has_bf16", lambda device: False)

@@ -133,6 +133,8 @@ def _fork(
         return number
     code = 70
     try:
+        if log:
+            os.setpgid(0, 0)  # so that whatever it starts can be killed with it; a terminal makes a group by itself
         for asks in (signal.SIGTERM, signal.SIGHUP):  # whatever the tests were started with
             signal.signal(asks, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -182,28 +184,31 @@ class _Children:
     def end(self) -> None:
         for number in self.codes:
             if self.code(number) is None:
+                with suppress(ProcessLookupError):  # so young that its group is not there yet
+                    os.killpg(number, signal.SIGKILL)
                 os.kill(number, signal.SIGKILL)
                 self.codes[number] = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 
 
 def _serve() -> None:
     children, terminals = _Children(), dict[int, int]()
-    for line in sys.stdin:
-        match json.loads(line):
-            case {"code": number}:
-                answer = children.code(number)
-            case {"end": _}:
-                children.end()
-                answer = None
-            case {"hang_up": number}:
-                os.close(terminals.pop(number))
-                answer = None
-            case question:
-                answer = _fork(**question, terminals=terminals)
-                children.codes[answer] = None
-        with suppress(BrokenPipeError):  # whoever asked is no more
+    try:
+        for line in sys.stdin:
+            match json.loads(line):
+                case {"code": number}:
+                    answer = children.code(number)
+                case {"end": _}:
+                    children.end()
+                    answer = None
+                case {"hang_up": number}:
+                    os.close(terminals.pop(number))
+                    answer = None
+                case question:
+                    answer = _fork(**question, terminals=terminals)
+                    children.codes[answer] = None
             print(json.dumps(answer), flush=True)
-    children.end()
+    finally:
+        children.end()
 
 
 if __name__ == "__main__":
