@@ -24,6 +24,7 @@ from cyclegan.report.sheet import write_sheet
 from cyclegan.training.game import Game
 from cyclegan.training.trainer import train
 from cyclegan.types import Batch
+from cyclegan.untouched import untouched
 
 SIZE = 96
 """Pixels of the pictures that the demo translates."""
@@ -32,7 +33,7 @@ CROP = 64
 """Pixels of what it learns from."""
 
 MOST, FEWEST = 2800, 1000
-"""Images to learn from: more change little, and of fewer the networks learn the palette, with streaks in the darks."""
+"""Images to learn from: more than the most change little, of fewer than the fewest streaks cross what is dark."""
 
 SECONDS = 190.0
 """That training may take, so that the demo ends within four minutes; a machine that is too slow for the fewest images
@@ -72,6 +73,7 @@ def demo_recipe(data: Path, images: int = MOST) -> Recipe:
     )
 
 
+@untouched()
 def steps_per_second(recipe: Recipe, clock: Callable[[], float] = time.perf_counter) -> float:
     """How fast this machine trains by the recipe, told by a few steps on noise; nothing of them is kept."""
     game = Game(recipe, choose_device(recipe.speed.device), epoch=MOST)

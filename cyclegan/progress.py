@@ -142,8 +142,11 @@ def _short(number: float) -> str:
 def _bar(stream: TextIO, doing: str) -> Bar:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
-    words = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[told]}", markup=False)
-    bar = Progress(*words, console=Console(file=stream, highlight=False))
+    rest = Column(ratio=1, no_wrap=True)  # where the terminal is narrow, the last words are left out
+    told = TextColumn("{task.fields[told]}", markup=False, table_column=rest)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(bar_width=10), told
+    bar = Progress(*columns, console=Console(file=stream, highlight=False), expand=True)
     bar.add_task(doing, total=None, told="")
     return bar

@@ -11,6 +11,7 @@ import cyclegan.demo
 from cyclegan.demo import demo_recipe, images_to_learn, run_demo, steps_per_second
 from cyclegan.recipe import Recipe, images_in
 from cyclegan.types import Batch
+from tests.snapshot import changed, snapshot
 from tests.test_everywhere import refused_by_windows
 
 
@@ -73,7 +74,9 @@ def test_the_speed_is_that_of_a_few_steps_once_warm(
     assert game.steps == cyclegan.demo.WARM_UP + steps
 
 
-def test_a_real_game_has_a_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_game_has_a_speed_and_leaves_nothing_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cyclegan.demo, "TIMED", 1)
     monkeypatch.setattr(cyclegan.demo, "WARM_UP", 1)
+    before = snapshot()
     assert 0 < steps_per_second(short(tmp_path)) < 10_000
+    assert not changed(before)
