@@ -52,7 +52,7 @@ def plain(network: torch.nn.Module, source: Path, out: Path, device: torch.devic
 
 def pixels(folder: Path) -> np.ndarray:
     """Every picture of a folder, (N, H, W, 3)."""
-    return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.iterdir())]).astype(np.int16)
+    return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.jpg"))]).astype(np.int16)
 
 
 def coding(source: Path, scratch: Path) -> float:
