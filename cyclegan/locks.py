@@ -39,6 +39,8 @@ def try_lock(file: int) -> bool:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        raise OSError(errno.ENOSYS, "this system has no locks") from None
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False

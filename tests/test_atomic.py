@@ -145,7 +145,7 @@ def writer(path: Path, letter: str) -> Iterator[subprocess.Popen[str]]:
     """A process in the middle of writing; it goes on when its stdin is closed."""
     command = [sys.executable, "-c", WRITER, str(path), letter]
     pipe, environment = subprocess.PIPE, os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment) as process:
         assert process.stdout and process.stdout.readline() == "in the middle\n"
         try:
             yield process

@@ -109,7 +109,7 @@ def test_the_card_warns_of_figures_that_mean_little(run: Path, tmp_path: Path) -
     untranslated = row("A untranslated", 230.0, None, None, warnings=[little])
     write_metrics(run, row("AtoB", 123.4, warnings=[little, "<b> only 1"]), untranslated, row("BtoA", 1.0))
     export(run, tmp_path / "h2z.safetensors", "AtoB")
-    lines = (tmp_path / "README.md").read_text().splitlines()
+    lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
     assert f"**AtoB, A untranslated: {little}**" in lines and r"**AtoB: \<b\> only 1**" in lines
 
 
@@ -194,7 +194,7 @@ def test_figures_of_another_data_set_are_not_shown_as_the_runs_own(run: Path, tm
     [note] = export(run, tmp_path / "g.safetensors", None).notes
     of = "are of the test pictures of horse2zebra at 256, not of the run's own test pictures"
     assert note == f"the card shows no figures: those in metrics.json {of}; evaluate, then export again"
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert not figures_in(text) and "model-index" not in header(text) and of in text and "somebody" not in text
 
 

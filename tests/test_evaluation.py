@@ -228,20 +228,21 @@ def test_figures_of_other_pictures_never_stand_for_a_runs_own(
         write_pictures(tmp_path / "my other" / name, 4, seed=7)
     named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
     assert run_main("evaluate", copy, *named) == 0
-    own = (copy / "metrics.json").read_text()
+    own = (copy / "metrics.json").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for words in (["--data", "my other"], ["--data", "my other", "--size", "40"]):
         assert run_main("evaluate", copy, *words, *named) == 0
     assert {
-        path.name: json.loads(path.read_text())["protocol"]["own_test_pictures"] for path in copy.glob("metrics*.json")
+        path.name: json.loads(path.read_text(encoding="utf-8"))["protocol"]["own_test_pictures"]
+        for path in copy.glob("metrics*.json")
     } == {
         "metrics.json": True,
         "metrics-my_other-test-32x32.json": False,
         "metrics-my_other-test-40x40.json": False,
     }
-    assert (copy / "metrics.json").read_text() == own
+    assert (copy / "metrics.json").read_text(encoding="utf-8") == own
     assert run_main("evaluate", copy, "--data", run.parent / "data", *named) == 0  # by another name the same
-    assert json.loads((copy / "metrics.json").read_text())["protocol"] == json.loads(own)["protocol"]
+    assert json.loads((copy / "metrics.json").read_text(encoding="utf-8"))["protocol"] == json.loads(own)["protocol"]
     assert not (copy / "metrics-1.json").exists()
 
 
@@ -254,12 +255,15 @@ def test_figures_of_another_protocol_are_kept(
         write_pictures(Path(name), 4, seed=seed)
     for fake in ("one", "two", "two"):
         assert run_main("evaluate", "--fake", fake, "--real", "real", *named) == 0
-    fakes = [json.loads(Path(name).read_text())["protocol"]["fake"] for name in ("metrics-1.json", "metrics.json")]
+    fakes = [
+        json.loads(Path(name).read_text(encoding="utf-8"))["protocol"]["fake"]
+        for name in ("metrics-1.json", "metrics.json")
+    ]
     assert fakes == [str(Path(name).resolve()) for name in ("one", "two")] and len(list(Path().glob("*.json"))) == 2
     assert capsys.readouterr().out.count("what was there, made otherwise: metrics-1.json") == 1
-    Path("metrics.json").write_text("mine")
+    Path("metrics.json").write_text("mine", encoding="utf-8")
     assert run_main("evaluate", "--fake", "one", "--real", "real", *named) == 0
-    assert Path("metrics-2.json").read_text() == "mine"
+    assert Path("metrics-2.json").read_text(encoding="utf-8") == "mine"
 
 
 def test_only_scores_at_the_size_of_training_become_events_of_the_run(

@@ -29,7 +29,7 @@ def hold(path: Path) -> subprocess.Popen[str]:
     """Another process that holds a lock until its stdin is closed."""
     command, pipe = [sys.executable, "-c", HOLDER, str(path)], subprocess.PIPE
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment)
     assert process.stdout and process.stdout.readline() == "True\n"
     return process
 

@@ -64,7 +64,7 @@ def test_the_command_line_translates_what_fits_and_lists_what_does_not(
 def test_what_zfs_caches_counts_as_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "ZFS", tmp_path / "arcstats")
     assert room._cached_by_zfs() == 0
-    (tmp_path / "arcstats").write_text("hits    4    12\nsize    4    345\nc_max    4    99\n")
+    (tmp_path / "arcstats").write_text("hits    4    12\nsize    4    345\nc_max    4    99\n", encoding="utf-8")
     assert room._cached_by_zfs() == 345
 
 
@@ -77,7 +77,7 @@ def test_a_process_keeps_a_little_in_any_case(monkeypatch: pytest.MonkeyPatch) -
 def group(folder: Path, **files: str) -> None:
     folder.mkdir(parents=True)
     for name, content in files.items():
-        (folder / f"memory.{name}").write_text(content)
+        (folder / f"memory.{name}").write_text(content, encoding="utf-8")
 
 
 def test_the_groups_around_a_process_count(tmp_path: Path) -> None:

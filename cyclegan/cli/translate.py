@@ -60,7 +60,7 @@ class Translate:
             device=self.device,
             precision=self.precision,
             channels_last="auto" if self.channels_last == "auto" else self.channels_last == "on",
-            compile=self.compile,
+            compile_=self.compile,
         )
         limited = only_what_is_there() if translator.device.type == "cpu" else nullcontext()
         try:

@@ -64,7 +64,7 @@ class Translator:
 
     painted = Translator.load("runs/monet2photo", "BtoA").translate(Image.open("photo.jpg"))
 
-    `precision`, `channels_last` and `compile` are obeyed. On `auto` they are tried once there is enough to translate,
+    `precision`, `channels_last` and `compile_` are obeyed. On `auto` they are tried once there is enough to translate,
     and used where they give the picture that plain float32 gives, and are faster.
     """
 
@@ -75,7 +75,7 @@ class Translator:
         device: Device = "auto",
         precision: Literal["auto"] | Precision = "auto",
         channels_last: Literal["auto"] | bool = "auto",
-        compile: Literal["auto"] | Compile = "auto",
+        compile_: Literal["auto"] | Compile = "auto",
     ) -> None:
         self.device = choose_device(device)
         self.precision = precision
@@ -83,7 +83,7 @@ class Translator:
         self.compiler = Compiler([self.network])
         self.note: Callable[[str], object] = lambda line: None
         """Told what was chosen, and what takes long."""
-        asked = {"precision": precision, "channels_last": channels_last, "compile": compile}
+        asked = {"precision": precision, "channels_last": channels_last, "compile": compile_}
         self.by_hand = {name: value for name, value in asked.items() if value != "auto"}
         self.expected = 0
         """Pixels to translate, as far as anyone has said, and at least those that came."""
@@ -101,7 +101,7 @@ class Translator:
         device: Device = "auto",
         precision: Literal["auto"] | Precision = "auto",
         channels_last: Literal["auto"] | bool = "auto",
-        compile: Literal["auto"] | Compile = "auto",
+        compile_: Literal["auto"] | Compile = "auto",
     ) -> Translator:
         """From a run folder (its newest checkpoint), a checkpoint, an exported `.safetensors`, or a reference `.pth`.
 
@@ -111,7 +111,7 @@ class Translator:
         for a repository also ImportError, PermissionError and ConnectionError.
         """
         network, _ = load_generator(Path(path), direction)
-        return cls(network, device=device, precision=precision, channels_last=channels_last, compile=compile)
+        return cls(network, device=device, precision=precision, channels_last=channels_last, compile_=compile_)
 
     def pull(self, levers: Levers) -> None:
         """Translate by these levers from now on."""
@@ -251,7 +251,7 @@ def translators_of(checkpoint: Checkpoint, path: Path, *, device: Device = "auto
 
 
 def _plain(network: nn.Module, device: Device) -> Translator:
-    return Translator(network, device=device, precision="float32", channels_last=False, compile="off")
+    return Translator(network, device=device, precision="float32", channels_last=False, compile_="off")
 
 
 def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:

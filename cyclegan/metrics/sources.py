@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from torch.hub import get_dir
 
-from cyclegan.atomic import write_whole
+from cyclegan.atomic import Unwritten, write_whole
 from cyclegan.download import open_url, sha256_of, why
 from cyclegan.metrics.config import Backbone
 from cyclegan.progress import Progress
@@ -60,21 +61,24 @@ def downloaded(backbone: Backbone) -> Path:
     try:
         write_whole(path, partial(_download, source))
     except (OSError, HTTPException, ValueError) as error:
-        told = f"{source.url} could not be fetched ({why(error)}); give the file by --features.weights"
+        cause = error.__cause__ if isinstance(error, Unwritten) and isinstance(error.__cause__, OSError) else error
+        told = f"{source.url} could not be fetched ({why(cause)}); give the file by --features.weights"
         raise ConnectionError(told) from None
     return path
 
 
-def _download(source: Source, part: Path) -> None:
+def _download(source: Source, file: BinaryIO) -> None:
     """Raises ValueError for another file than the one that is expected."""
-    with open_url(source.url, only_https=False) as answer, part.open("wb") as file:  # the SHA-256 tells
+    digest = hashlib.sha256()
+    with open_url(source.url, only_https=False) as answer:  # the SHA-256 tells
         length = answer.headers.get("Content-Length", "")
         total = int(length) if length.isdecimal() else None
         with Progress(source.url.rpartition("/")[2], "MiB", size=2**20) as progress:
             while piece := answer.read(2**20):
                 file.write(piece)
+                digest.update(piece)
                 progress.report(file.tell(), total)
         if total not in (None, file.tell()):
             raise ConnectionResetError(errno.ECONNRESET, f"cut after {file.tell():,} of {total:,} bytes")
-    if (found := sha256_of(part)) != source.sha256:
+    if (found := digest.hexdigest()) != source.sha256:
         raise ValueError(f"it has SHA-256 {found}, expected {source.sha256}")

@@ -122,6 +122,8 @@ class Trainer:
         """What needs a first batch, or the person's patience, before the first step; returns that batch."""
         left, count = self.total - self.game.images, self.processes.count
         first = next(self.loader.batches(self.game.images, self.game.images + 1))
+        if self.processes.first:
+            write_recipe(self.recipe, self.run / "recipe.yaml")
         told = tune(self.game, first, left // (self.loader.batch * count), self.run)
         if not self.processes.first:
             return first
@@ -132,7 +134,6 @@ class Trainer:
             self.validation = Validation(folders, size, self.features, self.device)
             if doubt := self.validation.doubt():
                 self.journal.note(doubt)
-        write_recipe(self.recipe, self.run / "recipe.yaml")
         self.observer.begin()
         each = f" in each of {count} processes" if count > 1 else ""
         pictures = f"{len(self.loader.a):,} + {len(self.loader.b):,} pictures"

@@ -57,7 +57,7 @@ class Turn:
         self.optimizer = torch.optim.Adam(self.parameters, rate, config.betas, fused=True, capturable=on_cuda)
         self.scale: LossScale | None = None
         # As GradScaler tells fused Adam to leave weights and state alone, on the device, without the host looking.
-        self.found_inf = self.optimizer.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        self.found_inf = self.optimizer.found_inf = torch.zeros((), dtype=torch.float32, device=device)  # type: ignore[attr-defined]
         # What lasts from step to step is allocated here: a step recorded as a CUDA graph would put it into the graph's
         # memory, which the graphs of other shapes write over. Fused Adam needs the parameters' own strides.
         self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]

@@ -282,7 +282,9 @@ def start_together(settings: Settings, path: Path) -> list[Tensor]:
     hidden = {} if settings.device == "cuda" else {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     local = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}  # a host's name may lead nowhere
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=local | os.environ | hidden) as torchrun:
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, encoding="utf-8", env=local | os.environ | hidden
+    ) as torchrun:
         try:
             _, told = torchrun.communicate(timeout=TOGETHER)
         except subprocess.TimeoutExpired:
@@ -430,7 +432,7 @@ def look_at_the_machine(settings: Settings) -> Iterator[Row]:
 def _driver() -> str:
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        return subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.split()[0]
+        return subprocess.run(query, capture_output=True, encoding="utf-8", timeout=20, check=True).stdout.split()[0]
     except (OSError, subprocess.SubprocessError, IndexError):
         return "not told by nvidia-smi"
 

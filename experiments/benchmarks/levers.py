@@ -114,7 +114,7 @@ def translating(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
     config = recipe.method.generator
     assert isinstance(config, ResnetConfig)
     torch.manual_seed(0)
-    translator = Translator(config.build(), device=args.device.type, compile="on")
+    translator = Translator(config.build(), device=args.device.type, compile_="on")
     picture = torch.rand(1, 3, args.size, args.size, device=args.device) * 2 - 1
     other = plain_generator(config.width, config.blocks).to(args.device).eval()
 

@@ -122,8 +122,8 @@ def test_what_nobody_recorded_is_made_again_and_told(pictures: Path) -> None:
 
 def test_every_reason_is_counted_in_one_line(pictures: Path) -> None:
     def change(out: Path) -> None:
-        lines = (out / NAME).read_text().splitlines(keepends=True)
-        (out / NAME).write_text("".join(line for line in lines if '"0.png"' not in line))
+        lines = (out / NAME).read_text(encoding="utf-8").splitlines(keepends=True)
+        (out / NAME).write_text("".join(line for line in lines if '"0.png"' not in line), encoding="utf-8")
         of_the_same_size(out)
         os.utime(out.parent / "in" / "2.png", ns=(0, 0))
         os.utime(out.parent / "in" / "3.png", ns=(0, 0))
@@ -200,7 +200,7 @@ def test_a_process_that_ends_between_the_line_and_the_file_loses_only_that_pictu
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Path, "replace", killed)
         translate_directory(translator(), pictures / "1.png", out)
-    assert "1.png" in (out / NAME).read_text() and not outputs(out)
+    assert "1.png" in (out / NAME).read_text(encoding="utf-8") and not outputs(out)
     assert Resumed(pictures).made == ALL
 
 

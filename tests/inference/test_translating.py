@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def translator() -> Translator:
     torch.manual_seed(0)
     return Translator(
-        ResnetConfig(width=4, blocks=1).build(), device="cpu", precision="float32", channels_last=False, compile="off"
+        ResnetConfig(width=4, blocks=1).build(), device="cpu", precision="float32", channels_last=False, compile_="off"
     )
 
 

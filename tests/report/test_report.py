@@ -236,7 +236,7 @@ def test_damaged_parts_are_told_and_the_rest_is_shown(run: Path) -> None:
 
 def test_figures_of_other_pictures_are_named_as_such(run: Path, page: str) -> None:
     write_metrics(run, data="elsewhere", own_test_pictures=False)
-    told = words_of(write_report(run, pictures=1).read_text())
+    told = words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
     assert "These are of the test pictures of elsewhere at 32 x 32, not of the run&#x27;s own test pictures" in told
     assert "own test pictures" not in words_of(page).replace("own_test_pictures", "")
 
@@ -298,10 +298,14 @@ def test_other_numbers_of_pictures_do_not_compare_either(pair: list[Path]) -> No
 
 
 def test_figures_that_mean_little_are_told_in_report_and_comparison(pair: list[Path]) -> None:
-    text = (pair[1] / "metrics.json").read_text()
+    text = (pair[1] / "metrics.json").read_text(encoding="utf-8")
     few = "21 pictures against 34 are few"
-    (pair[1] / "metrics.json").write_text(text.replace('"images": 21', f'"warnings": ["{few}"], "images": 21'))
-    assert f"AtoB, A untranslated, BtoA: {few}" in words_of(write_report(pair[1], pictures=1).read_text())
+    (pair[1] / "metrics.json").write_text(
+        text.replace('"images": 21', f'"warnings": ["{few}"], "images": 21'), encoding="utf-8"
+    )
+    assert f"AtoB, A untranslated, BtoA: {few}" in words_of(
+        write_report(pair[1], pictures=1).read_text(encoding="utf-8")
+    )
     assert as_table(read_runs(pair)).startswith(f"second/run: AtoB, A untranslated, BtoA: {few}")
 
 

@@ -102,6 +102,6 @@ def test_resuming_where_no_checkpoint_is_left_says_that_it_begins_anew(
 ) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     for name in ("recipe.yaml", "checkpoints/backup.pt"):
-        (tmp_path / "run" / name).write_text("")
+        (tmp_path / "run" / name).write_text("", encoding="utf-8")
     Trainer(tiny_recipe(data), tmp_path / "run", resume=True)
     assert "run: holds no checkpoint to go on from, so that this run begins anew" in capfd.readouterr().err

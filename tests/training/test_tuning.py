@@ -99,7 +99,10 @@ def test_what_is_chosen_is_pulled_kept_and_told(
     chosen = Levers(channels_last=True)
     monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(chosen, "levers: chosen"))
     assert tune(game, pixels, 100, tmp_path) == "levers: chosen"
-    assert game.levers == chosen and json.loads((tmp_path / "levers.json").read_text())["levers"]["channels_last"]
+    assert (
+        game.levers == chosen
+        and json.loads((tmp_path / "levers.json").read_text(encoding="utf-8"))["levers"]["channels_last"]
+    )
     monkeypatch.setattr(tuning, "_chosen", lambda *_: pytest.fail("chosen again"))
     again = Game(game.recipe, CPU, epoch=5)
     assert tune(again, pixels, 100, tmp_path).endswith("(as this run chose before on this machine)")
@@ -113,12 +116,12 @@ def test_on_another_machine_levers_are_chosen_anew(
     monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(Levers(channels_last=True), "new"))
     tune(game, pixels, 100, tmp_path)
     path = tmp_path / "levers.json"
-    kept = json.loads(path.read_text())
+    kept = json.loads(path.read_text(encoding="utf-8"))
     if change == "damaged":
-        path.write_text('{"machine": ')
+        path.write_text('{"machine": ', encoding="utf-8")
     else:
         kept["machine"][change] = "another"
-        path.write_text(json.dumps(kept))
+        path.write_text(json.dumps(kept), encoding="utf-8")
     assert tune(game, pixels, 100, tmp_path) == "new"
 
 
