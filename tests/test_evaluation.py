@@ -296,7 +296,7 @@ def test_figures_of_another_protocol_are_kept(
         assert run_main("evaluate", "--fake", fake, "--real", "real", *named) == 0
     fakes = [json.loads(Path(name).read_text())["protocol"]["fake"] for name in ("metrics-1.json", "metrics.json")]
     assert fakes == [str(Path(name).resolve()) for name in ("one", "two")] and len(list(Path().glob("*.json"))) == 2
-    assert capsys.readouterr().out.count("what was there, made otherwise: metrics-1.json") == 1
+    assert capsys.readouterr().out.count("moved what it held before, of another protocol, to metrics-1.json") == 1
     Path("metrics.json").write_text("mine")
     assert run_main("evaluate", "--fake", "one", "--real", "real", *named) == 0
     assert Path("metrics-2.json").read_text() == "mine"
