@@ -143,7 +143,7 @@ def test_copies_of_one_picture_are_scored_with_a_warning(
         (tmp_path / "fake" / f"{number}.png").write_bytes(picture)
     data = evaluated(tmp_path / "m.json", weights, "--fake", tmp_path / "fake", "--real", run.parent / "data" / "testB")
     few = "8 pictures against 12 are few: the figures mean little; use at least 50 of each"
-    copies = "only 1 of the 8 pictures is different: the figures and their intervals mean nothing"
+    copies = "the 8 pictures are copies of only 1: the figures and their intervals mean nothing"
     assert data["scores"][0]["warnings"] == [few, copies]
     told = capsys.readouterr().out
     assert f"warning: {tmp_path / 'fake'}: {few}\n" in told and f"warning: {tmp_path / 'fake'}: {copies}\n" in told

@@ -126,8 +126,7 @@ def _warnings(fake: tuple[int, int], real: tuple[int, int]) -> Iterator[str]:
         yield f"{fake[0]} pictures against {real[0]} are few: the figures mean little; use at least {ENOUGH} of each"
     for (number, different), what in ((fake, "pictures"), (real, "real pictures")):
         if different < FEWEST or 2 * different < number:
-            differ = "is different" if different == 1 else "are different"
-            yield f"only {different} of the {number} {what} {differ}: the figures and their intervals mean nothing"
+            yield f"the {number} {what} are copies of only {different}: the figures and their intervals mean nothing"
 
 
 def _resamples(fake: int, real: int, number: int, random: np.random.Generator) -> Draws:
