@@ -34,8 +34,8 @@ from cyclegan.types import OPPOSITE, Device, Direction
 from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
-PICTURES = ("checkpoint", "fake", "real", "data", "split", "size", "features_sha256")
-"""What of a protocol is the same of figures that replace older ones."""
+SAME = ("checkpoint", "fake", "real", "data", "split", "size", "features_sha256")
+"""Of a protocol: figures whose protocols agree in these replace each other."""
 
 
 @untouched()
@@ -112,9 +112,9 @@ def metrics_path(evaluation: Evaluation, run: Path | None) -> Path:
 
 
 def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
-    """Write figures, whole or not at all.
+    """Write figures, whole or not at all; older ones of the same pictures and features are replaced.
 
-    What is there already, and no older figures of the same protocol, moves to the free name that is returned.
+    Anything else that is there moves to a free name, which is returned.
     """
     aside = None
     if path.is_file() and not _is_of(evaluation.protocol, path):
@@ -131,7 +131,7 @@ def _is_of(protocol: dict[str, Any], path: Path) -> bool:
         there = read_metrics(path).protocol
     except (ValueError, OSError):
         return False
-    return all(there.get(key) == protocol.get(key) for key in PICTURES)
+    return all(there.get(key) == protocol.get(key) for key in SAME)
 
 
 def record_test(evaluation: Evaluation, run: Path) -> None:

@@ -138,7 +138,7 @@ def test_copies_of_one_picture_are_scored_with_a_warning(
         (tmp_path / "fake" / f"{number}.png").write_bytes(picture)
     data = evaluated(tmp_path / "m.json", weights, "--fake", tmp_path / "fake", "--real", run.parent / "data" / "testB")
     few = "8 pictures against 12 are few: the figures mean little; use at least 50 of each"
-    copies = "only 1 of the 8 pictures is different: the figures and their intervals mean nothing"
+    copies = "the 8 pictures are copies of only 1: the figures and their intervals mean nothing"
     assert data["scores"][0]["warnings"] == [few, copies]
     told = capsys.readouterr().out
     assert f"warning: {tmp_path / 'fake'}: {few}\n" in told and f"warning: {tmp_path / 'fake'}: {copies}\n" in told
@@ -260,7 +260,7 @@ def test_figures_of_another_protocol_are_kept(
         for name in ("metrics-1.json", "metrics.json")
     ]
     assert fakes == [str(Path(name).resolve()) for name in ("one", "two")] and len(list(Path().glob("*.json"))) == 2
-    assert capsys.readouterr().out.count("what was there, made otherwise: metrics-1.json") == 1
+    assert capsys.readouterr().out.count("moved what it held before, of another protocol, to metrics-1.json") == 1
     Path("metrics.json").write_text("mine", encoding="utf-8")
     assert run_main("evaluate", "--fake", "one", "--real", "real", *named) == 0
     assert Path("metrics-2.json").read_text(encoding="utf-8") == "mine"

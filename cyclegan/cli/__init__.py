@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with one of `codes`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character that the terminal or log lacks is no reason to fail
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError):  # it leads somewhere else than when Python began
+                stream.reconfigure(errors="backslashreplace")
     with lasting_streams():
         code = _main(list(sys.argv[1:] if arguments is None else arguments))
     sys.exit(code)

@@ -71,7 +71,7 @@ class Evaluate:
         aside = write_metrics(evaluation, out)
         print(f"\nfigures and protocol: {shown(out)}")
         if aside:
-            print(f"what was there, made otherwise: {shown(aside)}")
+            print(f"moved what it held before, of another protocol, to {shown(aside)}")
         if run and evaluation.protocol["own_test_pictures"] and not self.out:
             record_test(evaluation, run)
         return 0

@@ -72,7 +72,7 @@ def _look_back(run: Path, recipe: Recipe) -> None:
                 evaluation = evaluate_run(run, features, device=device, report=progress.report)
             print(evaluation.as_table())
             if aside := write_metrics(evaluation, run / "metrics.json"):
-                print(f"{shown(run / 'metrics.json')} held figures made otherwise; they are in {shown(aside)}")
+                print(f"moved what {shown(run / 'metrics.json')} held before, of another protocol, to {shown(aside)}")
             record_test(evaluation, run)
     except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)

@@ -75,13 +75,13 @@ class Draws(NamedTuple):
 def distances(fake: Tensor, real: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> Distances:
     """Of the features of two sets, (N, D) and (M, D).
 
-    The values are those of torch-fidelity. Precision and recall are resampled with the neighbourhoods kept as they are.
+    The values are torch-fidelity's but for rounding. Precision and recall are resampled with the neighbourhoods kept.
     Beside copies of the features in float64 no more is in memory than 1000 rows of a matrix of all pairs of pictures.
     Raises ValueError for fewer than 4 pictures on a side, and for features that are not finite.
     """
     if min(len(fake), len(real)) < FEWEST:
         raise ValueError(f"{len(fake)} and {len(real)} pictures are too few to compare; take at least {FEWEST} of each")
-    fake, real = fake.double().cpu(), real.double().cpu()
+    fake, real = fake.cpu().double(), real.cpu().double()
     if not (fake.isfinite().all() and real.isfinite().all()):
         raise ValueError("the features of some pictures are not finite: check the weights of --features")
     draw = partial(_resamples, len(fake), len(real), resamples, np.random.default_rng(seed))
@@ -103,7 +103,7 @@ def _fid(fake: Tensor, real: Tensor, draws: Draws) -> Estimate:
 
 
 def _kid(fake: Tensor, real: Tensor, draws: Draws, seed: int) -> tuple[Estimate, float]:
-    """And the standard deviation over subsets."""
+    """KID, and its standard deviation over subsets."""
     both = map(torch.cat, zip(_subsets(len(fake), len(real), seed), draws, strict=True))
     subsets, resampled = torch.split(discrepancy(fake, real, *both), [SUBSETS, len(draws.fake)])
     return _estimate(float(subsets.mean()), resampled), float(subsets.std(correction=0))
@@ -121,13 +121,12 @@ def _share(inside: Tensor, draws: Tensor) -> Estimate:
 
 
 def _warnings(fake: tuple[int, int], real: tuple[int, int]) -> Iterator[str]:
-    """Of the number of pictures in each set, and of those that are no copies."""
+    """Of sets of so many pictures each, and so many of them no copies."""
     if min(fake[0], real[0]) < ENOUGH:
         yield f"{fake[0]} pictures against {real[0]} are few: the figures mean little; use at least {ENOUGH} of each"
     for (number, different), what in ((fake, "pictures"), (real, "real pictures")):
         if different < FEWEST or 2 * different < number:
-            differ = "is different" if different == 1 else "are different"
-            yield f"only {different} of the {number} {what} {differ}: the figures and their intervals mean nothing"
+            yield f"the {number} {what} are copies of only {different}: the figures and their intervals mean nothing"
 
 
 def _resamples(fake: int, real: int, number: int, random: np.random.Generator) -> Draws:

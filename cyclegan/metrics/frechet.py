@@ -29,8 +29,8 @@ def frechet(fake: Tensor, real: Tensor) -> Frechet:
     """Of float64 features, (N, D) and (M, D), by unbiased covariances (Heusel et al. 2017, eq. 6).
 
     The trace of the root of two covariances' product is the sum of the singular values s of X Y', where X'X and Y'Y
-    are the covariances. Taken apart first (X = QR), what is decomposed is only min(N, D) x min(M, D). The slope of the
-    sum by the share p of a picture is the sum of u^2 s / 2 p, with its row u of the singular vectors.
+    are the covariances. By X = QR only a matrix of min(N, D) x min(M, D) is decomposed. The slope of that sum by the
+    share p of a picture is the sum of u^2 s / 2p, where u is the picture's row of the singular vectors.
     """
     apart, x, y = _centred(fake, real, torch.ones(len(fake)).double(), torch.ones(len(real)).double())
     (basis_x, rest_x), (basis_y, rest_y) = torch.linalg.qr(x), torch.linalg.qr(y)
@@ -61,7 +61,7 @@ def _value(apart: Tensor, x: Tensor, y: Tensor, values: Tensor) -> float:
 
 
 def _slopes(x: Tensor, pull: Tensor, vectors: Tensor, values: Tensor) -> Tensor:
-    """By the mean (`pull`), by the trace of the covariance, by the trace of the root."""
+    """Of the distance by the shares in one set: through its mean (`pull`), its covariance's trace, and the root's."""
     number = len(x)
     slopes: Tensor = x @ pull * (number - 1) ** 0.5 + number * (x.square().sum(dim=1) - vectors.square() @ values)
     return slopes - slopes.mean()

@@ -232,9 +232,9 @@ def test_copies_have_a_warning_whatever_rounding_makes_of_them() -> None:
     fake, real = features(60, 64, 1), features(50, 64, 2).float()
     same = real[:1].repeat(50, 1) * (1 + 1e-7 * torch.randn(50, 64, generator=torch.Generator().manual_seed(0)))
     nothing = "the figures and their intervals mean nothing"
-    assert distances(fake, same, resamples=5).warnings == (f"only 1 of the 50 real pictures is different: {nothing}",)
+    assert distances(fake, same, resamples=5).warnings == (f"the 50 real pictures are copies of only 1: {nothing}",)
     halves = fake[:29].repeat(3, 1)[:60]
-    assert distances(halves, real, resamples=5).warnings == (f"only 29 of the 60 pictures are different: {nothing}",)
+    assert distances(halves, real, resamples=5).warnings == (f"the 60 pictures are copies of only 29: {nothing}",)
     equal = distances(same, same, resamples=5)
     assert len(equal.warnings) == 2 and equal.precision == equal.recall == (1, 1, 1)
     assert equal.fid == pytest.approx((0, 0, 0), abs=1e-3)
