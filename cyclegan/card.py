@@ -18,16 +18,18 @@ from cyclegan.atomic import write_whole
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest
 from cyclegan.images.batches import training_size
 from cyclegan.images.files import UnreadableImage, find_images, read_fitted
-from cyclegan.inference.card import Card, card_text, code, marked
+from cyclegan.inference.card import Card, card_text, code, marked, plain
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.hub import is_hub_name, push, read_text
 from cyclegan.inference.translator import Translator, generator_of, load_generator
+from cyclegan.memory import memory_told
 from cyclegan.metrics.measured import UNTRANSLATED, Measured, Metrics, read_metrics
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
 from cyclegan.report.sheet import write_sheet
 from cyclegan.types import Direction
-from cyclegan.words import reason, shown
+from cyclegan.untouched import untouched
+from cyclegan.words import one_line, reason, shown
 
 PICTURES = 4
 """Of the test split, on the contact sheet."""
@@ -47,10 +49,19 @@ class Exported(NamedTuple):
     """What was left out, and why."""
 
 
-def export(source: Path, out: Path, direction: Direction | None, *, repository: str | None = None) -> Exported:
+@untouched()
+def export(
+    source: Path,
+    out: Path,
+    direction: Direction | None,
+    *,
+    repository: str | None = None,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Exported:
     """Write the generator of any source to the file `out`, its card and a contact sheet beside it.
 
-    `repository` is where it will be pushed, for the card to name. Files that an earlier export of `out` did not write
+    `repository` is where it will be pushed, for the card to name. `report` is told (done, total) in pictures of the
+    contact sheet. Files that an earlier export of `out` did not write
     are never replaced. Raises what `Translator.load` raises, and OSError when a file cannot be written.
     """
     checkpoint = _checkpoint(source)
@@ -62,7 +73,7 @@ def export(source: Path, out: Path, direction: Direction | None, *, repository: 
     about = _about_run(source, checkpoint, direction, notes) if checkpoint else _about_file(source)
     page, old = _page(out)
     sheet = _sheet_path(out, old, notes)
-    if sheet and not (checkpoint and _write_sheet(checkpoint.recipe, network, direction, sheet, notes)):
+    if sheet and not (checkpoint and _write_sheet(checkpoint.recipe, network, direction, sheet, notes, report)):
         sheet = None
     card = Card(
         file=shown(Path(out.name)),
@@ -79,7 +90,7 @@ def export(source: Path, out: Path, direction: Direction | None, *, repository: 
         return Exported(direction, out, None, sheet, notes)
     if page.name != "README.md":
         notes.append(f"README.md is there, and not of this generator: its model card is {shown(page)}")
-    write_whole(page, lambda part: part.write_text(card_text(card), encoding="utf-8"))
+    write_whole(page, card_text(card).encode())
     return Exported(direction, out, page, sheet, notes)
 
 
@@ -156,9 +167,13 @@ def _figures(
     except (ValueError, OSError) as error:
         notes.append(f"the card shows no figures: {reason(error)}")
         return [], {}, f"The run's figures could not be read. {EVALUATE}"
+    if isinstance(data := metrics.protocol.get("data"), str):
+        metrics.protocol["data"] = _name(data)
+    if not metrics.own:
+        why = f"are of {one_line(metrics.pictures)}, not of the run's own test pictures"
+        notes.append(f"the card shows no figures: those in metrics.json {why}; evaluate, then export again")
+        return [], {}, f"The run's figures {plain(why)}. {EVALUATE}"
     if rows := _rows_of(metrics, direction, belongs):
-        if isinstance(data := metrics.protocol.get("data"), str):
-            metrics.protocol["data"] = _name(data)
         return rows, metrics.protocol, ""
     notes.append("the card shows no figures: metrics.json has none of these weights; evaluate, then export again")
     return [], {}, f"The run's figures are of other weights. {EVALUATE}"
@@ -209,13 +224,20 @@ def _sheet_path(out: Path, old: str, notes: list[str]) -> Path | None:
     return path
 
 
-def _write_sheet(recipe: Recipe, network: ResnetGenerator, direction: Direction, path: Path, notes: list[str]) -> bool:
+def _write_sheet(
+    recipe: Recipe, network: ResnetGenerator, direction: Direction, path: Path, notes: list[str],
+    report: Callable[[int, int], None],
+) -> bool:  # fmt: skip
     """Write test pictures beside their translations, of the size that training saw; False where that cannot be."""
     try:
         pictures = _test_pictures(recipe, direction)
         translator = Translator(network)
-        rows = [(picture, translator.translate(picture)) for picture in pictures]
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory, too small a picture
+        rows = []
+        with memory_told():
+            for done, picture in enumerate(pictures, start=1):
+                rows.append((picture, translator.translate(picture)))
+                report(done, len(pictures))
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's: too small a picture
         notes.append(f"no contact sheet: {reason(error)}")
         return False
     write_sheet(rows, ["input", "translation"], path)

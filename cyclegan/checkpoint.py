@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import logging
 import math
+import re
+import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
 from cyclegan.atomic import write_whole
+from cyclegan.images.held_out import Chosen
 from cyclegan.pickled import load_pickled
 from cyclegan.recipe import Recipe, recipe_from
 from cyclegan.types import Direction
+from cyclegan.words import shown
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the fields change; `_UPGRADES` tells how to read the formats before."""
 
 SUFFIX = ".pt"
 
-_UPGRADES: dict[Any, dict[str, Any]] = {1: {"processes": 1, "best": math.inf}, 2: {"best": math.inf}, FORMAT: {}}
+FOLDERS = ("trainA", "trainB")
+"""Of a data set, that a run learns from."""
+
+_UNNAMED: dict[str, Any] = {"pictures": None, "held_out": None}
+_UPGRADES: dict[Any, dict[str, Any]] = {
+    1: {"processes": 1, "best": math.inf} | _UNNAMED,
+    2: {"best": math.inf} | _UNNAMED,
+    3: _UNNAMED,
+    FORMAT: {},
+}
 """What each format that can be read lacks."""
 
 log = logging.getLogger(__name__)
@@ -46,6 +59,10 @@ class Checkpoint:
     """The averaged translators' `state_dict`s; empty when the recipe keeps no average."""
     optimizers: dict[str, Any]
     """The `state_dict` of each player's optimizer."""
+    pictures: dict[str, list[str]] | None = None
+    """Names of all pictures that were in `trainA` and `trainB`; None in formats before 4, as for `held_out`."""
+    held_out: dict[str, Chosen] | None = None
+    """Those of them that are kept out of training, by folder."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -53,10 +70,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     state = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
     state |= {"format": FORMAT, "recipe": checkpoint.recipe.to_dict()}
 
-    def save(part: Path) -> None:
+    def save(file: BinaryIO) -> None:
         try:
-            with part.open("wb") as file:
-                torch.save(state, file)
+            torch.save(state, file)
         except RuntimeError as error:  # torch's own, while it tidies up after what really happened
             raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from None
 
@@ -82,11 +98,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise ValueError(f"{path}: format {found!r}, of another version of cyclegan; this one reads 1 to {FORMAT}")
     state = _UPGRADES[found] | state
     expected = {"recipe": dict, "images": int, "epoch": int, "processes": int, "best": float}
-    expected |= {"method": dict, "average": dict, "optimizers": dict}
+    expected |= {"method": dict, "average": dict, "optimizers": dict, "pictures": object, "held_out": object}
     fit = state.keys() == expected.keys() and all(isinstance(state[name], kind) for name, kind in expected.items())
-    if not fit or state["images"] < 0 or min(state["epoch"], state["processes"]) < 1:
+    fit = fit and state["images"] >= 0 and min(state["epoch"], state["processes"]) >= 1
+    if not fit or not _named(state["pictures"], state["held_out"]):
         raise ValueError(f"{path}: not a checkpoint of cyclegan, though it says so")
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
+
+
+def _named(pictures: Any, held_out: Any) -> bool:
+    """Whether pictures are named as they should be, or not at all."""
+    if pictures is None and held_out is None:
+        return True
+    try:
+        words = [word for names in pictures.values() for word in names]
+        words += [word for chosen in held_out.values() for pair in chosen.items() for word in pair]
+    except (AttributeError, TypeError):
+        return False
+    return pictures.keys() == held_out.keys() == set(FOLDERS) and all(isinstance(word, str) for word in words)
 
 
 def best_path(run: Path) -> Path:
@@ -95,35 +124,56 @@ def best_path(run: Path) -> Path:
 
 
 def checkpoints_in(run: Path) -> list[Path]:
-    """The checkpoints of a run folder, the newest last."""
-    return sorted((run / "checkpoints").glob(f"*{SUFFIX}"))
+    """The checkpoints of a run folder, the newest last: files named by `checkpoint_path`, and nobody's copies."""
+    numbered = (path for path in (run / "checkpoints").glob(f"*{SUFFIX}") if re.fullmatch("[0-9]{10,}", path.stem))
+    return sorted((path for path in numbered if path == checkpoint_path(run, seen_by(path))), key=seen_by)
+
+
+def seen_by(checkpoint: Path) -> int:
+    """How many images a checkpoint has seen, by its name."""
+    return int(checkpoint.stem)
 
 
 def newest_checkpoint(run: Path) -> Path:
     """The checkpoint of a run folder that has seen most images. Raises FileNotFoundError when there is none."""
     found = checkpoints_in(run)
     if not found:
-        raise FileNotFoundError(f"{run}: no checkpoint in this folder; is it a run folder?")
+        raise FileNotFoundError(why_none(run))
     return found[-1]
+
+
+def why_none(run: Path) -> str:
+    """Why a folder has no checkpoint, and what to do, in one line."""
+    recipe = run / "recipe.yaml"
+    if not recipe.is_file():
+        return f"{shown(run)}: no checkpoint in this folder; is it a run folder?"
+    saved = "training saves one as often as journal.checkpoint_every says, and when it is stopped"
+    again = f"cyclegan train {shlex.quote(shown(recipe))} --out {shlex.quote(shown(run))} --resume"
+    return f"{shown(run)}: this run has no checkpoint yet; {saved}; if it has ended, go on with: {again}"
 
 
 def read_newest(run: Path) -> Checkpoint:
     """The checkpoint of a run folder that has seen most images; damaged ones are named in the log and passed over.
 
-    Raises FileNotFoundError when there is none, ValueError when none can be read.
+    The folder may be that of a run that goes on, which replaces its checkpoints. Raises FileNotFoundError when there is
+    none, ValueError when none can be read.
     """
-    newest_checkpoint(run)
-    problems = []
-    for path in reversed(checkpoints_in(run)):
+    problems: dict[Path, str] = {}
+    while left := [path for path in checkpoints_in(run) if path not in problems]:
+        path = left[-1]
         try:
             checkpoint = read_checkpoint(path)
+            if checkpoint.images != seen_by(path):
+                raise ValueError(f"{path}: holds the state after {checkpoint.images} images, its name says otherwise")
         except (ValueError, FileNotFoundError) as error:
-            problems.append(str(error))
+            problems[path] = str(error)
             continue
-        for problem in problems:
+        for problem in problems.values():
             log.warning("%s; taking %s instead", problem, path.name)
         return checkpoint
-    raise ValueError(f"{problems[0]}; {run} holds no good checkpoint")
+    if not problems:
+        raise FileNotFoundError(why_none(run))
+    raise ValueError(f"{next(iter(problems.values()))}; {run} holds no good checkpoint")
 
 
 def checkpoint_path(run: Path, images: int) -> Path:

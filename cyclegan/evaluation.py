@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
-from functools import partial
+import re
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,30 +22,47 @@ from cyclegan.images.batches import Pictures, training_size
 from cyclegan.images.files import find_images, from_bytes
 from cyclegan.inference.translator import Translator, Translators, load_translators
 from cyclegan.machine import choose_device
+from cyclegan.memory import one_by_one_if_need_be
 from cyclegan.metrics import perceptual, structure
-from cyclegan.metrics.distances import RESAMPLES, distances
+from cyclegan.metrics.distances import INTERVAL, distances
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
+from cyclegan.metrics.measured import read_metrics
 from cyclegan.metrics.scores import Score, score_translation
 from cyclegan.provenance import LIBRARIES
 from cyclegan.types import OPPOSITE, Device, Direction
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
+SAME = ("checkpoint", "fake", "real", "data", "split", "size", "features_sha256")
+"""Of a protocol: figures whose protocols agree in these replace each other."""
 
+
+@untouched()
 def evaluate_folders(
-    fake: Path, real: Path, features: Features, *, size: int | None = None, device: Device = "auto"
+    fake: Path,
+    real: Path,
+    features: Features,
+    *,
+    size: int | None = None,
+    device: Device = "auto",
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Score any folder against another, so that other people's outputs are scored alike.
 
+    `report` is told (done, total) in pictures.
     Raises FileNotFoundError for an empty folder, ValueError for too few pictures or, without `size`, mixed sizes.
     """
     features.to(place := choose_device(device))
     square = (size, size) if size else None
-    seen = [_seen(Pictures(folder, square), features, place) for folder in (fake, real)]
+    pictures = [Pictures(folder, square) for folder in (fake, real)]
+    counted = _Count(sum(map(len, pictures)), report)
+    seen = [_seen(folder, features, place, counted) for folder in pictures]
     row = Row(shown(fake), Score(len(seen[0]), len(seen[1]), distances(*seen)))
-    return Evaluation(_protocol(features, square, {"fake": shown(fake), "real": shown(real)}), [row])
+    return Evaluation(_protocol(features, square, {"fake": _place(fake), "real": _place(real)}, own=False), [row])
 
 
+@untouched()
 def evaluate_run(
     path: Path,
     features: Features,
@@ -60,7 +78,7 @@ def evaluate_run(
     The pictures of a split of `data`, by default of what it learned from, are fitted to the size that it was trained
     at, or to a square of `size`; for an exported generator, which knows neither, they stay as the files are. They are
     scored untranslated too. In the split "test", folders `truthB` and `truthA` hold the truth of `testA` and `testB`.
-    `report` is told (done, total) in pictures.
+    `report` is told (done, total) in pictures, looked at or translated.
     Raises what `Translator.load` and `evaluate_folders` raise, and FileNotFoundError for a picture without its truth.
     """
     loaded = _load(path, device)
@@ -70,19 +88,50 @@ def evaluate_run(
     fitted: tuple[int, int] | None = (size, size) if size else None
     if known.recipe and not size:
         fitted = training_size(known.recipe.data, find_images(data / f"{split}A"))
+    root = known.recipe.data.root if known.recipe else None
+    own = root is not None and root.resolve() == data.resolve() and split == "test" and not size
     features.to(place := next(iter(known.directions.values())).device)
-    domains = {name: _domain(data, split, name, fitted, features, place) for name in ("A", "B")}
+    pictures = {name: Pictures(data / f"{split}{name}", fitted) for name in ("A", "B")}
+    sources = [pictures[direction[0]] for each in loaded.values() for direction in each.directions]
+    counted = _Count(sum(map(len, [*pictures.values(), *sources])), report)
+    domains = {name: _domain(data, split, name, pictures[name], features, place, counted) for name in pictures}
     untranslated = [_untranslated(domains, direction) for direction in known.directions]
-    rows = _translated(domains, loaded, features, report)
-    about = {"checkpoint": shown(path), "data": shown(data), "split": split}
+    rows = _translated(domains, loaded, features, counted)
+    about = {"checkpoint": _place(path), "data": _place(data), "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
-    return Evaluation(_protocol(features, fitted, about), [*rows, *untranslated])
+    return Evaluation(_protocol(features, fitted, about, own=own), [*rows, *untranslated])
 
 
-def write_metrics(evaluation: Evaluation, path: Path) -> None:
-    """Write `metrics.json`, whole or not at all."""
+def metrics_path(evaluation: Evaluation, run: Path | None) -> Path:
+    """Where figures go by default: `metrics.json` of a run holds those of its own test pictures and of no others."""
+    protocol, folder = evaluation.protocol, run or Path()
+    if run is None or protocol["own_test_pictures"]:
+        return folder / "metrics.json"
+    parts = "metrics", Path(protocol["data"]).name, protocol["split"], protocol["size"].replace(" ", "")
+    return folder / ("-".join(re.sub(r"[^\w.-]+", "_", part)[:60] for part in parts) + ".json")
+
+
+def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
+    """Write figures, whole or not at all; older ones of the same pictures and features are replaced.
+
+    Anything else that is there moves to a free name, which is returned.
+    """
+    aside = None
+    if path.is_file() and not _is_of(evaluation.protocol, path):
+        numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
+        path.rename(aside := next(free for free in numbered if not free.exists()))
     text = json.dumps(evaluation.as_data(), indent=1) + "\n"
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(path, text.encode())
+    return aside
+
+
+def _is_of(protocol: dict[str, Any], path: Path) -> bool:
+    """Whether the figures in a file are of the same pictures, seen by the same features."""
+    try:
+        there = read_metrics(path).protocol
+    except (ValueError, OSError):
+        return False
+    return all(there.get(key) == protocol.get(key) for key in SAME)
 
 
 def record_test(evaluation: Evaluation, run: Path) -> None:
@@ -93,6 +142,23 @@ def record_test(evaluation: Evaluation, run: Path) -> None:
                 group = "test" if weights == "last" else "test_best"
                 for name, value in figures(score).items():
                     events.add_scalar(f"{group}/{name}_{what}", value, images)
+
+
+class _Count:
+    """Tells `report` how many pictures are done of all that there are to look at and to translate."""
+
+    def __init__(self, total: int, report: Callable[[int, int], None]) -> None:
+        self.total, self.report = total, report
+        self._tell(0)
+
+    def begin(self) -> Callable[[int], None]:
+        """For a part of the work: takes how much of it is done."""
+        before = self.done
+        return lambda done: self._tell(before + done)
+
+    def _tell(self, done: int) -> None:
+        self.done = done
+        self.report(done, self.total)
 
 
 class Domain(NamedTuple):
@@ -106,10 +172,9 @@ class Domain(NamedTuple):
 
 
 def _domain(
-    data: Path, split: str, name: str, size: tuple[int, int] | None, features: Features, device: torch.device
+    data: Path, split: str, name: str, pictures: Pictures, features: Features, device: torch.device, counted: _Count
 ) -> Domain:
-    pictures = Pictures(data / f"{split}{name}", size)
-    seen = _seen(pictures, features, device)
+    seen = _seen(pictures, features, device, counted)
     truth = data / ("truthB" if name == "A" else "truthA")
     if split != "test" or not truth.is_dir():
         return Domain(pictures, seen, None)
@@ -127,11 +192,10 @@ def _translated(
     domains: dict[str, Domain],
     loaded: dict[Weights | None, Translators],
     features: Features,
-    report: Callable[[int, int], None],
+    counted: _Count,
 ) -> list[Row]:
     """Every direction by all weights."""
     jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.directions]
-    total = sum(len(domains[direction[0]].seen) for _, direction in jobs)
     rows: list[Row] = []
     for weights, direction in jobs:
         source, target, known = domains[direction[0]], domains[direction[-1]], loaded[weights]
@@ -143,7 +207,7 @@ def _translated(
             translate=_in_portions(known.directions[direction]),
             back=_in_portions(back) if back else None,
             truths=source.pictures.partners(source.truth) if source.truth else None,
-            report=partial(_report_after, sum(row.score.images for row in rows), total, report),
+            report=counted.begin(),
         )
         rows.append(Row(direction, score, weights, known.images))
     return rows
@@ -159,8 +223,16 @@ def _load(path: Path, device: Device) -> dict[Weights | None, Translators]:
     return loaded
 
 
-def _seen(pictures: Pictures, features: Features, device: torch.device) -> Tensor:
-    return features.of(from_bytes(batch.to(device)) for batch in pictures)
+def _seen(pictures: Pictures, features: Features, device: torch.device, counted: _Count) -> Tensor:
+    return features.of(from_bytes(batch.to(device)) for batch in _counted(pictures, counted.begin()))
+
+
+def _counted(batches: Iterable[Tensor], report: Callable[[int], None]) -> Iterator[Tensor]:
+    """The same batches; `report` is told how many pictures of them are done with."""
+    done = 0
+    for batch in batches:
+        yield batch
+        report(done := done + len(batch))
 
 
 def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
@@ -169,25 +241,30 @@ def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
     def translate(images: Tensor) -> Tensor:
         height, width = images.shape[2:]
         portions = torch.split(images, translator.batch(height, width))
-        return torch.cat([translator.translate_batch(portion) for portion in portions])
+        return torch.cat([one_by_one_if_need_be(translator.translate_batch, portion) for portion in portions])
 
     return translate
 
 
-def _report_after(before: int, total: int, report: Callable[[int, int], None], done: int) -> None:
-    report(before + done, total)
+def _place(path: Path) -> str:
+    """The whole path, which means the same from any folder; as it is of what comes from the hub."""
+    return shown(path.resolve() if path.exists() else path)
 
 
-def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str]) -> dict[str, Any]:
-    """All that the figures depend on besides the pictures."""
+def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str], *, own: bool) -> dict[str, Any]:
+    """All that the figures depend on besides the pictures.
+
+    `own` says that these are a run's own test pictures, at the size that it was trained at.
+    """
     return {
         **about,
+        "own_test_pictures": own,
         "features": features.name,
         "features_sha256": features.sha256,
         "size": f"{size[1]} x {size[0]}" if size else "as the files are",
         "resampling": "fitted to the size by Pillow's bicubic filter, the middle kept" if size else "none",
         "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
-        "interval": f"95 %, bootstrap of {RESAMPLES}",
+        "interval": INTERVAL,
         "versions": {name: version(name) for name in LIBRARIES}
         | {"cyclegan": cyclegan.__version__, "python": platform.python_version()},
     }

@@ -1,9 +1,12 @@
-"""What this machine can do: its device, its precision, its compiler."""
+"""What this machine can do: its device, its arithmetic, its compiler."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import logging
 import shutil
+from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -22,10 +25,34 @@ def choose_device(wanted: Device = "auto") -> torch.device:
     return torch.device(wanted)
 
 
-def autocast(device: torch.device, precision: Precision = "auto") -> torch.autocast:
-    """A context in which networks run in bf16, if asked for or (`auto`) if the device computes it in hardware."""
-    enabled = has_bf16(device) if precision == "auto" else precision == "bf16"
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+class Arithmetic:
+    """A context in which networks compute in a precision on a device; it can be entered again and again.
+
+    Raises ValueError for tf32 on a device that is no CUDA GPU.
+    """
+
+    def __init__(self, device: torch.device, precision: Precision) -> None:
+        if precision == "tf32" and device.type != "cuda":
+            raise ValueError(f"speed.precision: only cuda has tf32, and this is {device.type}; leave it at auto")
+        dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+        self._autocast = torch.autocast(device.type, dtype=dtype, enabled=precision in ("bf16", "fp16"))
+        self._tf32 = precision != "float32" if device.type == "cuda" else None
+        self._before: list[tuple[bool, bool]] = []
+
+    def __enter__(self) -> Arithmetic:
+        if self._tf32 is not None:
+            matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+            self._before.append((matmul.allow_tf32, cudnn.allow_tf32))
+            matmul.allow_tf32 = cudnn.allow_tf32 = self._tf32
+        self._autocast.__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._autocast.__exit__(kind, error, trace)
+        if self._tf32 is not None:
+            torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = self._before.pop()
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -50,10 +77,25 @@ def compiler_problem(device: torch.device) -> str:
             device.type, f"not supported on {device.type}"
         )
     try:
+        import_extensions()
         torch.compile(_add_one)(torch.zeros(8, device=device))
     except Exception as error:  # whatever is wrong with compilers, headers, drivers
         return first_line(error)
     return ""
+
+
+def import_extensions() -> None:
+    """Import what torch first compiles with, but for its warning that this machine has CUDA's tools and no GPU."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    logger.addFilter(_is_no_news_of_cuda)
+    try:
+        importlib.import_module(logger.name)
+    finally:
+        logger.removeFilter(_is_no_news_of_cuda)
+
+
+def _is_no_news_of_cuda(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("No CUDA runtime is found")
 
 
 def first_line(error: Exception) -> str:

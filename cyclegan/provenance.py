@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def provenance(device: torch.device) -> dict[str, str]:
     return {
         "cyclegan": " ".join([version("cyclegan"), git_revision()]).strip(),
         "device": device_name(device),
-        "machine": f"{os.cpu_count()} cores, {_memory():.0f} GiB, {platform.system()} {platform.machine()}",
+        "machine": f"{os.cpu_count()} cores, {_memory()}{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
     }
@@ -29,13 +30,13 @@ def git_revision() -> str:
     where = ["git", "-C", str(Path(__file__).parent)]
     try:
         ours = subprocess.run([*where, "ls-files", "--error-unmatch", __file__], capture_output=True, timeout=10)
-        head = subprocess.run([*where, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=10)
+        head = subprocess.run([*where, "rev-parse", "--short", "HEAD"], capture_output=True, timeout=10)
         changed = subprocess.run([*where, "status", "--porcelain"], capture_output=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     if ours.returncode or head.returncode:
         return ""
-    return f"git {head.stdout.strip()}{', changed' if changed.stdout.strip() else ''}"
+    return f"git {head.stdout.decode().strip()}{', changed' if changed.stdout.strip() else ''}"
 
 
 def device_name(device: torch.device) -> str:
@@ -50,9 +51,11 @@ def device_name(device: torch.device) -> str:
     return next(named, platform.processor() or device.type)
 
 
-def _memory() -> float:
-    """GiB of the machine, 0 where the system does not tell."""
+def _memory() -> str:
+    """GiB of the machine and a comma; nothing where the system does not tell."""
+    if sys.platform == "win32":
+        return ""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB, "
     except (ValueError, OSError, AttributeError):
-        return 0.0
+        return ""

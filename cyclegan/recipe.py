@@ -35,10 +35,13 @@ LARGEST_FILE = 2**16
 """Bytes of a recipe; those in experiments/ have two thousand."""
 
 
-Switch = Annotated[
-    Literal["auto", "on", "off"], BeforeValidator(lambda x: ("off", "on")[x] if isinstance(x, bool) else x)
-]
-"""YAML reads an unquoted `on` or `off` as a truth value; either is understood."""
+def _as_word(value: object) -> object:
+    """YAML reads an unquoted `on` or `off` as a truth value; either is understood."""
+    return ("off", "on")[value] if isinstance(value, bool) else value
+
+
+Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(_as_word)]
+Compile = Annotated[Literal["auto", "on", "simd256", "off"], BeforeValidator(_as_word)]
 
 
 def images_in(span: Span, epoch: int) -> int:
@@ -56,7 +59,9 @@ class TrainingConfig:
     """How long, how fast and in what portions to learn; the defaults are the reference's."""
 
     batch: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
-    """Pairs of pictures in a step."""
+    """Pairs of pictures that the networks see at once."""
+    accumulate: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
+    """Batches whose gradients make one step: as one batch so many times as large, in the memory of one."""
     constant: Span = "100 epochs"
     """At the full rate for this long, ..."""
     decay: Span = "100 epochs"
@@ -74,21 +79,31 @@ class TrainingConfig:
     seed: Annotated[int, NUMBER, Field(ge=0, le=2**63 - 1)] = 0
     """Fixes weights, order, augmentation and pool: the same recipe gives the same run."""
 
+    @property
+    def pairs(self) -> int:
+        """Pairs of pictures in a step of one process."""
+        return self.batch * self.accumulate
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedConfig:
-    """How to use the machine; nothing here changes what is learned, but for rounding."""
+    """How to use the machine; nothing here changes what is learned, but for rounding.
+
+    A lever on `auto` is tried when a run begins: it is used where it computes what plain float32 does, and is faster.
+    """
 
     device: Device = "auto"
     """`auto` takes cuda, then mps, then cpu."""
-    precision: Precision = "auto"
-    """`auto` is bf16 autocast where the device has it in hardware, else float32."""
-    compile: Switch = "auto"
-    """Compile the networks (a minute or two at the start); `auto` does so when the run is long enough to repay it."""
+    precision: Literal["auto"] | Precision = "auto"
+    """`float32` is exact, also on CUDA; `tf32` is CUDA's short float32; `bf16` and `fp16` are autocast."""
+    channels_last: Switch = "auto"
+    """Keep the channels of a pixel together in memory."""
+    compile: Compile = "auto"
+    """Compile the networks (a minute or two at the start); `simd256` with vectors of 256 bits at most."""
     graph: Switch = "auto"
-    """Record a step as a CUDA graph and replay it; `auto` does so on cuda, unless activations are checkpointed."""
+    """Replay a step as a CUDA graph: in one process, and without `checkpoint_activations`."""
     deterministic: bool = False
-    """On cuda, the same run bit for bit at the price of some speed; on a CPU every run is."""
+    """The same run bit for bit: no lever is chosen by timing, and CUDA takes kernels that add up in a fixed order."""
     checkpoint_activations: bool = False
     """Compute what happens inside the generators' stages twice instead of keeping it: less memory, slower steps."""
 
@@ -191,7 +206,7 @@ def check_transforms(recipe: Recipe, source: str) -> None:
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write `recipe.to_yaml()`, whole or not at all."""
-    write_whole(path, lambda part: part.write_text(recipe.to_yaml(), encoding="utf-8"))
+    write_whole(path, recipe.to_yaml().encode())
 
 
 def _in_words(error: ErrorDetails) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
 Device = Literal["auto", "cuda", "mps", "cpu"]
 """`auto` takes cuda, then mps, then cpu."""
 
-Precision = Literal["auto", "float32", "bf16"]
-"""`auto` is bf16 autocast where the device has it in hardware, else float32."""
+Precision = Literal["float32", "tf32", "bf16", "fp16"]
+"""float32 as IEEE 754 has it; on CUDA its products rounded to 10 bits (tf32); autocast to bf16 or fp16."""
 
 
 def _no_switch(value: object) -> object:
@@ -37,6 +38,10 @@ def _no_switch(value: object) -> object:
 
 NUMBER = BeforeValidator(_no_switch)
 """Beside `Field(ge=...)` in the type of a config's number: a switch is none."""
+
+
+Place = Annotated[Path, PlainSerializer(Path.as_posix, return_type=str)]
+"""A path in a config, written with the slashes that every system reads."""
 
 
 class Batch(NamedTuple):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
+import shlex
+import subprocess
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +29,11 @@ def one_line(text: str, longest: int = 300) -> str:
     if len(line) <= longest:
         return line
     return f"{line[: longest // 2]} ... {line[-longest // 3 :]}"
+
+
+def as_typed(*words: str, windows: bool = os.name == "nt") -> str:
+    """Words as a person types them on this system, quoted where need be."""
+    return subprocess.list2cmdline(words) if windows else shlex.join(words)
 
 
 def reason(error: BaseException) -> str:

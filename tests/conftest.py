@@ -6,7 +6,10 @@ No test sees what ran before it, or which CPU it runs on: random numbers and fla
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,9 @@ import torch
 from tensorboard.summary.writer import event_file_writer
 from torchvision.models import squeezenet1_1
 
-import cyclegan.machine
+import cyclegan.inference.translator
+import cyclegan.training.tuning
+from cyclegan.progress import Progress
 from cyclegan.recipe import Recipe
 from tests.forked import THREADS, Forks
 from tests.tiny import tiny_recipe, write_pictures
@@ -34,7 +39,8 @@ def _any_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     Inductor takes from its cache what was compiled with other instructions, and then gives NaN.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cyclegan.machine, "has_bf16", lambda device: False)
+        for module in (cyclegan.training.tuning, cyclegan.inference.translator):
+            patch.setattr(module, "has_bf16", lambda device: False)
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         yield
 
@@ -63,6 +69,14 @@ def recipe(data: Path) -> Recipe:
     return tiny_recipe(data)
 
 
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute passes whenever some progress looks at the clock."""
+    minutes = count(0, 60)
+    assert Progress.__init__.__kwdefaults__
+    monkeypatch.setitem(Progress.__init__.__kwdefaults__, "clock", lambda: next(minutes))
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SqueezeNet that has learned nothing, for what compares pictures."""
@@ -70,6 +84,20 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
     torch.save(squeezenet1_1(weights=None).state_dict(), path)
     return path
+
+
+@pytest.fixture
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 800 kB or the size that is the parameter."""
+    place, size = tmp_path / "disk", getattr(request, "param", "800k")
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    with suppress(FileNotFoundError):
+        if subprocess.run(mount, capture_output=True).returncode == 0:
+            yield place
+            subprocess.run(["umount", str(place)], check=True)
+            return
+    pytest.skip("needs the right to mount a small disk")
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def as_nobody(command: list[str]) -> list[str]:
 def trial(setting: str, more: list[str]) -> tuple[str, bool]:
     """Run the tests in a setting: its row of the table, and whether they hold."""
     began, log = time.monotonic(), KEPT / f"{setting}.log"
-    with ExitStack() as clean_up, log.open("w") as out:
+    with ExitStack() as clean_up, log.open("w", encoding="utf-8") as out:
         try:
             command, folder, changes = pytest_in(setting, more, clean_up)
         except NotHere as why:
@@ -118,7 +118,7 @@ def trial(setting: str, more: list[str]) -> tuple[str, bool]:
         environment: Mapping[str, str] = os.environ | changes
         code = subprocess.run(command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT).returncode
     took = time.monotonic() - began
-    told = re.findall(r"^(?:=+ )?(\d+ .*) in [\d.]+s", log.read_text(errors="replace"), re.M)
+    told = re.findall(r"^(?:=+ )?(\d+ .*) in [\d.]+s", log.read_text(errors="replace", encoding="utf-8"), re.M)
     result = told[-1] if told else f"ended with {code}, see {log}"
     return f"| {setting} | {result} | {took // 60:.0f} min {took % 60:02.0f} s |", code == 0
 

@@ -31,8 +31,12 @@ class Started:
     def __init__(self, server: Forks, number: int, log: Path) -> None:
         self.server, self.number, self.log = server, number, log
 
-    def send(self, signal: int) -> None:
-        os.kill(self.number, signal)
+    def send(self, number: int) -> None:
+        os.kill(self.number, number)
+
+    def hang_up(self) -> None:
+        """Close the terminal that it was started on."""
+        self.server.ask({"hang_up": self.number})
 
     def alive(self) -> bool:
         return self.server.ask({"code": self.number}) is None
@@ -63,7 +67,7 @@ class Forks:
         command = [sys.executable, "-m", "tests.forked"]
         environment = os.environ | THREADS | {"PYTHONPATH": str(ROOT)}
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,9 +80,21 @@ class Forks:
         return json.loads(self.process.stdout.readline())
 
     def start(self, *words: str | Path, log: Path, main: str = CYCLEGAN, **environment: str) -> Started:
-        """`cyclegan WORDS`, its output appended to a file; or another `main` that takes words."""
-        question = {"words": [os.fspath(word) for word in words], "log": str(log), "main": main}
-        return Started(self, int(self.ask(question | {"environment": environment})), log)
+        """`cyclegan WORDS`, its output appended to a file; or another `main` that takes words.
+
+        LIMIT_MEMORY in its environment is how many bytes more it gets, on Linux.
+        """
+        return self._start(words, log, main, environment)
+
+    def start_on_a_terminal(self, *words: str | Path) -> Started:
+        """`cyclegan WORDS` on a terminal of its own, which shows little and can be hung up."""
+        return self._start(words, None, CYCLEGAN, {"TERM": "dumb"})
+
+    def _start(
+        self, words: Sequence[str | Path], log: Path | None, main: str, environment: Mapping[str, str]
+    ) -> Started:
+        question = {"words": [os.fspath(word) for word in words], "log": log and str(log), "main": main}
+        return Started(self, int(self.ask(question | {"environment": environment})), log or Path(os.devnull))
 
     def start_together(
         self,
@@ -105,17 +121,34 @@ class Forks:
         self.ask({"end": "all"})
 
 
-def _fork(words: Sequence[str], log: str, main: str, environment: Mapping[str, str]) -> int:
+def _fork(
+    words: Sequence[str], log: str | None, main: str, environment: Mapping[str, str], terminals: dict[int, int]
+) -> int:
+    """Start a process that writes to a log, or else to a terminal of its own, whose other end is kept."""
+    kept, terminal = (-1, -1) if log else os.openpty()
     if number := os.fork():
+        if not log:
+            os.close(terminal)
+            terminals[number] = kept
         return number
     code = 70
-    os.setpgid(0, 0)  # so that whatever it starts can be killed with it
     try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for stream in (1, 2):
-            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        if log:
+            os.setpgid(0, 0)  # so that whatever it starts can be killed with it; a terminal makes a group by itself
+        for asks in (signal.SIGTERM, signal.SIGHUP):  # whatever the tests were started with
+            signal.signal(asks, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if log:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for stream in (1, 2):
+                os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        else:
+            os.close(kept)
+            os.login_tty(terminal)
         faulthandler.enable()
         os.environ.update(environment)
+        if "LIMIT_MEMORY" in environment:
+            _limit(int(environment["LIMIT_MEMORY"]))
         sys.argv[1:] = words
         pkgutil.resolve_name(main)(words)
         code = 0
@@ -127,6 +160,13 @@ def _fork(words: Sequence[str], log: str, main: str, environment: Mapping[str, s
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _limit(memory: int) -> None:
+    import resource
+
+    here = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (here + memory, -1))
 
 
 class _Children:
@@ -151,7 +191,7 @@ class _Children:
 
 
 def _serve() -> None:
-    children = _Children()
+    children, terminals = _Children(), dict[int, int]()
     try:
         for line in sys.stdin:
             match json.loads(line):
@@ -160,8 +200,11 @@ def _serve() -> None:
                 case {"end": _}:
                     children.end()
                     answer = None
+                case {"hang_up": number}:
+                    os.close(terminals.pop(number))
+                    answer = None
                 case question:
-                    answer = _fork(**question)
+                    answer = _fork(**question, terminals=terminals)
                     children.codes[answer] = None
             print(json.dumps(answer), flush=True)
     finally:

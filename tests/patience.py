@@ -28,7 +28,7 @@ def run(
     """A command, run to its end; its output is text. Raises TimeoutError, with the output, if the end does not come."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        words, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
+        words, stdout=pipe, stderr=pipe, encoding="utf-8", env=environment, start_new_session=True
     ) as process:
         try:
             out, err = process.communicate(timeout=patience)

@@ -59,17 +59,18 @@ CYCLE = {"ssim": 0.8123, "psnr": 21.57, "perceptual": 0.2345}
 TRUTH = {"ssim": 0.5678, "psnr": 15.93}
 
 
-def write_metrics(run: Path, *rows: dict[str, Any]) -> None:
+def write_metrics(run: Path, *rows: dict[str, Any], own: bool = True) -> None:
     protocol = {
         "features": FEATURES,
         "size": 256,
         "data": "/home/somebody/horse2zebra",
         "checkpoint": "/home/somebody/run",
         "split": "test",
+        "own_test_pictures": own,
         "interval": "95 %, bootstrap of 999",
         "versions": {"torch": "2.99"},
     }
-    (run / "metrics.json").write_text(json.dumps({"protocol": protocol, "scores": list(rows)}))
+    (run / "metrics.json").write_text(json.dumps({"protocol": protocol, "scores": list(rows)}), encoding="utf-8")
 
 
 def header(text: str) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Pat
     write_metrics(run, row("BtoA", 99.9), row("AtoB", 123.4, structure=0.0321, cycle=CYCLE, truth=TRUTH), untranslated)
     exported = export(run, tmp_path / "out" / "h2z.safetensors", "AtoB")
     assert exported.card == tmp_path / "out" / "README.md" and not exported.notes
-    text = exported.card.read_text()
+    text = exported.card.read_text(encoding="utf-8")
     lines = text.splitlines()
     for figure in (
         "123.4 (111.1 to 135.7)", "0.1234 (0.1111 to 0.1357)", "0.0077", "0.61 (0.55 to 0.67)", "0.42 (0.38 to 0.46)",
@@ -103,10 +104,19 @@ def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Pat
         assert told in text, told
 
 
+def test_the_card_warns_of_figures_that_mean_little(run: Path, tmp_path: Path) -> None:
+    little = "8 pictures against 9 are few"
+    untranslated = row("A untranslated", 230.0, None, None, warnings=[little])
+    write_metrics(run, row("AtoB", 123.4, warnings=[little, "<b> only 1"]), untranslated, row("BtoA", 1.0))
+    export(run, tmp_path / "h2z.safetensors", "AtoB")
+    lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert f"**AtoB, A untranslated: {little}**" in lines and r"**AtoB: \<b\> only 1**" in lines
+
+
 def test_the_header_is_what_the_hub_reads(run: Path, tmp_path: Path) -> None:
     write_metrics(run, row("AtoB", 123.4, cycle=CYCLE))
     export(run, tmp_path / "h2z.safetensors", None)
-    data = header((tmp_path / "README.md").read_text())
+    data = header((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert data["library_name"] == "cyclegan" and data["pipeline_tag"] == "image-to-image"
     assert {"image-to-image", "cyclegan", "unpaired"} <= set(data["tags"]) and "license" not in data
     [model] = data["model-index"]
@@ -129,7 +139,7 @@ def test_the_hubs_library_understands_the_header(run: Path, tmp_path: Path) -> N
 def test_no_place_on_this_disk_is_told(run: Path, tmp_path: Path) -> None:
     write_metrics(run, row("AtoB", 123.4))
     export(run, tmp_path / "h2z.safetensors", None)
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert str(tmp_path) not in text and "/home" not in text and "somebody" not in text and "/tmp" not in text
     assert "root: horse2zebra" in text
 
@@ -148,7 +158,7 @@ def test_without_test_pictures_there_is_no_sheet(data: Path, tmp_path: Path) -> 
         path.unlink()
     exported = export(tmp_path / "run", tmp_path / "out" / "g.safetensors", None)
     assert exported.sheet is None and "no picture in" in exported.notes[0]
-    assert "![" not in (tmp_path / "out" / "README.md").read_text()
+    assert "![" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
 # Whose figures
@@ -168,15 +178,24 @@ def test_figures_are_shown_for_the_weights_that_they_are_of(run: Path, tmp_path:
     shown = {}
     for source in (run, best_path(run), newest):
         export(source, tmp_path / "out" / "g.safetensors", None)
-        shown[source.name] = figures_in((tmp_path / "out" / "README.md").read_text())
+        shown[source.name] = figures_in((tmp_path / "out" / "README.md").read_text(encoding="utf-8"))
     assert (shown["run"], shown["best.pt"]) == (["22.2"], ["11.1"])
     assert shown[newest.name] == ["11.1"]  # of as many images
 
     write_metrics(run, row("AtoB", 22.2, "last", images - 1))
     exported = export(run, tmp_path / "out" / "g.safetensors", None)
-    text = (tmp_path / "out" / "README.md").read_text()
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert not figures_in(text) and "model-index" not in header(text) and "of other weights" in text
     assert "metrics.json has none of these weights" in exported.notes[0]
+
+
+def test_figures_of_another_data_set_are_not_shown_as_the_runs_own(run: Path, tmp_path: Path) -> None:
+    write_metrics(run, row("AtoB", 123.4), own=False)
+    [note] = export(run, tmp_path / "g.safetensors", None).notes
+    of = "are of the test pictures of horse2zebra at 256, not of the run's own test pictures"
+    assert note == f"the card shows no figures: those in metrics.json {of}; evaluate, then export again"
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert not figures_in(text) and "model-index" not in header(text) and of in text and "somebody" not in text
 
 
 def test_what_evaluate_writes_is_what_the_card_shows(tmp_path: Path) -> None:
@@ -188,14 +207,14 @@ def test_what_evaluate_writes_is_what_the_card_shows(tmp_path: Path) -> None:
     named = ("--features.network", "squeezenet1_1", "--features.weights", tmp_path / "squeezenet.pth")
     assert run_main("evaluate", tmp_path / "run", *named, "--device", "cpu") == 0
     exported = export(tmp_path / "run", tmp_path / "out" / "g.safetensors", "BtoA")
-    text = (tmp_path / "out" / "README.md").read_text()
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert not exported.notes and len(figures_in(text)) == 2
     assert "squeezenet1_1" in text and "| BtoA |" in text and "| B untranslated |" in text and "SSIM" in text
 
 
 def test_without_figures_it_says_what_makes_them(run: Path, tmp_path: Path) -> None:
     assert not export(run, tmp_path / "g.safetensors", None).notes
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "Not measured yet: `cyclegan evaluate RUN`" in text and "model-index" not in header(text)
 
 
@@ -214,7 +233,7 @@ def test_damaged_figures_are_told_and_end_no_export(content: bytes, run: Path, t
     [note] = exported.notes
     assert note.startswith("the card shows no figures: ") and note.isprintable()
     assert "metrics.json is left out: " in note
-    assert "could not be read" in (tmp_path / "README.md").read_text()
+    assert "could not be read" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 # Other sources
@@ -224,7 +243,7 @@ def test_the_card_of_a_reference_generator_tells_what_is_known(tmp_path: Path) -
     torch.manual_seed(0)
     torch.save(published(ResnetConfig(width=4, blocks=1).build(), 1, legacy=False), tmp_path / "latest_net_G.pth")
     exported = export(tmp_path / "latest_net_G.pth", tmp_path / "g.safetensors", "BtoA")
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert exported.sheet is None and not exported.notes and header(text)["library_name"] == "cyclegan"
     assert "`latest_net_G.pth`" in text and "BtoA" in text and "width 4" in text and "<details>" not in text
 
@@ -232,7 +251,7 @@ def test_the_card_of_a_reference_generator_tells_what_is_known(tmp_path: Path) -
 def test_the_card_of_a_copy_names_what_it_is_a_copy_of(tmp_path: Path) -> None:
     write_generator(ResnetConfig(width=4, blocks=1).build(), "AtoB", tmp_path / "a.safetensors")
     export(tmp_path / "a.safetensors", tmp_path / "b.safetensors", None)
-    assert "`a.safetensors`" in (tmp_path / "README.md").read_text()
+    assert "`a.safetensors`" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 # Files that are not ours
@@ -241,18 +260,18 @@ def test_the_card_of_a_copy_names_what_it_is_a_copy_of(tmp_path: Path) -> None:
 def test_a_page_and_a_picture_that_are_not_ours_stay(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "README.md").write_text("# My own words\n")
+    (tmp_path / "README.md").write_text("# My own words\n", encoding="utf-8")
     (tmp_path / "g.png").write_bytes(b"my own picture")
     for _ in range(2):
         assert run_main("export", run, tmp_path / "g.safetensors") == 0
         told = capsys.readouterr().out
         assert f"README.md is there, and not of this generator: its model card is {tmp_path / 'g.md'}" in told
         assert "g.png is there, and not of this generator" in told
-    assert (tmp_path / "README.md").read_text() == "# My own words\n"
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "# My own words\n"
     assert (tmp_path / "g.png").read_bytes() == b"my own picture"
-    (tmp_path / "g.md").write_text("mine too")
+    (tmp_path / "g.md").write_text("mine too", encoding="utf-8")
     exported = export(run, tmp_path / "g.safetensors", None)
-    assert exported.card is None and (tmp_path / "g.md").read_text() == "mine too"
+    assert exported.card is None and (tmp_path / "g.md").read_text(encoding="utf-8") == "mine too"
 
 
 def test_exporting_again_replaces_what_the_export_before_wrote(run: Path, tmp_path: Path) -> None:
@@ -261,15 +280,19 @@ def test_exporting_again_replaces_what_the_export_before_wrote(run: Path, tmp_pa
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "README.md", "g.png", "g.safetensors", "other.md", "other.png", "other.safetensors"
     ]  # fmt: skip
-    assert exported.card == tmp_path / "out" / "other.md" and "# g\n" in (tmp_path / "out" / "README.md").read_text()
+    assert exported.card == tmp_path / "out" / "other.md" and "# g\n" in (tmp_path / "out" / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_changed_card_whose_mark_was_deleted_stays(run: Path, tmp_path: Path) -> None:
     export(run, tmp_path / "g.safetensors", None)
     page = tmp_path / "README.md"
-    page.write_text(changed := re.sub("<!-- .* -->\n", "", page.read_text()) + "My own words.\n")
+    page.write_text(
+        changed := re.sub("<!-- .* -->\n", "", page.read_text(encoding="utf-8")) + "My own words.\n", encoding="utf-8"
+    )
     export(run, tmp_path / "g.safetensors", None)
-    assert page.read_text() == changed
+    assert page.read_text(encoding="utf-8") == changed
 
 
 # Words from outside

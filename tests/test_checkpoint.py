@@ -6,9 +6,6 @@ import errno
 import math
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,15 @@ import pytest
 import torch
 
 from cyclegan.atomic import write_whole
-from cyclegan.checkpoint import Checkpoint, checkpoints_in, newest_checkpoint, read_checkpoint, read_newest
+from cyclegan.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    checkpoints_in,
+    newest_checkpoint,
+    read_checkpoint,
+    read_newest,
+    seen_by,
+)
 from cyclegan.cli import main
 from cyclegan.cli.codes import UNSAVED
 from cyclegan.recipe import Recipe, read_recipe, write_recipe
@@ -113,6 +118,57 @@ def test_damaged_checkpoints_ahead_cost_none_that_are_written_after_them(data: P
     assert read_newest(tmp_path / "kept").images == 5
 
 
+OTHERS = (
+    "backup.pt",
+    "0000000006-copy.pt",
+    "0000000009 (2).pt",
+    "9.pt",
+    "00000000000.pt",
+    "\uff10" * 9 + "9.pt",
+    "x.pt",
+)
+
+
+def test_only_what_training_writes_is_a_checkpoint_and_nothing_else_is_touched(
+    recipe: Recipe, run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    newest = newest_checkpoint(run)
+    for name in OTHERS:
+        newest.with_name(name).write_bytes(b"mine")
+    assert newest_checkpoint(run) == newest and read_newest(run).images == 8
+    longer = tiny_recipe(recipe.data.root, training={"constant": "8 images"}, journal={"keep_every": "2 images"})
+    train(longer, run, resume=True)
+    assert [path.stem[-2:] for path in checkpoints_in(run)] == ["06", "08", "09", "12"]
+    assert all(newest.with_name(name).read_bytes() == b"mine" for name in OTHERS) and not caplog.records
+
+
+def test_checkpoints_are_sorted_by_images_however_many(run: Path) -> None:
+    for images in (9_999_999_999, 10_000_000_000):
+        checkpoint_path(run, images).write_bytes(b"")
+    assert [seen_by(path) for path in checkpoints_in(run)] == [6, 8, 9_999_999_999, 10_000_000_000]
+
+
+def test_a_copy_under_the_name_of_a_later_one_is_passed_over(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoint_path(run, 99).write_bytes(checkpoint_path(run, 6).read_bytes())
+    assert read_newest(run).images == 8
+    assert "0000000099.pt: holds the state after 6 images, its name says otherwise" in caplog.text
+
+
+def test_a_run_that_replaces_its_checkpoints_meanwhile_is_read_all_the_same(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_late(path: Path) -> Checkpoint:
+        for saved in checkpoints_in(run):  # while we were about to open the newest of two, two more were saved
+            if seen_by(saved) < 100:
+                state = torch.load(saved, weights_only=True)
+                torch.save(state | {"images": seen_by(saved) + 100}, checkpoint_path(run, seen_by(saved) + 100))
+                saved.unlink()
+        return read_checkpoint(path)
+
+    monkeypatch.setattr("cyclegan.checkpoint.read_checkpoint", read_late)
+    assert read_newest(run).images == 108
+
+
 def test_a_run_without_any_good_checkpoint_is_refused(recipe: Recipe, run: Path) -> None:
     for path in checkpoints_in(run):
         path.write_bytes(b"")
@@ -127,14 +183,15 @@ def rewritten(path: Path, **changes: Any) -> None:
 def test_a_checkpoint_of_format_1_is_understood(recipe: Recipe, run: Path) -> None:
     path = newest_checkpoint(run)
     state = torch.load(path, weights_only=True) | {"format": 1}
-    del state["processes"], state["best"]
+    del state["processes"], state["best"], state["pictures"], state["held_out"]
     torch.save(state, path)
     assert read_checkpoint(path).processes == 1 and read_checkpoint(path).best == math.inf
+    assert read_checkpoint(path).pictures is None
     longer = tiny_recipe(recipe.data.root, training={"constant": "6 images"})
     assert train(longer, run, resume=True).stem == "0000000010"
 
 
-@pytest.mark.parametrize("found", [0, 4, "2", None])
+@pytest.mark.parametrize("found", [0, 5, "2", None])
 def test_other_formats_are_refused_by_name(run: Path, found: object) -> None:
     path = newest_checkpoint(run)
     rewritten(path, format=found)
@@ -142,7 +199,17 @@ def test_other_formats_are_refused_by_name(run: Path, found: object) -> None:
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("changes", [{"images": "8"}, {"method": []}, {"more": 1}, {"recipe": None}])
+NAMES = {"trainA": ["0.png"], "trainB": []}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": "8"}, {"method": []}, {"more": 1}, {"recipe": None},
+        {"pictures": None}, {"pictures": {"trainA": ["0.png"]}}, {"pictures": NAMES | {"trainB": [3]}},
+        {"held_out": NAMES}, {"held_out": {"trainA": {"0.png": 1}, "trainB": {}}}, {"held_out": {"trainA": {}}},
+    ],
+)  # fmt: skip
 def test_a_checkpoint_with_other_fields_is_refused(run: Path, changes: dict[str, Any]) -> None:
     path = newest_checkpoint(run)
     rewritten(path, **changes)
@@ -199,20 +266,6 @@ def test_a_disk_that_stays_full_is_told_in_the_end(data: Path, tmp_path: Path, m
     with pytest.raises(Unsaved, match=r"0000000008\.pt could not be saved: No space.*the last good .*0000000003\.pt"):
         train(tiny_recipe(data), tmp_path / "run")
     assert read_newest(tmp_path / "run").images == 3
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 800 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(place)]
-    with suppress(FileNotFoundError):
-        if subprocess.run(mount, capture_output=True).returncode == 0:
-            yield place
-            subprocess.run(["umount", str(place)], check=True)
-            return
-    pytest.skip("needs the right to mount a small disk")
 
 
 def test_a_really_full_disk_ends_with_the_last_good_checkpoint_and_its_own_exit_code(

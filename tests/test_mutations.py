@@ -24,7 +24,7 @@ from cyclegan.images.fetch import DATA_SETS
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, write_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
-PLAIN: list[Any] = [Recipe().to_dict(), *(yaml.safe_load(path.read_text()) for path in RECIPES)]
+PLAIN: list[Any] = [Recipe().to_dict(), *(yaml.safe_load(path.read_text(encoding="utf-8")) for path in RECIPES)]
 TEXTS = [yaml.safe_dump(Recipe().to_dict(), sort_keys=False).encode(), *(path.read_bytes() for path in RECIPES)]
 
 VALIDATED, REFUSED, HELPED = "validated", "refused", "helped"
@@ -222,7 +222,7 @@ def mutated_text(draw: st.DrawFn) -> bytes:
 
 def data_outcome(folder: Path, example: tuple[Any, list[KeyPath]]) -> str:
     path = folder / "mutated.yaml"
-    path.write_text(yaml.safe_dump(example[0], sort_keys=False))
+    path.write_text(yaml.safe_dump(example[0], sort_keys=False), encoding="utf-8")
     return recipe_outcome(path, example[1])
 
 
@@ -346,7 +346,7 @@ MANY = ", ".join(["*{0}"] * 9)
 )
 def test_a_text_that_is_made_to_hurt_is_one_line(folder: Path, text: str, told: str) -> None:
     path = folder / "hurting.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError) as caught:
         read_recipe(path)
     assert told in str(caught.value)
@@ -355,9 +355,9 @@ def test_a_text_that_is_made_to_hurt_is_one_line(folder: Path, text: str, told: 
 
 def test_aliases_that_spare_writing_are_taken(folder: Path) -> None:
     path = folder / "aliases.yaml"
-    path.write_text("method: {discriminator: &d {kind: patchgan, width: 8}}\n")
+    path.write_text("method: {discriminator: &d {kind: patchgan, width: 8}}\n", encoding="utf-8")
     assert recipe_outcome(path) == VALIDATED
-    path.write_text("journal: {samples_every: &often 5 images, checkpoint_every: *often}\n")
+    path.write_text("journal: {samples_every: &often 5 images, checkpoint_every: *often}\n", encoding="utf-8")
     assert read_recipe(path).journal.checkpoint_every == "5 images"
 
 
@@ -366,5 +366,5 @@ def test_every_transform_of_albumentations_is_taken_or_refused_in_one_line(folde
     kinds = [name for name in dir(A) if isinstance(getattr(A, name), type)]
     assert len(kinds) > 100
     for name in kinds:
-        path.write_text(f"data: {{transforms: [{name}: {{}}]}}")
+        path.write_text(f"data: {{transforms: [{name}: {{}}]}}", encoding="utf-8")
         recipe_outcome(path, [("data", "transforms", 0, name)])

@@ -16,8 +16,9 @@ PAGES = ["README.md", "data/README.md", "experiments/README.md", "CONTRIBUTING.m
 
 
 def commands() -> list[str]:
-    lines = [line for page in PAGES for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.S)
-             for line in block.splitlines()]  # fmt: skip
+    pages = ((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    blocks = (block for page in pages for block in re.findall(r"```bash\n(.*?)```", page, re.S))
+    lines = [line for block in blocks for line in block.splitlines()]
     alone = [re.sub("^torchrun .* -m ", "", line) for line in lines]
     return [line for line in alone if line.startswith("cyclegan ")]
 
@@ -35,7 +36,7 @@ def test_the_readme_shows_most_commands() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_to_files_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text()):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
@@ -54,14 +55,14 @@ def test_a_test_that_the_documentation_names_is_there(file: str, name: str) -> N
 
 def test_the_recipes_of_the_documentation_are_valid() -> None:
     for page in PAGES:
-        for block in re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.S):
+        for block in re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S):
             Augment(recipe_from(yaml.safe_load(block), page).data.transforms)
 
 
 def test_the_python_of_the_readme_names_what_the_package_has() -> None:
     import cyclegan
 
-    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
     compile(block, "README.md", "exec")
     for name in re.findall(r"from cyclegan import (.*)", block)[0].split(", "):
         assert hasattr(cyclegan, name)

@@ -1,10 +1,14 @@
 import sys
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import pytest
 import yaml
 
+from cyclegan.images.config import DataConfig
 from cyclegan.images.transforms import Augment
+from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.recipe import Recipe, images_in, read_recipe, recipe_from, write_recipe
 from tests.patience import run
 
@@ -12,7 +16,7 @@ EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
 
 
 def test_naming_the_method_alone_is_the_reference(tmp_path: Path) -> None:
-    (tmp_path / "reference.yaml").write_text("method: {kind: cyclegan}\n")
+    (tmp_path / "reference.yaml").write_text("method: {kind: cyclegan}\n", encoding="utf-8")
     recipe = read_recipe(tmp_path / "reference.yaml")
     assert recipe == Recipe()
     method, training = recipe.method, recipe.training
@@ -53,14 +57,14 @@ def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_one_line_that_names_file_and_key(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "mistaken.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError) as caught:
         read_recipe(path)
     assert str(caught.value).startswith(f"{path}: {told}") and "\n" not in str(caught.value)
 
 
 def test_on_and_off_need_no_quotes(tmp_path: Path) -> None:
-    (tmp_path / "recipe.yaml").write_text("speed: {compile: off, graph: on}")
+    (tmp_path / "recipe.yaml").write_text("speed: {compile: off, graph: on}", encoding="utf-8")
     speed = read_recipe(tmp_path / "recipe.yaml").speed
     assert (speed.compile, speed.graph) == ("off", "on")
 
@@ -72,7 +76,7 @@ def test_a_missing_recipe_says_where_others_are() -> None:
 
 def test_yaml_that_runs_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "evil.yaml"
-    path.write_text(f"data: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'touched'}]")
+    path.write_text(f"data: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'touched'}]", encoding="utf-8")
     with pytest.raises(ValueError, match="not valid YAML"):
         read_recipe(path)
     assert not (tmp_path / "touched").exists()
@@ -89,3 +93,10 @@ def test_reading_a_recipe_imports_no_torch() -> None:
 
 def test_the_dump_is_plain_yaml() -> None:
     assert yaml.safe_load(yaml.safe_dump(Recipe().to_dict())) == Recipe().to_dict()
+
+
+def test_paths_in_a_recipe_have_the_slashes_that_every_system_reads() -> None:
+    place: Any = PureWindowsPath(r"C:\pictures\horses")
+    recipe = replace(Recipe(), data=DataConfig(root=place), features=FeaturesConfig(weights=place))
+    told = recipe.to_dict()
+    assert told["data"]["root"] == told["features"]["weights"] == "C:/pictures/horses"

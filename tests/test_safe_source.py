@@ -18,7 +18,7 @@ FORBIDDEN = re.compile(
     | yaml\.(load|load_all|unsafe_load|unsafe_load_all|full_load|full_load_all|Loader|UnsafeLoader|FullLoader)
     | builtins\.(eval|exec|compile|__import__)
     | os\.(system|popen)
-    | torch\.hub(\.(?!(download_url_to_file|get_dir)$).*)? | torch\.jit\.load | torch\.package(\..*)?
+    | torch\.hub(\.(?!get_dir$).*)? | torch\.jit\.load | torch\.package(\..*)?
     | shutil\.unpack_archive
     """,
     re.VERBOSE,

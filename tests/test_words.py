@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan.words import shown
+from cyclegan.words import as_typed, shown
 
 ORDINARY = ["a/two words.jpg", "Grüße.png", "猫 🐱.png", "-rf.png", "[red]x[/red].png", "it's 100 %.png", r"back\slash"]
 
@@ -27,3 +27,10 @@ def test_ordinary_names_stay(name: str) -> None:
 def test_what_breaks_a_line_or_cannot_be_printed_is_escaped(name: bytes, expected: str) -> None:
     assert shown(Path(os.fsdecode(name))) == expected
     shown(Path(os.fsdecode(name))).encode()
+
+
+@pytest.mark.parametrize(
+    "windows, typed", [(False, "train 'my runs/a' 'it'\"'\"'s'"), (True, 'train "my runs/a" it\'s')]
+)
+def test_words_are_quoted_as_the_system_reads_them(windows: bool, typed: str) -> None:
+    assert as_typed("train", "my runs/a", "it's", windows=windows) == typed

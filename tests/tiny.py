@@ -20,6 +20,12 @@ def write_pictures(folder: Path, number: int, size: int = 40, seed: int = 0) -> 
     return paths
 
 
+def outputs(out: Path) -> dict[str, Path]:
+    """The files below a directory by their names in it, without the hidden ones that a translation keeps there."""
+    files = (path for path in out.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(out).as_posix(): path for path in sorted(files)}
+
+
 def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
     """Eight steps of a tiny CycleGAN; `changes` are merged into its sections."""
     sections: dict[str, dict[str, Any]] = {
@@ -34,7 +40,7 @@ def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
             "pool": 3,
         },
         "training": {"constant": "4 images", "decay": "4 images"},
-        "speed": {"device": "cpu", "precision": "float32"},
+        "speed": {"device": "cpu", "precision": "float32", "channels_last": "off", "compile": "off"},
         "journal": {"log_every": "2 images", "samples_every": "4 images", "samples": 2, "checkpoint_every": "3 images"},
     }
     return recipe_from({name: section | changes.get(name, {}) for name, section in sections.items()}, "test")

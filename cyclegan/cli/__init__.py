@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TypeAlias
 
 import cyclegan
-from cyclegan.cli.codes import MISTAKE
+from cyclegan.cli.codes import code_of
 from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
 from cyclegan.cli.others import Demo, Fetch, Show
@@ -18,7 +21,9 @@ from cyclegan.cli.parsing import parse_words
 from cyclegan.cli.report import Compare, Report
 from cyclegan.cli.train import Train, parse_train
 from cyclegan.cli.translate import Translate
-from cyclegan.words import one_line
+from cyclegan.stop import Stopped
+from cyclegan.streams import lasting_streams
+from cyclegan.words import as_typed, one_line, shown
 
 Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Show | Fetch | Demo
 
@@ -37,10 +42,39 @@ COMMANDS: dict[str, type[Command]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with one of `codes`."""
-    sys.exit(_main(list(sys.argv[1:] if arguments is None else arguments)))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character that the terminal or log lacks is no reason to fail
+            with suppress(OSError):  # it leads somewhere else than when Python began
+                stream.reconfigure(errors="backslashreplace")
+    with lasting_streams():
+        code = _main(list(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(code)
 
 
 def _main(arguments: list[str]) -> int:
+    try:
+        code = _run(arguments)
+        print(end="", flush=True)  # a full disk is told here, and not by Python after the end
+        return code
+    except Stopped as stopped:
+        if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun started, one talks
+            print(f"{stopped}{_continue(arguments)}", file=sys.stderr)
+        return 128 + stopped.signal
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except (ValueError, OSError, ImportError) as error:
+        print(f"cyclegan: {one_line(_told(error), 2000)}", file=sys.stderr)
+        return code_of(error)
+    except (MemoryError, RuntimeError) as error:
+        from cyclegan.memory import is_out_of_memory, told  # here, not above: torch takes seconds to import
+
+        if not is_out_of_memory(error):
+            raise
+        print(f"cyclegan: {one_line(told(error), 2000)}", file=sys.stderr)
+        return code_of(error)
+
+
+def _run(arguments: list[str]) -> int:
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         print(_overview())
@@ -48,20 +82,18 @@ def _main(arguments: list[str]) -> int:
     if name == "--version":
         print(f"cyclegan {cyclegan.__version__}")
         return 0
-    try:
-        if name not in COMMANDS:
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f"; did you mean {near[0]}? See" if near else "; see"
-            raise ValueError(f"no command '{name}'{hint} cyclegan --help")
-        return parse(name, rest).run()
-    except BrokenPipeError:  # whoever read our output has enough, `cyclegan show RUN | head`
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that nothing is flushed into the closed pipe
-        return 0
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except (ValueError, OSError, ImportError, MemoryError) as error:
-        print(f"cyclegan: {one_line(str(error), 2000)}", file=sys.stderr)
-        return MISTAKE
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"; did you mean {near[0]}? See" if near else "; see"
+        raise ValueError(f"no command '{name}'{hint} cyclegan --help")
+    return parse(name, rest).run()
+
+
+def _told(error: Exception) -> str:
+    """What the error says; one that is the system's own, with the file before the reason."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{shown(Path(os.fsdecode(error.filename)))}: {error.strerror}"
+    return str(error)
 
 
 def parse(name: str, arguments: list[str]) -> Command:
@@ -72,6 +104,14 @@ def parse(name: str, arguments: list[str]) -> Command:
         return parse_evaluate(arguments)
     command: Command = parse_words(COMMANDS[name], name, arguments)
     return command
+
+
+def _continue(arguments: list[str]) -> str:
+    """How to go on with a command that was stopped, where it can."""
+    if "resume" not in COMMANDS[arguments[0]].__dataclass_fields__:
+        return ""
+    words = as_typed(*(word for word in arguments if word != "--resume"), "--resume")
+    return f"; continue with: {'torchrun ... -m ' if 'WORLD_SIZE' in os.environ else ''}cyclegan {words}"
 
 
 def _overview() -> str:

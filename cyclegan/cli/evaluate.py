@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
 from cyclegan.cli.parsing import parse_words
 from cyclegan.metrics.config import FeaturesConfig
+from cyclegan.progress import Progress
 from cyclegan.recipe import read_recipe
 from cyclegan.types import Device
 from cyclegan.words import shown
@@ -32,7 +32,8 @@ class Evaluate:
     size: int | None = None
     """Fit every picture to a square of so many pixels; by default to what a run was trained at."""
     out: Path | None = None
-    """File for figures and protocol; by default metrics.json, in the run folder if there is one."""
+    """File for figures and protocol; by default metrics.json, in the run folder if there is one. Figures of other
+    pictures than a run's own test split, or at another size, get a name that says so."""
     features: FeaturesConfig = FeaturesConfig()  # noqa: RUF009  # it is frozen
     """By whose eyes; by default those that the run's recipe names."""
     device: Device = "auto"
@@ -45,14 +46,16 @@ class Evaluate:
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
-        from cyclegan.evaluation import evaluate_folders, evaluate_run, record_test, write_metrics
+        from cyclegan.evaluation import evaluate_folders, evaluate_run, metrics_path, record_test, write_metrics
 
         features = self.features.build()
-        if self.checkpoint is None:
-            assert self.fake and self.real
-            evaluation = evaluate_folders(self.fake, self.real, features, size=self.size, device=self.device)
-        else:
-            with progress_bar("translating") as bar:
+        with Progress("scoring") as progress:
+            if self.checkpoint is None:
+                assert self.fake and self.real
+                evaluation = evaluate_folders(
+                    self.fake, self.real, features, size=self.size, device=self.device, report=progress.report
+                )
+            else:
                 evaluation = evaluate_run(
                     self.checkpoint,
                     features,
@@ -60,15 +63,16 @@ class Evaluate:
                     split=self.split,
                     size=self.size,
                     device=self.device,
-                    report=bar.report,
+                    report=progress.report,
                 )
         print(evaluation.as_table())  # first: it took minutes, and a disk may be full
         run = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else None
-        out = self.out or (run or Path()) / "metrics.json"
-        write_metrics(evaluation, out)
+        out = self.out or metrics_path(evaluation, run)
+        aside = write_metrics(evaluation, out)
         print(f"\nfigures and protocol: {shown(out)}")
-        as_it_was_trained = self.split == "test" and not (self.out or self.data or self.size)
-        if run and as_it_was_trained:
+        if aside:
+            print(f"moved what it held before, of another protocol, to {shown(aside)}")
+        if run and evaluation.protocol["own_test_pictures"] and not self.out:
             record_test(evaluation, run)
         return 0
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tyro.conf import Positional
 
+from cyclegan.progress import Progress
 from cyclegan.types import Direction
 from cyclegan.words import shown
 
@@ -38,7 +40,8 @@ class Export:
 
         if self.push is not None:
             check_name(self.push)
-        exported = export(self.checkpoint, self.out, self.direction, repository=self.push)
+        with Progress("exporting") as progress:
+            exported = export(self.checkpoint, self.out, self.direction, repository=self.push, report=progress.report)
         print(f"{shown(self.out)}: translates {exported.direction}")
         for path, what in ((exported.card, "model card"), (exported.sheet, "contact sheet")):
             if path:
@@ -46,7 +49,9 @@ class Export:
         for note in exported.notes:
             print(note)
         if self.push is not None:
-            told = len(exported.notes)
+            told, files = len(exported.notes), [exported.generator, exported.card, exported.sheet]
+            mebibytes = sum(path.stat().st_size for path in files if path) / 2**20
+            print(f"pushing {mebibytes:,.1f} MiB to {self.push}", file=sys.stderr)
             address = push_export(exported, self.push, private=self.private)
             print("\n".join([*exported.notes[told:], f"pushed to {address}"]))
         return 0

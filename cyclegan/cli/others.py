@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
+from cyclegan.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class Fetch:
         """Download with a bar."""
         from cyclegan.images.fetch import fetch
 
-        with progress_bar(self.name, of_bytes=True) as bar:
-            fetched = fetch(self.name, self.root, report=bar.report)
-        print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}); train with --data.root {fetched.folder}")
+        with Progress(self.name, "MiB", size=2**20) as progress:
+            fetched = fetch(self.name, self.root, report=progress.report)
+        known = "as expected" if fetched.expected else "of which no other copy is known: https alone vouches for it"
+        print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}, {known}); train with --data.root {fetched.folder}")
         return 0
 
 
@@ -55,5 +57,5 @@ class Demo:
         """Train, translate the held-out photographs, and say where to look."""
         from cyclegan.demo import run_demo
 
-        print(run_demo(self.out))
+        print(run_demo(self.out, note=lambda line: print(line, file=sys.stderr, flush=True)))
         return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
+from cyclegan.progress import Progress
 from cyclegan.types import Device
 from cyclegan.words import shown
 
@@ -29,8 +29,8 @@ class Report:
 
         from cyclegan.report.run import write_report
 
-        with progress_bar("translating") as bar:
-            path = write_report(self.run_folder, pictures=self.pictures, device=self.device, report=bar.report)
+        with Progress("translating") as progress:
+            path = write_report(self.run_folder, pictures=self.pictures, device=self.device, report=progress.report)
         print(shown(path))
         return 0
 
@@ -57,8 +57,8 @@ class Compare:
 
         runs = read_runs(self.runs)
         print(as_table(runs))
-        with progress_bar("translating") as bar:
-            path = write_comparison(runs, self.out, pictures=self.pictures, device=self.device, report=bar.report)
+        with Progress("translating", "runs") as progress:
+            path = write_comparison(runs, self.out, pictures=self.pictures, device=self.device, report=progress.report)
         print(shown(path))
         return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from cyclegan.cli.bar import progress_bar
 from cyclegan.cli.codes import DIVERGED, UNSAVED
 from cyclegan.cli.parsing import parse_words
+from cyclegan.progress import Progress
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
-from cyclegan.words import one_line, shown
+from cyclegan.words import as_typed, one_line, shown
 
 
 @dataclass(frozen=True)
@@ -43,23 +42,17 @@ class Train:
 
         from cyclegan.training.finite import Diverged
         from cyclegan.training.keeper import Unsaved
-        from cyclegan.training.stop import Stopped
         from cyclegan.training.trainer import train
 
         try:
             checkpoint = train(recipe, out, resume=self.resume or restarted)
-        except Stopped as stopped:
-            words = shlex.join([*(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
-            start = "cyclegan" if "WORLD_SIZE" not in os.environ else "torchrun ... -m cyclegan"
-            if first:
-                print(f"{stopped}; continue with: {start} {words}", file=sys.stderr)
-            return 128 + stopped.signal
         except (Unsaved, Diverged) as end:
             print(f"cyclegan: {end}", file=sys.stderr)
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED
         if first:
             _look_back(out, recipe)
-            print(f"{shown(checkpoint)}\ntranslate with: cyclegan translate {shlex.quote(shown(out))} PICTURES OUT")
+            line = as_typed("cyclegan", "translate", shown(out), "PICTURES", "OUT")
+            print(f"{shown(checkpoint)}\ntranslate with: {line}")
         return 0
 
 
@@ -69,21 +62,24 @@ def _look_back(run: Path, recipe: Recipe) -> None:
     The training is done and saved: what goes wrong here is told, and costs nothing of it.
     """
     from cyclegan.evaluation import evaluate_run, record_test, write_metrics
+    from cyclegan.memory import memory_told
     from cyclegan.report.run import write_report
 
     try:
         if recipe.journal.evaluate_every:
-            with progress_bar("scoring the test split") as bar:
-                evaluation = evaluate_run(run, recipe.features.build(), device=recipe.speed.device, report=bar.report)
+            features, device = recipe.features.build(), recipe.speed.device
+            with memory_told(), Progress("scoring the test split") as progress:
+                evaluation = evaluate_run(run, features, device=device, report=progress.report)
             print(evaluation.as_table())
-            write_metrics(evaluation, run / "metrics.json")
+            if aside := write_metrics(evaluation, run / "metrics.json"):
+                print(f"moved what {shown(run / 'metrics.json')} held before, of another protocol, to {shown(aside)}")
             record_test(evaluation, run)
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)
     try:
-        with progress_bar("writing the report") as bar:
-            print(f"report: {shown(write_report(run, device=recipe.speed.device, report=bar.report))}")
-    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError is torch's: out of memory
+        with Progress("writing the report") as progress:
+            print(f"report: {shown(write_report(run, device=recipe.speed.device, report=progress.report))}")
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
         print(f"no report: {one_line(str(error), 500)}", file=sys.stderr)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.images.config import DataConfig
+from cyclegan.images.enlarge import enlarging
 from cyclegan.images.files import UnreadableImage, find_images, read_fitted, read_image
 from cyclegan.words import shown
 
@@ -87,8 +89,9 @@ def training_size(config: DataConfig, files: Sequence[Path]) -> tuple[int, int]:
     augment = config.build()
     for path in files:
         with suppress(UnreadableImage):  # it is named when it is used
-            height, width, _ = augment(augment.prepare(np.asarray(read_image(path))), 0).shape
-            return height, width
+            prepared, _ = enlarging(augment.prepare, np.asarray(read_image(path)))
+            made, _ = enlarging(partial(augment, key=0), prepared)
+            return made.shape[0], made.shape[1]
     raise ValueError(f"{shown(files[0].parent) if files else 'the folder'}: no picture in it can be read")
 
 

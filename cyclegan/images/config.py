@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from pydantic import Field
 
-from cyclegan.types import NUMBER
+from cyclegan.types import NUMBER, Place
 
 if TYPE_CHECKING:
     from cyclegan.images.transforms import Augment
@@ -28,12 +28,12 @@ REFERENCE_TRANSFORMS: tuple[Transform, ...] = (
 class DataConfig:
     """Where the pictures are, and what happens to them on the way into a batch."""
 
-    root: Path = Path("data/horse2zebra")
+    root: Place = Path("data/horse2zebra")
     """Folder that holds trainA and trainB, and if possible testA and testB."""
     transforms: Annotated[tuple[Transform, ...], tyro.conf.Fixed] = REFERENCE_TRANSFORMS
     """Albumentations transforms in order, each `{Name: {argument: value}}`; A and B are drawn and transformed apart."""
-    validation: Annotated[int, NUMBER, Field(ge=8, le=10**6)] = 50
-    """Pictures of each training folder kept out of training, by seed, in runs with `journal.evaluate_every`."""
+    validation: Annotated[int, NUMBER, Field(ge=4, le=10**6)] = 50
+    """Pictures of each training folder kept out of training in runs with `journal.evaluate_every`, drawn by name."""
     memory: Annotated[float, NUMBER, Field(ge=0, le=2**20)] = 4.0
     """GiB of RAM for decoded pictures; what does not fit is read again every time."""
     threads: Annotated[int, NUMBER, Field(ge=0, le=1024)] = 2

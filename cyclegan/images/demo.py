@@ -24,7 +24,7 @@ def build_demo(root: Path, *, size: int = 128, seed: int = 0) -> Path:
     """
     about = f"cyclegan demo of size {size} and seed {seed}: photographs from scikit-image, and paintings of them\n"
     note = root / "about.txt"
-    if note.is_file() and note.read_text() == about:
+    if note.is_file() and note.read_text(encoding="utf-8") == about:
         return root
     if root.exists() and any(root.iterdir()):
         raise FileExistsError(f"{root} holds something else than the demo of size {size}, seed {seed}; choose another")
@@ -44,7 +44,7 @@ def build_demo(root: Path, *, size: int = 128, seed: int = 0) -> Path:
             _write(photo[square], part / "testA" / f"{name}-{number}.png")
             _write(painting[square], part / "testB" / f"{name}-{number}.png")
             _write(painting[square], part / "truthB" / f"{name}-{number}.png")
-    (part / "about.txt").write_text(about)
+    (part / "about.txt").write_text(about, encoding="utf-8")
     if root.exists():
         root.rmdir()
     return part.rename(root)

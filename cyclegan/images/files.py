@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import os
 import stat
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from cyclegan.atomic import write_whole
@@ -48,8 +47,16 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95},
 }
 
-# Pillow warns of odd metadata in pictures it reads well. Set once, here: `warnings.catch_warnings` is not thread-safe.
-warnings.filterwarnings("ignore", module=r"PIL\.")
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation."""
 
 
 class UnreadableImage(ValueError):  # noqa: N818 - reads well where it is raised
@@ -91,14 +98,22 @@ def read_image(path: Path) -> Image.Image:
     in a file of at most `LARGEST_FILE` bytes.
     """
     try:
-        with Image.open(io.BytesIO(_bytes(path)), formats=READABLE) as image:
+        with Image.open(io.BytesIO(contents(path)), formats=READABLE) as image:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit is not None and pixels > limit:  # Pillow itself only warns, up to twice the limit
                 raise ValueError(f"its {pixels:,} pixels exceed the limit of {limit:,}; make it smaller")
-            image.load()
-            return _rgb(_upright(image))
+            return as_seen(image)
     except Exception as error:  # decoders raise almost anything on damaged files
         raise UnreadableImage(f"{shown(path)} cannot be read: {_reason(error)}") from error
+
+
+def as_seen(image: Image.Image) -> Image.Image:
+    """A picture of Pillow's as `read_image` gives it: upright, 8-bit RGB, white where it is transparent.
+
+    The one that is given stays as it is. Raises whatever Pillow does where it cannot be decoded or converted.
+    """
+    image.load()
+    return _upright(_rgb(image), image)
 
 
 def read_fitted(path: Path, size: Sequence[int]) -> Image.Image:
@@ -111,8 +126,15 @@ def write_image(image: Image.Image, path: Path) -> None:
 
     JPEG and WebP are written at quality 95, JPEG with full colour resolution (4:4:4), GIF in 256 colours; the
     others lose nothing.
-    Raises ValueError for an unknown suffix, UnwritableImage for a picture larger than its format holds, and OSError
-    when the file cannot be written.
+    Raises what `encoded` raises, and Unwritten when the system does not let it be written.
+    """
+    write_whole(path, encoded(image, path))
+
+
+def encoded(image: Image.Image, path: Path) -> bytes:
+    """The bytes of the file that `write_image` writes; made in memory, because Pillow overlooks a full disk.
+
+    Raises ValueError for an unknown suffix, UnwritableImage for a picture that its format cannot hold.
     """
     file_format = FORMATS.get(path.suffix.lower())
     if file_format is None:
@@ -122,9 +144,22 @@ def write_image(image: Image.Image, path: Path) -> None:
             f"{shown(path)} cannot be written: {side:,} pixels on a side, {file_format} holds {most:,}"
         )
     try:
-        write_whole(path, lambda part: image.save(part, format=file_format, **SAVE_OPTIONS.get(file_format, {})))
+        image.save(file := io.BytesIO(), format=file_format, **SAVE_OPTIONS.get(file_format, {}))
     except (OSError, ValueError) as error:
-        raise OSError(f"{shown(path)} cannot be written: {_reason(error)}") from error
+        raise UnwritableImage(f"{shown(path)} cannot be written: {_reason(error)}") from error
+    return file.getvalue()
+
+
+def to_pixels(image: Image.Image) -> Tensor:
+    """An RGB picture as (3, H, W) in 0..255."""
+    import torch  # as in `to_tensor`
+
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def from_pixels(pixels: Tensor) -> Image.Image:
+    """The inverse of `to_pixels`, from the CPU."""
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
 
 
 def to_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
@@ -159,8 +194,11 @@ def to_image(tensor: Tensor) -> Image.Image:
     return Image.fromarray(to_bytes(tensor.detach()).permute(1, 2, 0).cpu().contiguous().numpy())
 
 
-def _bytes(path: Path) -> bytes:
-    """All of the file, at once: a file that shrinks while Pillow or libtiff has it mapped would kill the process."""
+def contents(path: Path) -> bytes:
+    """All of a file, at once: one that shrinks while Pillow or libtiff has it mapped would kill the process.
+
+    Raises ValueError for what is no file or over the limit, and OSError.
+    """
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):  # asked before opening, which waits for ever at a pipe
         raise ValueError("a directory, pipe or device, not a file")
@@ -169,14 +207,13 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its metadata says; damaged metadata is no damaged picture."""
+def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
+    """Turned as the metadata of its source says; damaged metadata is no damaged picture."""
     try:
-        image.getexif()
+        turn = TURNS.get(source.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # as with decoders, almost anything
         return image
-    ImageOps.exif_transpose(image, in_place=True)
-    return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -216,6 +253,8 @@ def _reason(error: Exception) -> str:
         return f"empty, damaged, or none of the {', '.join(READABLE)} that Pillow reads"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, MemoryError):
+        return "out of memory; make it smaller"
     return " ".join(str(error).split()) or type(error).__name__
 
 

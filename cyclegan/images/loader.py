@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.images.ahead import ahead
+from cyclegan.images.enlarge import enlarging
 from cyclegan.images.files import UnreadableImage
 from cyclegan.images.folders import Folder
 from cyclegan.images.transforms import Augment, Pixels
@@ -44,8 +45,7 @@ class Loader:
     @property
     def names(self) -> tuple[list[str], list[str]]:
         """The pictures of A and of B, named from their folder on."""
-        a, b = ([path.relative_to(f.path).as_posix() for path in f.files] for f in (self.a, self.b))
-        return a, b
+        return list(self.a.by_name), list(self.b.by_name)
 
     def files(self, seen: int) -> list[Path]:
         """The pictures in this process's batch from `seen` images on: A, B, A, B, ..."""
@@ -84,9 +84,12 @@ class Loader:
             except UnreadableImage:
                 continue
             try:
-                return self.augment(pixels, int(generator.integers(2**32)))
+                made, enlarged = enlarging(partial(self.augment, key=int(generator.integers(2**32))), pixels)
             except ValueError as error:
                 raise ValueError(f"{shown(folder.files[candidate])}: {error}") from None
+            if enlarged:
+                folder.enlarged.add(candidate)
+            return made
         raise AssertionError("unreachable")
 
     def _generator(self, *key: int) -> np.random.Generator:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError as PydanticError
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask the network for a newer version
-
-import albumentations as A
-from albumentations.augmentations.crops.transforms import CropSizeError
-
 from cyclegan.images.config import Transform
+from cyclegan.images.enlarge import TooSmall, by
+from cyclegan.untouched import environment
 from cyclegan.words import key_of, mistake, one_line, quoted, reason
+
+with environment(NO_ALBUMENTATIONS_UPDATE="1"):  # importing it would ask the network for a newer version
+    import albumentations as A
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """One picture, (H, W, 3) in 0..255."""
@@ -31,19 +31,23 @@ LARGEST_NUMBER = 2**16
 
 ABSTRACT = {A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D}
 WITHOUT_CHANCE = {"Resize", "SmallestMaxSize", "LongestMaxSize", "CenterCrop"}
+CROPS = {"RandomCrop", "CenterCrop", "AtLeastOneBBoxRandomCrop"}
+"""That take a `height` and a `width` out of a picture which must have them."""
 
 
 class Augment:
     """The transforms of a recipe. `prepare` is what every draw of a picture shares, calling is what differs.
 
+    Both raise TooSmall for a picture that is smaller than a crop; `enlarging` helps.
     Raises ValueError naming the first transform that albumentations does not know or would not take.
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
         built = [_build(transform, f"data.transforms.{i}") for i, transform in enumerate(transforms)]
+        _check_sizes(built)
         chance = next((i for i, one in enumerate(built) if not _is_certain(one)), len(built))
-        self._certain = A.Compose(built[:chance])
-        self._random = A.Compose(built[chance:])
+        self._certain = A.Compose(_measured(built[:chance]))
+        self._random = A.Compose(_measured(built[chance:]))
         self._own = threading.local()  # albumentations keeps its random state inside the transform: one for each thread
 
     def prepare(self, pixels: Pixels) -> Pixels:
@@ -62,8 +66,8 @@ class Augment:
             return pixels
         try:
             result: Pixels = transforms(image=pixels)["image"]
-        except CropSizeError as error:
-            raise ValueError(str(error)) from None
+        except TooSmall:
+            raise
         except Exception as error:  # transforms raise almost anything on arguments that they should have refused
             raise ValueError(f"data.transforms: {reason(error)}") from None
         if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
@@ -98,6 +102,53 @@ def _build(transform: Transform, where: str) -> A.BasicTransform:
         if "adjusted" in str(warning.message):
             raise ValueError(f"{where}.{name}: {one_line(str(warning.message))}")
     return built
+
+
+def _taken(one: Any) -> tuple[int, int] | None:
+    """Height and width that a crop asks of its picture; None for transforms that take pictures of any size."""
+    if getattr(one, "pad_if_needed", False):
+        return None
+    match type(one).__name__:
+        case name if name in CROPS:
+            return one.height, one.width
+        case "Crop":
+            return one.y_max, one.x_max
+        case "RandomSizedCrop":
+            height = max(one.min_max_height)
+            return height, int(height * one.w2h_ratio)
+    return None
+
+
+def _measured(built: Sequence[A.BasicTransform]) -> list[A.BasicTransform]:
+    """The transforms, and before each crop a look at whether its picture is large enough."""
+    measured = []
+    for one in built:
+        if needed := _taken(one):
+            # Of equal chance and with the same seed, it looks whenever the crop is about to come.
+            measured.append(A.Lambda(image=partial(_look, needed=needed), name="look", p=one.p))
+        measured.append(one)
+    return measured
+
+
+def _look(pixels: Pixels, needed: tuple[int, int], **_: Any) -> Pixels:
+    height, width = pixels.shape[:2]
+    if height < needed[0] or width < needed[1]:
+        raise TooSmall((height, width), needed)
+    return pixels
+
+
+def _check_sizes(built: Sequence[A.BasicTransform]) -> None:
+    """Raise ValueError for a crop that is larger than what transforms before it leave, whatever the picture."""
+    left: tuple[int, int] | None = None
+    for i, one in enumerate(built):
+        needed = _taken(one)
+        if needed and left and (needed[0] > left[0] or needed[1] > left[1]):
+            what = f"takes {by(needed)} pixels, and those before it leave {by(left)}"
+            raise ValueError(f"data.transforms.{i}: {type(one).__name__} {what}")
+        if type(one).__name__ in {"Resize", *CROPS} and one.p == 1:
+            left = one.height, one.width
+        elif not isinstance(one, A.ImageOnlyTransform | A.HorizontalFlip | A.VerticalFlip):
+            left = None
 
 
 def _numbers(value: Any) -> Iterator[float]:

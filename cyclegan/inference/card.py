@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import yaml
 
-from cyclegan.metrics.measured import Interval, Measured
+from cyclegan.metrics.measured import Interval, Measured, warnings_of
 from cyclegan.types import Direction
 from cyclegan.words import one_line
 
@@ -170,6 +170,7 @@ def _measured(card: Card) -> Iterator[str]:
         "FID and KID are distances to real pictures, smaller is better; precision and recall say how real and how "
         "varied, up to 1. The second row is what doing nothing scores."
     )
+    yield from (f"**{plain(line)}**" for line in warnings_of((row.what, row.warnings) for row in card.rows))
     others = [
         f"- {plain(named)} ({told}{_by(kind, features)}): {value:.4g}"
         for row in card.rows
@@ -177,7 +178,7 @@ def _measured(card: Card) -> Iterator[str]:
         if kind not in ("fid", "kid", "kid_std", "precision", "recall")
     ]
     yield from ["\n".join(others)] if others else []
-    told = {key: protocol.get(key) for key in ("split", "size", "resampling", "interval")}
+    told = {key: protocol.get(key) for key in ("data", "split", "size", "resampling", "interval")}
     words = [f"{key} {plain(str(value))}" for key, value in told.items() if value is not None]
     versions = protocol.get("versions")
     words += [f"{plain(str(k))} {plain(str(v))}" for k, v in versions.items()] if isinstance(versions, dict) else []

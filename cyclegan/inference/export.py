@@ -10,7 +10,7 @@ from typing import cast, get_args
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from cyclegan.atomic import write_whole
 from cyclegan.inference.weights import fill
@@ -26,7 +26,7 @@ def write_generator(network: ResnetGenerator, direction: Direction, path: Path) 
     """Write a generator that `Translator.load` reads and that needs nothing else."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {"format": FORMAT, "direction": direction, "generator": json.dumps(asdict(network.config))}
-    write_whole(path, lambda part: save_file(weights, part, metadata))
+    write_whole(path, save(weights, metadata))
 
 
 def direction_of(path: Path) -> Direction | None:

@@ -30,6 +30,9 @@ OURS = (".safetensors", ".pth", ".pt")
 MOST = 8
 """Files of weights in a repository of generators; one with more was made for something else, and may be huge."""
 
+LARGEST = 2 * 2**30
+"""Bytes of weights that are loaded from one repository; a generator as in the reference takes 46 million."""
+
 LOGIN = "log in by `hf auth login`, or set HF_TOKEN"
 
 log = logging.getLogger(__name__)
@@ -49,7 +52,8 @@ def fetch_generators(name: str) -> dict[Direction, Path]:
 
     A file that does not say one, when it is alone, is given as AtoB: reading it tells what is wrong with it.
     Raises ImportError without huggingface_hub, FileNotFoundError for what is not there, ValueError where a direction
-    has several files, PermissionError where the hub refuses, ConnectionError where it cannot be reached.
+    has several files or all are beyond `LARGEST`, PermissionError where the hub refuses, ConnectionError where it
+    cannot be reached.
     """
     files = _fetch(name)
     if not files:
@@ -132,17 +136,28 @@ def _fetch(name: str) -> list[Path]:
     place: dict[str, Any] = {"repo_id": match["repository"], "revision": match["revision"]}
     with _in_one_line(name):
         try:
-            told = api.model_info(**place).siblings or []
+            told = api.model_info(**place, files_metadata=True).siblings or []
         except Exception as error:
             if not _unreachable(error) or not (kept := _kept(place)):
                 raise
             log.warning("%s: the hub was not asked, taking the copy kept from last time", name)
             return kept
-        names = sorted(file.rfilename for file in told if file.rfilename.endswith(".safetensors"))
-        names = [file for file in names if "/" not in file]
-        if len(names) > MOST:
-            raise ValueError(f"{name}: it holds {len(names)} .safetensors files; is it a repository of cyclegan?")
-        return [Path(hf_hub_download(filename=file, **place)) for file in names]
+        sizes = {file.rfilename: file.size for file in told if re.fullmatch(r"[^/]+\.safetensors", file.rfilename)}
+        _refuse_large(name, sizes)
+        return [Path(hf_hub_download(filename=file, **place)) for file in sorted(sizes)]
+
+
+def _refuse_large(name: str, sizes: Mapping[str, int | None]) -> None:
+    """Raise ValueError, before anything is downloaded, for more than a repository of generators holds."""
+    if len(sizes) > MOST:
+        raise ValueError(f"{name}: it holds {len(sizes)} .safetensors files; is it a repository of cyclegan?")
+    if unknown := [file for file, size in sizes.items() if size is None]:
+        raise ValueError(f"{name}: the hub does not say how large {one_line(unknown[0], 80)} is; download it by hand")
+    if (total := sum(size or 0 for size in sizes.values())) > LARGEST:
+        raise ValueError(
+            f"{name}: its .safetensors files take {total / 2**30:,.1f} GiB, more than the {LARGEST // 2**30} GiB that "
+            f"are loaded from there; download the one that you want, and give its path"
+        )
 
 
 def _kept(place: dict[str, Any]) -> list[Path]:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
-from cyclegan.images.files import from_bytes, to_bytes, to_image, to_tensor
+from cyclegan.images.files import from_bytes, from_pixels, to_bytes, to_pixels
 from cyclegan.inference.export import read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_generator
+from cyclegan.inference.inputs import Picture, batch_from, picture_from
 from cyclegan.inference.weights import fill, weights_of
-from cyclegan.machine import autocast, choose_device, compiler_problem, first_line
+from cyclegan.levers import (
+    PLAIN,
+    Bench,
+    Compile,
+    Compiler,
+    Levers,
+    Offer,
+    Tolerance,
+    choose_levers,
+    layout_of,
+    may_pay,
+    offers_for,
+    set_layout,
+)
+from cyclegan.machine import Arithmetic, choose_device, has_bf16, has_compiler
+from cyclegan.memory import is_out_of_memory, one_by_one_if_need_be
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
 from cyclegan.types import Device, Direction, Precision
@@ -25,18 +41,56 @@ from cyclegan.types import Device, Direction, Precision
 MEGAPIXELS = 2
 """In a batch on a GPU: 32 pictures of 256 pixels, or one large one."""
 
+TRIAL = 256
+"""Pixels of a side of the picture, or part of one, on which levers are tried."""
+
+REPAYS = 16
+"""Pictures of the trial's size that make a trial worth it."""
+
+COMPILING = 30.0
+"""Seconds that compiling a generator for one size takes."""
+
+TOLERANCES: Mapping[Precision, Tolerance] = {
+    "float32": Tolerance(loss=0.01, tensor=0.01),
+    "tf32": Tolerance(loss=0.05, tensor=0.05),
+    "fp16": Tolerance(loss=0.05, tensor=0.05),
+    "bf16": Tolerance(loss=0.15, tensor=0.15),
+}
+"""Of pictures, in norm; 0.15 was measured with random weights, 0.02 with trained ones."""
+
 
 class Translator:
     """One direction of a trained method: pictures of one domain in, pictures of the other out.
 
     painted = Translator.load("runs/monet2photo", "BtoA").translate(Image.open("photo.jpg"))
+
+    `precision`, `channels_last` and `compile_` are obeyed. On `auto` they are tried once there is enough to translate,
+    and used where they give the picture that plain float32 gives, and are faster.
     """
 
-    def __init__(self, network: nn.Module, *, device: Device = "auto", precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        device: Device = "auto",
+        precision: Literal["auto"] | Precision = "auto",
+        channels_last: Literal["auto"] | bool = "auto",
+        compile_: Literal["auto"] | Compile = "auto",
+    ) -> None:
         self.device = choose_device(device)
-        self.autocast = autocast(self.device, precision)
+        self.precision = precision
         self.network = network.to(self.device).eval()
-        self._compiled: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
+        self.compiler = Compiler([self.network])
+        self.note: Callable[[str], object] = lambda line: None
+        """Told what was chosen, and what takes long."""
+        asked = {"precision": precision, "channels_last": channels_last, "compile": compile_}
+        self.by_hand = {name: value for name, value in asked.items() if value != "auto"}
+        self.expected = 0
+        """Pixels to translate, as far as anyone has said, and at least those that came."""
+        self._came = 0
+        self._tried = False
+        self._compiled: set[torch.Size] = set()
+        self.pull(Levers(**self.by_hand))  # type: ignore[arg-type]  # by name
 
     @classmethod
     def load(
@@ -45,7 +99,9 @@ class Translator:
         direction: Direction | None = None,
         *,
         device: Device = "auto",
-        precision: Precision = "auto",
+        precision: Literal["auto"] | Precision = "auto",
+        channels_last: Literal["auto"] | bool = "auto",
+        compile_: Literal["auto"] | Compile = "auto",
     ) -> Translator:
         """From a run folder (its newest checkpoint), a checkpoint, an exported `.safetensors`, or a reference `.pth`.
 
@@ -55,42 +111,102 @@ class Translator:
         for a repository also ImportError, PermissionError and ConnectionError.
         """
         network, _ = load_generator(Path(path), direction)
-        return cls(network, device=device, precision=precision)
+        return cls(network, device=device, precision=precision, channels_last=channels_last, compile_=compile_)
 
-    def translate(self, image: Image.Image) -> Image.Image:
-        """A picture of any mode and size to its translation, RGB of the same size."""
-        return to_image(self.translate_batch(to_tensor(image.convert("RGB"))[None])[0])
+    def pull(self, levers: Levers) -> None:
+        """Translate by these levers from now on."""
+        self.levers, self.arithmetic = levers, Arithmetic(self.device, levers.precision)
+        set_layout(self.network, levers.channels_last)
+        self.compiler.set(levers.compile)
+
+    @overload
+    def translate(self, picture: Picture) -> Image.Image: ...
+
+    @overload
+    def translate(self, picture: Tensor) -> Tensor: ...
+
+    def translate(self, picture: Picture | Tensor) -> Image.Image | Tensor:
+        """A picture to its translation, 8-bit RGB of the same size; a tensor to a tensor of the same shape.
+
+        A path, a picture of Pillow's or an array becomes what the command line makes of a file: see `picture_from`. A
+        tensor is (3, H, W) or (N, 3, H, W), floats in [-1, 1], on any device; so is what comes back, float32 on the
+        translator's. Raises ValueError, in one line, for anything else.
+        """
+        if isinstance(picture, Tensor):
+            batch = batch_from(picture)
+            portions = torch.split(batch, self.batch(*batch.shape[2:]))
+            made = [one_by_one_if_need_be(self.translate_batch, portion) for portion in portions]
+            return torch.cat(made).reshape(picture.shape)
+        pixels = to_pixels(picture_from(picture))
+        return from_pixels(self.translate_bytes(pixels[None])[0])
 
     def translate_bytes(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) in 0..255 to the same, uint8 on the CPU: the quick way for pictures that come from files."""
         return to_bytes(self.translate_batch(from_bytes(pixels.to(self.device, non_blocking=True)))).cpu()
 
-    @torch.inference_mode()
     def translate_batch(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] on any device to the same shape and range, float32 on the translator's device."""
-        with self.autocast:
-            translated: Tensor = self._compiled.get(images.shape, self.network)(images.to(self.device))
+        images = images.to(self.device)
+        self._came += len(images) * images.shape[2] * images.shape[3]
+        if not self._tried and (self.by_hand or max(self.expected, self._came) >= REPAYS * TRIAL**2):
+            self.tune(images)
+        return self.run(images)
+
+    @torch.inference_mode()
+    def run(self, images: Tensor) -> Tensor:
+        """As `translate_batch`, by the levers as they are."""
+        images = images.to(memory_format=layout_of(self.levers.channels_last))
+        as_written = images.shape not in self._compiled and "compile" not in self.by_hand
+        with self.arithmetic, self.compiler.calls([images], as_written=as_written):
+            translated: Tensor = self.network(images)
         return translated.float()
 
-    def compile(self, shape: torch.Size, note: Callable[[str], None]) -> None:
-        """Compile for batches of this shape, (N, 3, H, W), and tell the person; others go on as before.
+    def tune(self, images: Tensor) -> None:
+        """Choose the levers that are right and fastest on (a part of) these pictures, (N, 3, H, W) in [-1, 1].
 
-        Takes some twenty seconds, and spares, on a CPU with bf16, about half the time of each batch. Where the compiler
-        fails, as it does for some shapes, these go on as before too.
+        Compiling is for one size only: `compile` tries it.
         """
-        if problem := compiler_problem(self.device):
-            return note(f"not compiling the network: {problem}")
-        size = f"{shape[3]} x {shape[2]} pixels"
-        note(f"compiling the network for pictures of {size}: half a minute, then faster")
-        self._compiled[shape] = torch.compile(self.network, dynamic=False)
-        logging.disable()  # the compiler logs pages about its own mistakes; one line is told here
+        self._tried = True
+        offers = offers_for(self.device, self.by_hand | {"compile": "", "graph": ""}, bf16=has_bf16(self.device))
+        times = max(self.expected, self._came) / TRIAL**2
+        self._choose(images[:, :, :TRIAL, :TRIAL], offers, times / len(images))
+
+    def compile(self, images: Tensor, times: float) -> None:
+        """Compile for batches of this shape, (N, 3, H, W) in [-1, 1], if that is right and repaid by so many to come.
+
+        Takes half a minute; other shapes go on as before.
+        """
+        if "compile" in self.by_hand or not has_compiler(self.device) or images.shape in self._compiled:
+            return
+        offers = offers_for(self.device, {"precision": "", "channels_last": "", "graph": ""}, bf16=False)
+        offers = [offer._replace(seconds=COMPILING) for offer in offers]
+        begin = time.perf_counter()
+        self.run(images).sum().item()
+        if not may_pay(offers[0], time.perf_counter() - begin, times):
+            return
+        self.note(f"compiling the network for pictures of {images.shape[3]} x {images.shape[2]} pixels: half a minute")
+        self._compiled.add(images.shape)
+        before, self.levers = self.levers.compile, self.levers._replace(compile="off")
+        self._choose(images, offers, times)
+        if self.levers.compile == "off":
+            self._compiled.remove(images.shape)
+            self.pull(self.levers._replace(compile=before))
+
+    def _choose(self, images: Tensor, offers: Sequence[Offer], times: float) -> None:
+        """Take what is right and fastest on these pictures; without the memory for a trial all stays as it is."""
+        start = self.levers
+        if not offers and start == PLAIN:
+            return
+        wait = torch.cuda.synchronize if self.device.type == "cuda" else lambda: None
+        bench = Bench(self.pull, lambda: {"the picture": self.run(images)}, wait, TOLERANCES, prefix="--")
         try:
-            self.translate_batch(torch.zeros(shape))
-        except Exception as error:
-            del self._compiled[shape]
-            note(f"not compiled for pictures of {size}, they go on as before: {first_line(error)}")
-        finally:
-            logging.disable(logging.NOTSET)
+            choice = choose_levers(bench, start, offers, times)
+            if choice.trials or choice.wrong:
+                self.note(choice.told)
+        except (MemoryError, RuntimeError) as error:
+            self.pull(start)
+            if not is_out_of_memory(error):
+                raise
 
     def batch(self, height: int, width: int) -> int:
         """How many pictures of this size to give it at once: a CPU is busy with one, a GPU wants some megapixels."""
@@ -108,22 +224,34 @@ class Translators(NamedTuple):
 
 
 def load_translators(path: Path, *, device: Device = "auto") -> Translators:
-    """Every direction that a run (its newest checkpoint), checkpoint, generator or repository knows.
+    """Every direction that a run (its newest checkpoint), checkpoint, generator or repository knows, in plain float32.
 
+    So that what is measured and shown does not depend on which levers a machine likes.
     Raises what `Translator.load` raises.
     """
     if is_hub_name(path):
         generators = [read_generator(file) for file in fetch_generators(path.as_posix()).values()]
-        return Translators({direction: Translator(network, device=device) for network, direction in generators})
+        return Translators({direction: _plain(network, device) for network, direction in generators})
     if path.is_file() and path.suffix in (".safetensors", ".pth"):
         network, direction = load_generator(path, None)
-        return Translators({direction: Translator(network, device=device)})
+        return Translators({direction: _plain(network, device)})
     checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
+    return Translators(translators_of(checkpoint, path, device=device), checkpoint.recipe, checkpoint.images)
+
+
+def translators_of(checkpoint: Checkpoint, path: Path, *, device: Device = "auto") -> dict[Direction, Translator]:
+    """Every direction of a checkpoint that was read already; `path` is named in errors, raised as `generator_of` does.
+
+    The run may go on meanwhile: what is said about the checkpoint and what it translates belong together.
+    """
     with torch.device("meta"):
         directions = list(checkpoint.recipe.method.build().translators())
     networks = {direction: generator_of(checkpoint, path, direction)[0] for direction in directions}
-    translators = {direction: Translator(network, device=device) for direction, network in networks.items()}
-    return Translators(translators, checkpoint.recipe, checkpoint.images)
+    return {direction: _plain(network, device) for direction, network in networks.items()}
+
+
+def _plain(network: nn.Module, device: Device) -> Translator:
+    return Translator(network, device=device, precision="float32", channels_last=False, compile_="off")
 
 
 def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:

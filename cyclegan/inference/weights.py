@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,15 @@ def fill(network: nn.Module, weights: Any) -> None:
     # Copied, so that they do not depend on the file any more, and lie in memory as fresh ones would.
     layout = {"dtype": torch.float32, "memory_format": torch.contiguous_format, "copy": True}
     network.load_state_dict({name: weights[name].detach().to(**layout) for name in expected}, assign=True)
+
+
+def digest(network: nn.Module) -> str:
+    """The SHA-256 of a network, its config and its weights: of two that translate alike, wherever they lie."""
+    whole = hashlib.sha256(repr(getattr(network, "config", network)).encode())
+    for name, weight in sorted(network.state_dict().items()):
+        whole.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        whole.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return whole.hexdigest()
 
 
 def weights_of(network: nn.Module, method: nn.Module, weights: Mapping[Any, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from cyclegan.methods.pool import Gather, Pool
@@ -50,8 +51,12 @@ class Method(nn.Module, ABC):
         """Who scores the translations of a direction, beside real pictures of its target; none by default."""
         return {}
 
-    def share(self, gather: Gather) -> None:
-        """Let what remembers images, the pools, see those of every process."""
-        for module in self.modules():
-            if isinstance(module, Pool):
-                module.gather = gather
+    @property
+    def pools(self) -> list[Pool]:
+        """What remembers images from step to step."""
+        return [module for module in self.modules() if isinstance(module, Pool)]
+
+    def share(self, gather: Gather, random: torch.Generator | None) -> None:
+        """Let what remembers images, the pools, see those of every process, and draw alike in all of them."""
+        for pool in self.pools:
+            pool.gather, pool.random = gather, random

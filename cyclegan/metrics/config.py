@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from cyclegan.types import Place
 
 if TYPE_CHECKING:
     from cyclegan.metrics.features import Features
@@ -18,7 +19,7 @@ class FeaturesConfig:
 
     network: Backbone = "inception"
     """Inception v3, as published figures are made, or one of torchvision, whose figures compare with no others."""
-    weights: Path | None = None
+    weights: Place | None = None
     """Its weights, .pth or .safetensors; downloaded once where none are given."""
 
     def build(self) -> Features:

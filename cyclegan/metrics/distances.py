@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
-from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
-FEWEST = 8
-"""Pictures on either side below which no figure means anything."""
+from cyclegan.metrics.discrepancy import discrepancy
+from cyclegan.metrics.frechet import frechet, frechet_of
+from cyclegan.metrics.neighbours import NEIGHBOURS, find_neighbours, within
 
-NEIGHBOURS = 3
+FEWEST = NEIGHBOURS + 1
+"""Pictures on either side below which KID, precision and recall are not defined."""
+
+ENOUGH = 50
+"""Pictures on either side below which figures come with a warning."""
+
 SUBSETS, LARGEST_SUBSET = 100, 1000
 
 RESAMPLES = 200
 """Of the bootstrap."""
 
-Floats = npt.NDArray[np.float64]
+EXACT = 500
+"""Pictures of the larger set up to which FID is computed anew for every resample."""
+
+INTERVAL = f"95 %, bootstrap of {RESAMPLES}; of FID to first order where a set has more than {EXACT} pictures"
+"""How intervals are made, in words."""
+
 Counts = npt.NDArray[np.int64]
 
 
@@ -45,92 +54,104 @@ class Distances(NamedTuple):
     kid: Estimate
     """Squared maximum mean discrepancy (Binkowski et al. 2018, eq. 4), unbiased, the mean over subsets."""
     kid_std: float
-    """Standard deviation over the subsets, half of the smaller set each, at most 1000."""
+    """Standard deviation over the subsets, half of the smaller set each, from 2 to 1000."""
     precision: Estimate
     """Share of translations that lie where real pictures do (Kynkaanniemi et al. 2019, eq. 2, k = 3)."""
     recall: Estimate
     """Share of real pictures that lie where translations do."""
+    warnings: tuple[str, ...] = ()
+    """Why these figures mean little, a sentence each."""
+
+
+class Draws(NamedTuple):
+    """How often each picture of both sets was drawn, in R draws."""
+
+    fake: Tensor
+    """(R, N), float64."""
+    real: Tensor
+    """(R, M), float64."""
 
 
 def distances(fake: Tensor, real: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> Distances:
-    """Of the features of two sets, (N, D) and (M, D). Raises ValueError for fewer than 8 pictures on a side.
+    """Of the features of two sets, (N, D) and (M, D).
 
-    The values are torch-fidelity's. Precision and recall are resampled with the neighbourhoods kept as they are.
+    The values are torch-fidelity's but for rounding. Precision and recall are resampled with the neighbourhoods kept.
+    Beside copies of the features in float64 no more is in memory than 1000 rows of a matrix of all pairs of pictures.
+    Raises ValueError for fewer than 4 pictures on a side, and for features that are not finite.
     """
     if min(len(fake), len(real)) < FEWEST:
         raise ValueError(f"{len(fake)} and {len(real)} pictures are too few to compare; take at least {FEWEST} of each")
-    fake, real = fake.double().cpu(), real.double().cpu()
-    subset = min(len(fake) // 2, len(real) // 2, LARGEST_SUBSET)
-    fid = fid_statistics_to_metric(fid_features_to_statistics(fake), fid_features_to_statistics(real), verbose=False)
-    kid = kid_features_to_metric(fake, real, kid_subsets=SUBSETS, kid_subset_size=subset, rng_seed=seed, verbose=False)
-    shares = prc_features_to_metric(fake, real, prc_neighborhood=NEIGHBOURS, verbose=False)
-
-    random = np.random.default_rng(seed)
-    gram = Gram(fake.numpy(), real.numpy())
-    among_real, among_fake = _inside(fake, real).numpy(), _inside(real, fake).numpy()
-
-    def interval(value: float, statistic: Callable[[Counts, Counts], float]) -> Estimate:
-        draws = [statistic(_drawn(len(fake), random), _drawn(len(real), random)) for _ in range(resamples)]
-        low, high = np.quantile(draws, [0.025, 0.975]) - np.mean(draws)
-        return Estimate(value, float(value + low), float(value + high))
-
-    return Distances(
-        fid=interval(fid[KEY_METRIC_FID], gram.frechet),
-        kid=interval(kid[KEY_METRIC_KID_MEAN], gram.discrepancy),
-        kid_std=float(kid[KEY_METRIC_KID_STD]),
-        precision=_share(interval(shares[KEY_METRIC_PRECISION], lambda n, m: float(np.average(among_real, weights=n)))),
-        recall=_share(interval(shares[KEY_METRIC_RECALL], lambda n, m: float(np.average(among_fake, weights=m)))),
-    )
+    fake, real = fake.cpu().double(), real.cpu().double()
+    if not (fake.isfinite().all() and real.isfinite().all()):
+        raise ValueError("the features of some pictures are not finite: check the weights of --features")
+    draw = partial(_resamples, len(fake), len(real), resamples, np.random.default_rng(seed))
+    fid = _fid(fake, real, draw())
+    kid, kid_std = _kid(fake, real, draw(), seed)
+    of_fake, of_real = find_neighbours(fake), find_neighbours(real)
+    precision = _share(within(fake, real, of_real.reach), draw().fake)
+    recall = _share(within(real, fake, of_fake.reach), draw().real)
+    warnings = _warnings((len(fake), of_fake.different), (len(real), of_real.different))
+    return Distances(fid, kid, kid_std, precision, recall, tuple(warnings))
 
 
-def _share(estimate: Estimate) -> Estimate:
-    """Its interval cut to what a share can be."""
-    return Estimate(estimate.value, max(0.0, estimate.low), min(1.0, estimate.high))
+def _fid(fake: Tensor, real: Tensor, draws: Draws) -> Estimate:
+    whole = frechet(fake, real)
+    if max(len(fake), len(real)) > EXACT:
+        return _estimate(whole.value, whole.resampled(*draws))
+    exact = (frechet_of(fake, real, n, m) for n, m in zip(*draws, strict=True))
+    return _estimate(whole.value, torch.tensor(list(exact), dtype=torch.float64))
 
 
-class Gram:
-    """Inner products of the features, from which FID and KID of any resample follow without touching these again.
-
-    A resample is how often each picture was drawn.
-    """
-
-    def __init__(self, fake: Floats, real: Floats) -> None:
-        self.fake, self.cross, self.real = fake @ fake.T, fake @ real.T, real @ real.T
-        self.kernels = [(products / fake.shape[1] + 1) ** 3 for products in (self.fake, self.cross, self.real)]
-
-    def frechet(self, n: Counts, m: Counts) -> float:
-        """FID. The trace of the root of two covariances' product is the sum of singular values of the centred cross."""
-        p, q = n / n.sum(), m / m.sum()
-        one, both, two = p @ self.fake @ p, p @ self.cross @ q, q @ self.real @ q
-        spread = (p @ self.fake.diagonal() - one) * _unbiased(n) + (q @ self.real.diagonal() - two) * _unbiased(m)
-        centred = self.cross - (p @ self.cross)[None] - (self.cross @ q)[:, None] + both
-        weighted = np.sqrt(p)[:, None] * centred * np.sqrt(q)[None]
-        shared = np.linalg.svd(weighted, compute_uv=False).sum() * np.sqrt(_unbiased(n) * _unbiased(m))
-        return float(one + two - 2 * both + spread - 2 * shared)
-
-    def discrepancy(self, n: Counts, m: Counts) -> float:
-        """KID without subsets; a picture drawn twice is not compared with itself."""
-        fake, cross, real = self.kernels
-        return _apart(fake, n) + _apart(real, m) - 2 * float(n @ cross @ m) / float(n.sum() * m.sum())
+def _kid(fake: Tensor, real: Tensor, draws: Draws, seed: int) -> tuple[Estimate, float]:
+    """KID, and its standard deviation over subsets."""
+    both = map(torch.cat, zip(_subsets(len(fake), len(real), seed), draws, strict=True))
+    subsets, resampled = torch.split(discrepancy(fake, real, *both), [SUBSETS, len(draws.fake)])
+    return _estimate(float(subsets.mean()), resampled), float(subsets.std(correction=0))
 
 
-def _unbiased(counts: Counts) -> float:
-    """From the variance of what was drawn to that of what it was drawn from."""
-    return float(counts.sum() / (counts.sum() - 1))
+def _estimate(value: float, resampled: Tensor) -> Estimate:
+    low, high = (np.quantile(resampled.numpy(), [0.025, 0.975]) - resampled.mean().item()).tolist()
+    return Estimate(value, value + low, value + high)
 
 
-def _apart(kernel: Floats, counts: Counts) -> float:
-    """The mean of the kernel over pairs of different pictures."""
-    squares = counts**2
-    among, pairs = counts @ kernel @ counts - squares @ kernel.diagonal(), counts.sum() ** 2 - squares.sum()
-    return float(among / pairs)
+def _share(inside: Tensor, draws: Tensor) -> Estimate:
+    """The share of pictures that are inside; its interval is cut to what a share can be."""
+    value, low, high = _estimate(float(inside.mean()), draws @ inside / len(inside))
+    return Estimate(value, max(0.0, low), min(1.0, high))
+
+
+def _warnings(fake: tuple[int, int], real: tuple[int, int]) -> Iterator[str]:
+    """Of sets of so many pictures each, and so many of them no copies."""
+    if min(fake[0], real[0]) < ENOUGH:
+        yield f"{fake[0]} pictures against {real[0]} are few: the figures mean little; use at least {ENOUGH} of each"
+    for (number, different), what in ((fake, "pictures"), (real, "real pictures")):
+        if different < FEWEST or 2 * different < number:
+            yield f"the {number} {what} are copies of only {different}: the figures and their intervals mean nothing"
+
+
+def _resamples(fake: int, real: int, number: int, random: np.random.Generator) -> Draws:
+    """Of sets of so many pictures."""
+    return _stacked((_drawn(fake, random), _drawn(real, random)) for _ in range(number))
 
 
 def _drawn(number: int, random: np.random.Generator) -> Counts:
-    return np.bincount(random.integers(number, size=number), minlength=number)
+    """With replacement; once more where all are one picture, which alone has neither a spread nor pairs."""
+    while True:
+        counts = np.bincount(random.integers(number, size=number), minlength=number)
+        if np.count_nonzero(counts) > 1:
+            return counts
 
 
-def _inside(points: Tensor, others: Tensor) -> Tensor:
-    """Whether each point lies no farther from one of the others than that one's third neighbour, float (N,)."""
-    reach = torch.cdist(others, others).kthvalue(NEIGHBOURS + 1).values
-    return (torch.cdist(points, others) <= reach).any(dim=1).double()
+def _subsets(fake: int, real: int, seed: int) -> Draws:
+    """Those that torch-fidelity takes KID of."""
+    size = min(min(fake, real) // 2, LARGEST_SUBSET)
+    random = np.random.RandomState(seed)
+
+    def some(number: int) -> Counts:
+        return np.bincount(random.choice(number, size, replace=False), minlength=number)
+
+    return _stacked((some(fake), some(real)) for _ in range(SUBSETS))
+
+
+def _stacked(pairs: Iterable[tuple[Counts, Counts]]) -> Draws:
+    return Draws(*(torch.from_numpy(np.stack(counts)).double() for counts in zip(*pairs, strict=True)))

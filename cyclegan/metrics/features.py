@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,11 +11,13 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.hub import download_url_to_file, get_dir
 
+from cyclegan.download import sha256_of
 from cyclegan.images.files import to_bytes
 from cyclegan.metrics.config import Backbone
+from cyclegan.metrics.sources import SOURCES, downloaded
 from cyclegan.pickled import load_pickled
+from cyclegan.untouched import untouched
 from cyclegan.words import reason
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -72,14 +72,14 @@ class Features(nn.Module):
         return torch.cat([self(batch).cpu() for batch in batches])
 
 
+@untouched()
 def load_features(backbone: Backbone, weights: Path | None = None) -> Features:
     """A trained network, its weights from a file (`.pth`, `.safetensors`) or, without one, downloaded once.
 
     Raises FileNotFoundError or ValueError, in one line, for a file that does not hold them, and ConnectionError when
     they cannot be downloaded.
     """
-    url = _url(backbone)
-    read = _read(weights or _downloaded(url), url)
+    read = _read(weights or downloaded(backbone), SOURCES[backbone].sha256)
     build = _inception if backbone == "inception" else _torchvision
     try:
         network = build(backbone, read.state)
@@ -89,46 +89,15 @@ def load_features(backbone: Backbone, weights: Path | None = None) -> Features:
     return Features(backbone if read.standard else f"{backbone} ({read.sha256[:8]})", read.sha256, network)
 
 
-def _url(backbone: Backbone) -> str:
-    if backbone == "inception":
-        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
-
-        return str(URL_INCEPTION_V3)
-    from torchvision.models import get_model_weights
-
-    return str(get_model_weights(backbone).DEFAULT.url)
-
-
-def _downloaded(url: str) -> Path:
-    """The file at a url, kept where torch keeps such files, checked by the digits of SHA-256 that its name carries."""
-    path = Path(get_dir(), "checkpoints", url.rsplit("/", 1)[1])
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            download_url_to_file(url, str(path), hash_prefix=_digits(url), progress=False)
-        except (OSError, RuntimeError) as error:
-            why = " ".join(str(error).split())
-            raise ConnectionError(f"{url} could not be fetched ({why}); give the file by --features.weights") from None
-    return path
-
-
-def _digits(url: str) -> str:
-    """`inception-2015-12-05-6726825d.pth` says how its SHA-256 begins."""
-    found = re.search(r"-([0-9a-f]{8,})\.\w+$", url)
-    assert found
-    return found[1]
-
-
-def _read(path: Path, url: str) -> Weights:
+def _read(path: Path, standard: str) -> Weights:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file of weights")
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = sha256_of(path)
     try:
         state = load_file(path) if path.suffix == ".safetensors" else load_pickled(path)
     except Exception as error:  # safetensors raises almost anything on a forged file
         raise ValueError(f"{path}: cannot be read as weights: {reason(error)}") from None
-    return Weights(state, sha256, sha256.startswith(_digits(url)))
+    return Weights(state, sha256, sha256 == standard)
 
 
 def _inception(backbone: Backbone, state: dict[str, Any]) -> _Inception:

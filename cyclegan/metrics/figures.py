@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from cyclegan.metrics.distances import Estimate
+from cyclegan.metrics.measured import warnings_of
 from cyclegan.metrics.scores import Score
 
 Weights = Literal["last", "best"]
@@ -35,10 +36,14 @@ class Evaluation(NamedTuple):
         return {"protocol": self.protocol, "scores": [_plain(row) for row in self.rows]}
 
     def as_table(self) -> str:
-        """Two tables: how near the other domain's pictures, and how near their own inputs and truths."""
+        """Two tables, how near the other domain's pictures and how near their own inputs and truths; then warnings."""
         about = f"features: {self.protocol['features']}; size: {self.protocol['size']}; 95 % intervals in brackets"
         kept = [row for row in self.rows if row.score.structure is not None]
-        return "\n".join([about, "", _table(DISTANCES, self.rows), *(["", _table(KEPT, kept)] if kept else [])])
+        tables = [about, "", _table(DISTANCES, self.rows), *(["", _table(KEPT, kept)] if kept else [])]
+        warnings = [
+            f"warning: {line}" for line in warnings_of((row.what, row.score.distances.warnings) for row in self.rows)
+        ]
+        return "\n".join([*tables, *(["", *warnings] if warnings else [])])
 
 
 def figures(score: Score) -> dict[str, float]:
@@ -55,7 +60,8 @@ def figures(score: Score) -> dict[str, float]:
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    score = row.score
+    score, far = row.score, row.score.distances._asdict()
+    warnings = far.pop("warnings")
     optional = {"structure": score.structure, "cycle": score.cycle, "truth": score.truth}
     return {
         "weights": row.weights,
@@ -63,8 +69,9 @@ def _plain(row: Row) -> dict[str, Any]:
         "what": row.what,
         "images": score.images,
         "real": score.real,
-        **{name: _value(figure) for name, figure in score.distances._asdict().items()},
+        **{name: _value(figure) for name, figure in far.items()},
         **{name: _value(figure) for name, figure in optional.items() if figure is not None},
+        **({"warnings": warnings} if warnings else {}),
     }
 
 

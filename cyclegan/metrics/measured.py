@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cyclegan.words import key_of, mistake, shown
+from cyclegan.words import key_of, mistake, one_line, shown
 
 LARGEST_FILE = 2**24
 """Bytes of a metrics.json."""
@@ -49,6 +51,8 @@ class Measured:
     """How close there and back comes: `ssim`, `psnr`, `perceptual`."""
     truth: dict[str, Number] | None = None
     """How close it comes to the true translation: `ssim`, `psnr`."""
+    warnings: list[str] = field(default_factory=list)
+    """Why these figures mean little, a sentence each."""
 
     @property
     def source(self) -> str:
@@ -64,9 +68,36 @@ class Metrics:
     scores: list[Measured]
 
     @property
+    def warnings(self) -> list[str]:
+        """Why some of the figures mean little, a line each."""
+        return warnings_of((score.what, score.warnings) for score in self.scores)
+
+    @property
+    def own(self) -> bool:
+        """Whether these are of the run's own test pictures, at the size that it was trained at."""
+        return self.protocol.get("own_test_pictures") is True
+
+    @property
+    def pictures(self) -> str:
+        """What was scored: `the test pictures of horse2zebra at 256 x 256`."""
+        split, data, size = (self.protocol.get(key) for key in ("split", "data", "size"))
+        return (
+            f"the {split or 'given'} pictures of {data or 'the folders in the protocol'} at {size or 'their own size'}"
+        )
+
+    @property
     def features(self) -> str:
         """The network by whose eyes."""
         return str(self.protocol.get("features", "a network without a name"))
+
+
+def warnings_of(rows: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """A line for each warning, of any origin, that begins with all that it is about: `AtoB, BtoA: 9 pictures ...`."""
+    about: dict[str, dict[str, None]] = {}
+    for what, warnings in rows:
+        for warning in warnings:
+            about.setdefault(warning, {})[what] = None
+    return [one_line(f"{', '.join(whats)}: {warning}") for warning, whats in about.items()]
 
 
 def read_metrics(path: Path) -> Metrics:

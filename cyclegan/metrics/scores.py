@@ -70,7 +70,7 @@ def score_translation(
     `translate` and `back` map float (N, 3, H, W) in [-1, 1] to the same; their outputs are rounded to 8 bits, as a PNG
     would be, and scored where they lie: `features` must be on that device. `truths` are batched as `pictures` are.
     `report` is told how many pictures are done. Memory grows by the features only.
-    Raises ValueError for fewer than 8 pictures on a side, too small ones, a truth of another size, and NaN.
+    Raises ValueError for fewer than 4 pictures on a side, too small ones, a truth of another size, and NaN.
     """
     portions: list[Portion] = []
     done = 0

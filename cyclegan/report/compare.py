@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cyclegan.checkpoint import Checkpoint
 from cyclegan.images.batches import training_size
-from cyclegan.inference.translator import load_translators
+from cyclegan.inference.translator import translators_of
+from cyclegan.memory import memory_told
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, note, section, side_by_side, subsection, table, warning
 from cyclegan.report.pictures import Translated, evenly, find_tests, translated
 from cyclegan.report.records import Records
-from cyclegan.report.runs import DIRECTIONS, comparison, differences
+from cyclegan.report.runs import DIRECTIONS, comparison, remarks
 from cyclegan.report.showcase import Progress
 from cyclegan.training.charts import charts
 from cyclegan.types import Device, Direction
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 CHARTS = ("loss/cycle", "validation/kid")
 LEAD = "Lower is better for KID and FID. Below each figure stands its 95 % interval, below each run by whose features."
 
 
+@untouched()
 def write_comparison(
     runs: dict[str, Records],
     path: Path,
@@ -34,10 +38,9 @@ def write_comparison(
 
     Returns `path`. `report` is told (done, total) in runs.
     """
-    problems = [problem for run in runs.values() for problem in run.problems]
     heads, rows = comparison(runs)
     scored = [[f"{name}\n{features}", *figures] for name, *figures, features in rows]
-    warnings = map(warning, differences(runs) + problems)
+    warnings = map(warning, remarks(runs))
     scores = section("Scores", *warnings, table("Scores", heads[:-1], scored))
     parts = [scores, _side_by_side(runs, pictures, device, report), _curves(runs)]
     return write_page(path, " and ".join(runs) if len(runs) < 3 else f"{len(runs)} runs", LEAD, filter(None, parts))
@@ -58,22 +61,26 @@ def _side_by_side(runs: dict[str, Records], number: int, device: Device, report:
         report(done, len(runs))
         if run.recipe and run.recipe.data.root.resolve() != root.resolve():
             told.append(warning(f"{name} learned from another data set: {shown(run.recipe.data.root)}."))
+        if run.last is None:
+            told.append(warning(f"{name} is left out: it has no checkpoint that can be read."))
+            continue
         try:
-            made[name] = _translations(run, paths, device)
-        except (ValueError, FileNotFoundError) as error:
+            with memory_told():
+                made[name] = _translations(run.run, run.last, paths, device)
+        except (ValueError, FileNotFoundError, MemoryError) as error:
             told.append(warning(f"{name} is left out: {error}"))
     report(len(runs), len(runs))
     shows = [subsection(direction, *rows) for direction in DIRECTIONS if (rows := _rows_of(paths[direction], made))]
     return section("Test pictures", *told, *shows)
 
 
-def _translations(run: Records, paths: Mapping[Direction, Sequence[Path]], device: Device) -> dict[Path, Translated]:
-    translators = load_translators(run.run, device=device).directions
+def _translations(
+    run: Path, checkpoint: Checkpoint, paths: Mapping[Direction, Sequence[Path]], device: Device
+) -> dict[Path, Translated]:
     made: dict[Path, Translated] = {}
-    for direction, translator in translators.items():
-        assert run.recipe
+    for direction, translator in translators_of(checkpoint, run, device=device).items():
         if paths[direction]:
-            size = training_size(run.recipe.data, paths[direction])
+            size = training_size(checkpoint.recipe.data, paths[direction])
             made |= {one.path: one for one in translated(paths[direction], size, translator, None) if one}
     return made
 

@@ -17,7 +17,7 @@ def write_page(path: Path, title: str, lead: str, parts: Iterable[str]) -> Path:
     words = {"title": escape(title), "lead": escape(lead), "parts": "\n".join(parts), "style": STYLE, "script": SCRIPT}
     # File names may hold bytes that are no UTF-8.
     page = PAGE.substitute(words).encode("utf-8", errors="replace")
-    write_whole(path, lambda part: part.write_bytes(page))
+    write_whole(path, page)
     return path
 
 

@@ -73,7 +73,7 @@ def translated(
 def _judged(fake: Tensor, judge: Judge | None, translator: Translator) -> Tensor | None:
     if judge is None:
         return None
-    with translator.autocast:
+    with translator.arithmetic:
         scores: Tensor = judge.network(fake)
     return scores[0, 0].float().cpu() - judge.boundary
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import NamedTuple, TypeVar, get_args
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cyclegan.checkpoint import Checkpoint, best_path, checkpoints_in, read_checkpoint, read_newest
+from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest
 from cyclegan.metrics.measured import Metrics, read_metrics
 from cyclegan.recipe import Recipe, images_in, read_recipe
 from cyclegan.report.curves import Point
@@ -18,6 +19,9 @@ from cyclegan.types import Direction
 from cyclegan.words import reason, shown
 
 T = TypeVar("T")
+
+_GRID = re.compile(r"[0-9]{10,}_(AtoB|BtoA)\.png")
+"""What the journal calls a sample grid; other pictures in its folder are somebody's own."""
 
 
 class Life(NamedTuple):
@@ -90,16 +94,16 @@ def read_run(run: Path) -> Records:
             records.problems.append(str(error))
             return None
 
-    last = tried(read_newest, run) if checkpoints_in(run) else None
+    last = tried(read_newest, run)
     records.last = replace(last, optimizers={}) if last else None  # half of its memory, of use to training alone
     records.recipe = records.last.recipe if records.last else tried(read_recipe, run / "recipe.yaml")
     best = tried(read_checkpoint, best_path(run))
     records.best = best.images if best else None
     records.metrics = tried(read_metrics, run / "metrics.json")
     for direction in get_args(Direction):
-        if grids := sorted((run / "samples").glob(f"*_{direction}.png")):
-            numbered = [(path.name.partition("_")[0], path) for path in grids]
-            records.samples[direction] = [(int(images), path) for images, path in numbered if images.isdecimal()]
+        grids = [path for path in (run / "samples").glob(f"*_{direction}.png") if _GRID.fullmatch(path.name)]
+        if numbered := sorted((int(path.name.partition("_")[0]), path) for path in grids):
+            records.samples[direction] = numbered
     if any(run.glob("events.out.tfevents.*")):
         _read_events(records)
     return records
@@ -114,10 +118,12 @@ def _read_events(records: Records) -> None:
     times = []
     for tag in events.Tags()["scalars"]:
         found = events.Scalars(tag)
-        records.curves[tag] = [Point(event.step, event.value) for event in found]
+        once = {event.step: event.value for event in found}  # a copy of an event file tells everything twice
+        records.curves[tag] = [Point(step, once[step]) for step in sorted(once)]
         times += [event.wall_time for event in found]
     records.written = datetime.fromtimestamp(max(times)).astimezone() if times else None
     if (tag := "provenance/text_summary") in events.Tags()["tensors"]:
         for event in events.Tensors(tag):
             text = b"\n".join(event.tensor_proto.string_val).decode(errors="replace")
-            records.lives.append(Life(event.step, text))
+            if (life := Life(event.step, text)) not in records.lives:
+                records.lives.append(life)

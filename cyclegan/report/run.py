@@ -9,6 +9,8 @@ import yaml
 from PIL import Image
 
 from cyclegan.images.files import UnreadableImage, read_image
+from cyclegan.memory import memory_told
+from cyclegan.progress import duration
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, details, facts, note, section, steps, subsection, table, warning
@@ -18,6 +20,7 @@ from cyclegan.report.scores import score_table
 from cyclegan.report.showcase import Progress, showcase
 from cyclegan.training.charts import charts
 from cyclegan.types import Device
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
 STEPS = 12
@@ -26,6 +29,7 @@ GRID = 800
 """Pixels that a sample grid is wide on the page."""
 
 
+@untouched()
 def write_report(
     run: Path, *, pictures: int = 8, device: Device = "auto", report: Progress = lambda done, total: None
 ) -> Path:
@@ -57,7 +61,7 @@ def headline(records: Records) -> dict[str, str]:
         "method": recipe.method.kind if recipe else "",
         "data": shown(Path(recipe.data.root.resolve().name)) if recipe else "",
         "images seen": seen + epochs,
-        "trained for": _duration(records.seconds) if records.seconds else "",
+        "trained for": duration(records.seconds) if records.seconds else "",
         "speed": f"{records.speed:.3g} images per second" if records.speed else "",
         "best by KID": f"after {records.best:,} images" if records.best is not None else "",
         "last record": f"{records.written.day} {records.written:%B %Y, %H:%M}" if records.written else "",
@@ -65,27 +69,21 @@ def headline(records: Records) -> dict[str, str]:
     return {name: entry for name, entry in entries.items() if entry}
 
 
-def _duration(seconds: float) -> str:
-    minutes, hours = seconds / 60, int(seconds // 3600)
-    if minutes < 2:
-        return f"{seconds:.0f} s"
-    return f"{hours} h {minutes % 60:.0f} min" if hours else f"{minutes:.0f} min"
-
-
 def _scores(records: Records) -> str:
     metrics = records.metrics
     if metrics is None:
         return section("Scores", note(f"None yet; `cyclegan evaluate {shown(records.run)}` makes them."))
     heads, rows = score_table(metrics)
-    protocol = metrics.protocol
-    of = f"the {protocol.get('split', 'given')} pictures of {protocol.get('data', 'the folders in the protocol')}"
-    by = f"By the features of {metrics.features}, on {of}."
+    by = f"By the features of {metrics.features}, on {metrics.pictures}."
+    other = [] if metrics.own else [warning(f"These are of {metrics.pictures}, not of the run's own test pictures.")]
     return section(
         "Scores",
         note(f"{by} Below each figure its 95 % interval. Untranslated: the pictures as they were, what to improve on."),
         note("Last: the newest weights. Best: those with the lowest KID on the validation split."),
+        *other,
+        *map(warning, metrics.warnings),
         table("Scores", heads, rows),
-        details("Protocol", yaml.safe_dump(protocol, sort_keys=False, allow_unicode=True)),
+        details("Protocol", yaml.safe_dump(metrics.protocol, sort_keys=False, allow_unicode=True)),
     )
 
 
@@ -130,10 +128,11 @@ def _curves(records: Records) -> str:
 
 def _showcase(records: Records, pictures: int, device: Device, report: Progress) -> list[str]:
     if not records.last:
-        return [section("Test pictures", note("This run has no checkpoint yet to translate them with."))]
+        return [section("Test pictures", note("Left out: this run has no checkpoint that can be read."))]
     try:
-        return showcase(records.run, records.last, pictures, device=device, report=report)
-    except ValueError as error:
+        with memory_told():
+            return showcase(records.run, records.last, pictures, device=device, report=report)
+    except (ValueError, MemoryError) as error:
         return [section("Test pictures", warning(f"Left out: {error}"))]
 
 

@@ -33,7 +33,7 @@ def read_runs(runs: Sequence[Path]) -> dict[str, Records]:
 
 
 def differences(runs: dict[str, Records]) -> list[str]:
-    """Why the figures of these runs do not compare, or which are missing; a sentence each."""
+    """Why the figures of these runs do not compare or mean little, or which are missing; a sentence each."""
     scored = {name: run.metrics for name, run in runs.items() if run.metrics}
     told = []
     for key in PROTOCOL:
@@ -48,8 +48,14 @@ def differences(runs: dict[str, Records]) -> list[str]:
     if len(set(map(str, counts.values()))) > 1:
         said = "; ".join(f"{name}: " + ", ".join(f"{w} {i} : {r}" for w, i, r in c) for name, c in counts.items())
         told.append(f"These figures do not compare, they are of different numbers of pictures ({said}).")
+    told += [f"{name}: {warning}" for name, metrics in scored.items() for warning in metrics.warnings]
     missing = [run.run for run in runs.values() if not run.metrics]
     return told + [f"Not scored yet; `cyclegan evaluate {shown(run)}` does it." for run in missing]
+
+
+def remarks(runs: dict[str, Records]) -> list[str]:
+    """What has to be said about the table: why its figures do not compare, and what could not be read."""
+    return differences(runs) + [problem for run in runs.values() for problem in run.problems]
 
 
 def comparison(runs: dict[str, Records]) -> tuple[list[str], list[list[str]]]:
@@ -65,7 +71,7 @@ def as_table(runs: dict[str, Records]) -> str:
     rows = [heads, *([re.sub(r"\n(.*)", r" (\1)", cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*differences(runs), *lines])
+    return "\n".join([*remarks(runs), *lines])
 
 
 def _rows(name: str, run: Records) -> Iterator[list[str]]:

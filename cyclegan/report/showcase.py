@@ -9,7 +9,7 @@ from pathlib import Path
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.images.batches import training_size
 from cyclegan.images.files import UnreadableImage, read_fitted
-from cyclegan.inference.translator import load_translators
+from cyclegan.inference.translator import translators_of
 from cyclegan.report.parts import Figure, box, card, legend, note, section, subsection
 from cyclegan.report.pictures import (
     Translated,
@@ -59,7 +59,7 @@ def _translate(
     run: Path, checkpoint: Checkpoint, number: int, device: Device, report: Progress
 ) -> Iterator[tuple[Direction, list[Translated]]]:
     """Every direction's test pictures: all that may be judged, or just those to be shown."""
-    translators = load_translators(run, device=device).directions
+    translators = translators_of(checkpoint, run, device=device)
     judges = {name: judge_of(checkpoint, name, translator.device) for name, translator in translators.items()}
     most = {direction: max(JUDGED, number) if judge else number for direction, judge in judges.items()}
     paths = {direction: evenly(find_tests(checkpoint.recipe, direction), most[direction]) for direction in translators}

@@ -1,4 +1,4 @@
-"""What a run writes down: TensorBoard events, sample grids, and a progress bar or plain lines on the console."""
+"""What a run writes down: TensorBoard events, sample grids, and how far it is on the console."""
 
 from __future__ import annotations
 
@@ -11,39 +11,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from cyclegan.images.files import to_image, write_image
+from cyclegan.progress import Progress
 from cyclegan.training.charts import charts
 
 
 class Journal:
-    """Keeps the event file and the bar of one run, from `images` seen to `total`. A context manager.
+    """Keeps the event file and the progress of one run, from `images` seen to `total`. A context manager.
 
-    The bar shows only on a terminal; elsewhere there are just the notes, so that logs stay readable. What cannot be
-    written, on a full disk, is left out after one note: records are no reason to lose a run. Of several processes only
-    the one that `writes` has more than notes.
+    What cannot be written, on a full disk, is left out after one note: records are no reason to lose a run. Of several
+    processes only the one that `writes` has more than notes.
     """
 
     def __init__(self, run: Path, *, images: int, total: int, writes: bool = True) -> None:
-        self.run, self.images, self.writes = run, images, writes
+        self.run, self.images, self.total, self.writes = run, images, total, writes
         self.writer: SummaryWriter | None = None
-        console = Console(stderr=True, highlight=False)
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("images  {task.fields[speed]:.1f}/s"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-            console=console,
-            disable=not (console.is_terminal and writes),
-        )
-        self.bar = self.progress.add_task(run.name, total=total, completed=images, speed=0.0, losses="")
+        self.progress = Progress(run.name, "images", speaks=writes)
         self._since = (time.perf_counter(), images)
         self._complained = False
         self._charted: dict[str, None] = {}
@@ -53,34 +40,40 @@ class Journal:
         if self.writes:
             self._record(lambda events: None)
         self._since = (time.perf_counter(), self.images)
-        self.progress.start()
+        self.progress.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.progress.stop()
+        self.progress.__exit__(kind, error, trace)
         if self.writer:
             self._record(lambda events: events.close())
         threading.excepthook = self._hook
 
     def note(self, line: str) -> None:
         """A line for the person who watches."""
-        self.progress.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
+        self.progress.note(line)
 
     def advance(self, images: int) -> None:
-        """Move the bar."""
-        self.progress.update(self.bar, completed=images)
+        """So many images are seen."""
+        self.progress.report(images, self.total)
+
+    def needs(self, memory: float | None) -> None:
+        """So many GiB of memory were needed so far; None where nobody knows."""
+        if memory:
+            self.progress.beside["memory"] = f"{memory:.1f} GiB of memory"
 
     def numbers(self, numbers: Mapping[str, float], images: int) -> None:
-        """Scalars by their tags, and the speed since the last time; the bar shows both."""
+        """Scalars by their tags, and the speed since the last time; the progress shows losses and memory."""
         now, (then, before) = time.perf_counter(), self._since
         speed, self._since = (images - before) / (now - then), (now, images)
         numbers = {**numbers, "training/images_per_second": speed}
         self.scalars(numbers, images)
         losses = {tag.removeprefix("loss/"): number for tag, number in numbers.items() if tag.startswith("loss/")}
-        shown = "  ".join(f"{name} {loss:.2f}" for name, loss in losses.items() if not name.startswith("identity"))
-        self.progress.update(self.bar, speed=speed, losses=shown)
+        shown = (f"{name} {loss:.2f}" for name, loss in losses.items() if not name.startswith("identity"))
+        self.progress.beside["losses"] = ", ".join(shown)
+        self.needs(numbers.get("training/memory"))
 
     def scalars(self, numbers: Mapping[str, float], images: int) -> None:
         """Scalars by their tags; twins also share a chart, on the page of custom scalars."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cyclegan.checkpoint import Checkpoint, best_path, checkpoint_path, checkpoints_in, write_checkpoint
+from cyclegan.checkpoint import Checkpoint, best_path, checkpoint_path, checkpoints_in, seen_by, write_checkpoint
 
 ALWAYS = 2
 """Checkpoints that are always kept: should the last one be damaged, the one before it is there."""
@@ -31,8 +31,8 @@ class Keeper:
             self.note(f"{self.problem}; training goes on and tries again when the next one is due")
             return
         # What lies ahead of it is damaged, or the run would have gone on from there: it counts for nothing.
-        for older in [kept for kept in checkpoints_in(self.run) if kept <= path][:-ALWAYS]:
-            if not (self.period and int(older.stem) % self.period == 0):
+        for older in [kept for kept in checkpoints_in(self.run) if seen_by(kept) <= checkpoint.images][:-ALWAYS]:
+            if not (self.period and seen_by(older) % self.period == 0):
                 older.unlink(missing_ok=True)
 
     def save_best(self, checkpoint: Checkpoint) -> bool:

@@ -28,7 +28,7 @@ def mirrored(recipe: Recipe, run: Path) -> Iterator[None]:
         raise ImportError("journal.wandb: Weights & Biases is missing; pip install 'cyclegan[wandb]'") from None
     identity = run / "wandb_id.txt"
     if not identity.exists():
-        write_whole(identity, lambda part: part.write_text(uuid4().hex[:12], encoding="utf-8"))
+        write_whole(identity, uuid4().hex[:12].encode())
     try:
         session = wandb.init(
             project=recipe.journal.wandb,

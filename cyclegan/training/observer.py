@@ -10,12 +10,13 @@ from torch import Tensor
 
 from cyclegan.images.files import from_bytes
 from cyclegan.images.overlay import overlaid
+from cyclegan.memory import free_memory, memory_told
 from cyclegan.provenance import provenance
 from cyclegan.recipe import Recipe
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
+from cyclegan.training.memory import memory_used
 from cyclegan.training.samples import Samples, channels, grid, looking
-from cyclegan.training.speed import memory_used
 from cyclegan.training.turn import Move
 from cyclegan.types import Batch, Direction
 
@@ -58,10 +59,20 @@ class Observer:
         seen |= dict(self._scores(Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))))
         numbers = dict(zip(seen, torch.stack(list(seen.values())).tolist(), strict=True))
         numbers |= {"training/rate": self.game.rate, "training/left_out": self.game.finite.left_out}
-        self.journal.numbers(numbers | {"training/memory": memory_used(self.device)}, self.game.images)
+        if memory := memory_used(self.device):
+            numbers["training/memory"] = memory
+        self.journal.numbers(numbers, self.game.images)
 
     def pictures(self) -> None:
-        """Sample grids, and what the judges object to in their fakes."""
+        """Sample grids, and what the judges object to in their fakes; left out where memory does not hold them."""
+        try:
+            with memory_told("fewer journal.samples"):
+                self._pictures()
+        except MemoryError as error:
+            self.journal.note(f"no samples after {self.game.images:,} images: {error}")
+            free_memory()
+
+    def _pictures(self) -> None:
         judges = self.game.method.judges()
         for direction, columns in self.samples.columns(self.game.translators, self.game.autocast):
             self.journal.samples(direction, grid(columns), self.game.images)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torchvision.utils import make_grid
 
 from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_tensor
+from cyclegan.machine import Arithmetic
+from cyclegan.memory import one_by_one_if_need_be
 from cyclegan.types import OPPOSITE, Direction
 
 
@@ -24,7 +26,7 @@ class Samples:
         }
 
     def columns(
-        self, translators: Mapping[Direction, nn.Module], autocast: torch.autocast
+        self, translators: Mapping[Direction, nn.Module], autocast: Arithmetic
     ) -> Iterator[tuple[Direction, list[Tensor]]]:
         """For each direction real, fake, cycle and identity, each (N, 3, H, W) in [-1, 1].
 
@@ -35,13 +37,13 @@ class Samples:
             if not len(real):
                 continue
             with looking(translators.values(), autocast):
-                fake = network(real)
-                shown = [real, fake] + ([back(fake), back(real)] if back else [])
+                fake = one_by_one_if_need_be(network, real)
+                shown = [real, fake, *((one_by_one_if_need_be(back, each) for each in (fake, real)) if back else ())]
             yield direction, [column.float() for column in shown]
 
 
 @contextmanager
-def looking(networks: Iterable[nn.Module], autocast: torch.autocast) -> Iterator[None]:
+def looking(networks: Iterable[nn.Module], autocast: Arithmetic) -> Iterator[None]:
     """The networks as they are used later: no dropout, no gradients; and not compiled, their shapes are too rare."""
     before = [(network, network.training) for network in networks]
     for network, _ in before:

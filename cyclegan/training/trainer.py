@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
+from cyclegan.checkpoint import FOLDERS, Checkpoint, checkpoint_path, checkpoints_in, read_newest
 from cyclegan.images.folders import Folder
 from cyclegan.images.loader import Loader
 from cyclegan.machine import choose_device
+from cyclegan.memory import memory_told
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
+from cyclegan.stop import Stopped, StopSignals
+from cyclegan.training.changed import changes_told
 from cyclegan.training.finite import Diverged
 from cyclegan.training.game import Game
 from cyclegan.training.journal import Journal
 from cyclegan.training.keeper import Keeper
+from cyclegan.training.memory import memory_used
 from cyclegan.training.mirror import mirrored
 from cyclegan.training.observer import Observer
 from cyclegan.training.processes import ALONE, Processes, open_processes
-from cyclegan.training.speed import memory_told
-from cyclegan.training.stop import Stopped, StopSignals
+from cyclegan.training.split import Split, split
+from cyclegan.training.tuning import blame, tune
 from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
+from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
+LESS_MEMORY = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
+"""What helps most when a training runs out of it."""
 
+
+@untouched()
 def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
     """Train by the recipe into the folder `run`; returns the last checkpoint. `resume` continues a run that is there.
 
@@ -48,83 +58,101 @@ class Trainer:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
         self.recipe, self.run, self.processes = recipe, run, processes
         self.device = choose_device(recipe.speed.device)
-        self.loader = self._open_data()
+        saved = read_newest(run) if resume and checkpoints_in(run) else None
+        told: list[str] = []
+        self.loader, self.split = self._open_data(saved, told.append)
         self.total = self._images_in(recipe.training.constant) + self._images_in(recipe.training.decay)
         evaluates = processes.first and recipe.journal.evaluate_every
         self.features = recipe.features.build() if evaluates else None
 
         self.game = Game(recipe, self.device, epoch=self.loader.epoch, processes=processes)
-        self.best = math.inf
-        changes = self._restore(read_newest(run)) if resume and checkpoints_in(run) else ""
-        processes.agree("recipes, pictures or checkpoints", (recipe, self.game.images, *self.loader.names))
+        self.best, self.enlarged_told = math.inf, False
+        if saved:
+            told += self._restore(saved)
+        elif (run / "recipe.yaml").exists():
+            told.append(f"{run}: holds no checkpoint to go on from, so that this run begins anew")
+        seen = (*self.loader.names, self.split.held_out)
+        processes.agree("recipes, pictures or checkpoints", (recipe, self.game.images, *seen))
+        self.game.begin_alike()
 
         self.journal = Journal(run, images=self.game.images, total=self.total, writes=processes.first)
         period = self._images_in(recipe.journal.keep_every) if recipe.journal.keep_every else 0
         self.keeper = Keeper(run, period=period, note=self.journal.note)
-        if changes:
-            self.journal.note(changes)
+        for line in told if processes.first else ():
+            self.journal.note(line)
 
     def train(self) -> Path:
         """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
-        with StopSignals() as stop, mirror, self.journal, memory_told():
-            self._prepare()
+        with StopSignals() as stop, mirror, self.journal, memory_told(LESS_MEMORY), ExitStack() as afterwards:
+            afterwards.callback(self.game.release)
+            pixels = self._prepare()
             for pixels in self.loader.batches(self.game.images, self.total):
                 before = self.game.images
                 move = self.game.step(pixels)
                 self._record(move, pixels, before)
                 if stopped := self.processes.largest(stop.received):
                     break
-            self._look()
+            self._tell_enlarged()
+            self._look(pixels)
             self._save()
         self.keeper.confirm()
         if self.game.images < self.total:
             raise Stopped(f"stopped after {self.game.images:,} images; everything is saved in {self.run}", stopped)
         return checkpoint_path(self.run, self.game.images)
 
-    def _open_data(self) -> Loader:
+    def _open_data(self, saved: Checkpoint | None, tell: Callable[[str], None]) -> tuple[Loader, Split]:
         data, training = self.recipe.data, self.recipe.training
         augment, memory = data.build(), int(data.memory * 2**30) // (2 * self.processes.on_this_machine)
-        validation, seed = _held_out(self.recipe)
-        a, b = (
-            Folder(
-                data.root / name, augment.prepare, memory=memory, warn=lambda line: self.journal.note(line),
-                validation=validation, seed=seed,
-            )
-            for name in ("trainA", "trainB")
-        )  # fmt: skip
+        folders = {
+            name: Folder(data.root / name, augment.prepare, memory=memory, warn=lambda line: self.journal.note(line))
+            for name in FOLDERS
+        }
+        parts = split(folders, self.recipe, saved, tell)
         pin = self.device.type == "cuda"
-        return Loader(
-            a, b, augment, batch=training.batch, seed=training.seed, threads=data.threads,
+        a, b = folders.values()
+        loader = Loader(
+            a, b, augment, batch=training.pairs, seed=training.seed, threads=data.threads,
             rank=self.processes.rank, processes=self.processes.count, pin=pin,
         )  # fmt: skip
+        return loader, parts
 
-    def _prepare(self) -> None:
-        """What needs a first batch, or the person's patience, before the first step."""
+    def _prepare(self) -> Batch:
+        """What needs a first batch, or the person's patience, before the first step; returns that batch."""
         left, count = self.total - self.game.images, self.processes.count
         first = next(self.loader.batches(self.game.images, self.game.images + 1))
-        told = self.game.speed_up(left // (self.recipe.training.batch * count))
+        if self.processes.first:
+            write_recipe(self.recipe, self.run / "recipe.yaml")
+        told = tune(self.game, first, left // (self.loader.batch * count), self.run)
         if not self.processes.first:
-            return
+            return first
         size = first.a.shape[2:]
         self.observer = Observer(self.recipe, self.game, self.journal, size)
         if self.features:
             folders = {"A": self.loader.a, "B": self.loader.b}
             self.validation = Validation(folders, size, self.features, self.device)
-        write_recipe(self.recipe, self.run / "recipe.yaml")
+            if doubt := self.validation.doubt():
+                self.journal.note(doubt)
         self.observer.begin()
         each = f" in each of {count} processes" if count > 1 else ""
         pictures = f"{len(self.loader.a):,} + {len(self.loader.b):,} pictures"
         self.journal.note(f"{self.run}: {pictures}, {left:,} images to see, {self.device}{each}\n{told}")
+        return first
 
     def _record(self, move: Move, pixels: Batch, before: int) -> None:
         """Write down what the step from `before` images to now makes due."""
         journal, images, due = self.recipe.journal, self.game.images, partial(self._due, before)
         at_the_end = images >= self.total
+        if before == self.journal.images:  # the first step of this life
+            self.journal.needs(memory_used(self.device))
+        if at_the_end:
+            self.game.release()  # the last samples and scores have better use for the memory
         self.journal.advance(images)
+        if due("1 epoch"):
+            self._tell_enlarged()
         if due(journal.log_every):
-            self._look()
+            self._look(pixels)
             self.processes.average(list(move.losses.values()))
             if self.processes.first:
                 self.observer.numbers(move, pixels)
@@ -136,26 +164,35 @@ class Trainer:
             if journal.evaluate_every and (due(journal.evaluate_every) or at_the_end):
                 self._validate()
         if due(journal.checkpoint_every):
-            self._look()
+            self._look(pixels)
             self._save()
 
     def _validate(self) -> None:
         """Score the pictures held out, and keep the networks aside if they are the best so far."""
         kid = self.validation.score(self.game, self.journal)
-        if kid < self.best and self.keeper.save_best(replace(self.game.checkpoint(kid), optimizers={})):
+        if kid < self.best and self.keeper.save_best(replace(self._checkpoint(kid), optimizers={})):
             self.best = kid
 
-    def _look(self) -> None:
+    def _look(self, pixels: Batch) -> None:
         """Name the pictures of steps that were left out. Raises Diverged when the recipe tolerates no more of them."""
         for images in self.game.finite.news():
             names = ", ".join(shown(path) for path in self.loader.files(images))
             self.journal.note(f"left out the step from image {images:,} on, its numbers are not finite: {names}")
         if self.game.finite.in_a_row >= self.recipe.training.tolerate:
-            helps = "try a lower training.rate, or a training.clip of 1"
+            saved = checkpoints_in(self.run)
+            left = f"the last checkpoint, {saved[-1]}, is good" if saved else "no checkpoint was saved before them"
             raise Diverged(
                 f"{self.run}: {self.game.finite.in_a_row} steps in a row had losses or gradients that are not finite; "
-                f"none of them moved the weights, and the checkpoints are good; {helps}"
+                f"none of them moved the weights; {left}; {blame(self.game, pixels)}"
             )
+
+    def _tell_enlarged(self) -> None:
+        """Say once, when all were seen, how many pictures were too small for a crop."""
+        if self.enlarged_told or not self.processes.first:
+            return
+        self.enlarged_told = True
+        for line in filter(None, (self.loader.a.enlarged_told(), self.loader.b.enlarged_told())):
+            self.journal.note(line)
 
     def _due(self, before: int, every: Span) -> bool:
         period = self._images_in(every)
@@ -168,29 +205,26 @@ class Trainer:
         if not self.processes.first:
             return
         self.journal.flush()  # so that a killed run has records up to the checkpoint it goes on from
-        self.keeper.save(self.game.checkpoint(self.best))
+        self.keeper.save(self._checkpoint(self.best))
 
-    def _restore(self, saved: Checkpoint) -> str:
-        """Go on from a checkpoint; returns what is different all the same, in a line.
+    def _checkpoint(self, best: float) -> Checkpoint:
+        """The state of the game, and which pictures it learns from."""
+        return replace(self.game.checkpoint(best), **self.split._asdict())
 
-        Raises ValueError when it belongs to another method, or learned from pictures that are to be held out now.
+    def _restore(self, saved: Checkpoint) -> list[str]:
+        """Go on from a checkpoint; returns what is different all the same, in lines.
+
+        Raises ValueError when it belongs to another method.
         """
-        if _held_out(saved.recipe) != _held_out(self.recipe):
-            raise ValueError(
-                f"{self.run}: journal.evaluate_every, data.validation and training.seed decide on which pictures to "
-                f"learn from; leave them as the run began ({_held_out(saved.recipe)[0]} of each folder held out)"
-            )
         try:
             self.game.restore(saved)
         except ValueError as error:
             raise ValueError(f"{self.run}: {error}") from None
         if saved.recipe.features == self.recipe.features:  # or else its KID compares with none to come
             self.best = saved.best
-        now = self.processes.count * self.recipe.training.batch
-        before = saved.processes * saved.recipe.training.batch
-        return "" if before == now else f"pairs of pictures in a step: {now} from now on, {before} until here"
-
-
-def _held_out(recipe: Recipe) -> tuple[int, int]:
-    """How many pictures of each folder are for validation, and the seed that draws them."""
-    return (recipe.data.validation, recipe.training.seed) if recipe.journal.evaluate_every else (0, 0)
+        told = changes_told(saved, self.recipe, self.loader.epoch)
+        now = self.processes.count * self.recipe.training.pairs
+        before = saved.processes * saved.recipe.training.pairs
+        if before != now:
+            told.append(f"pairs of pictures in a step: {now} from now on, {before} until here")
+        return told

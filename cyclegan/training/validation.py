@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from cyclegan.images.batches import Pictures
 from cyclegan.images.files import from_bytes
 from cyclegan.images.folders import Folder
-from cyclegan.metrics.distances import FEWEST
+from cyclegan.machine import Arithmetic
+from cyclegan.memory import memory_told
+from cyclegan.metrics.distances import ENOUGH, FEWEST
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import figures
 from cyclegan.metrics.scores import Score, score_translation
@@ -32,12 +34,21 @@ class Validation:
         self, folders: Mapping[str, Folder], size: Sequence[int], features: Features, device: torch.device
     ) -> None:
         self.features, self.device = features.to(device), device
-        self.pictures = {name: list(Pictures(each.path, size, each.held_out)) for name, each in folders.items()}
+        self.pictures = {name: _read(folder, size) for name, folder in folders.items()}
         self.seen = {name: features.of(map(self._floats, batches)) for name, batches in self.pictures.items()}
-        for name, seen in self.seen.items():
-            if len(seen) < FEWEST:
-                left = f"only {len(seen)} of the pictures held out can be read; {FEWEST} are needed"
-                raise ValueError(f"{shown(folders[name].path)}: {left}")
+
+    def doubt(self) -> str:
+        """What so few pictures make of the scores, in one line; empty where there are enough."""
+        if min(map(len, self.seen.values())) >= ENOUGH:
+            return ""
+        return (
+            f"validation: {self._numbers} pictures are held out: few, so that scores depend much on which, and best.pt "
+            f"is a rough choice; {ENOUGH} of each (data.validation) tell more"
+        )
+
+    @property
+    def _numbers(self) -> str:
+        return " + ".join(str(len(seen)) for seen in self.seen.values())
 
     def score(self, game: Game, journal: Journal) -> float:
         """Write the scores of a game's translators into the journal; returns the mean KID of the directions.
@@ -46,30 +57,49 @@ class Validation:
         """
         translators, images = game.translators, game.images
         try:
-            with looking(translators.values(), game.autocast):
-                scores = {way: self._score(way, translators) for way in translators}
-        except ValueError as error:
+            with memory_told(), looking(translators.values(), Arithmetic(self.device, "float32")):
+                scores = {way: self._score(way, game) for way in translators}
+        except (ValueError, MemoryError) as error:
             journal.note(f"no scores after {images:,} images: {error}")
             return math.inf
         kid = sum(score.distances.kid.value for score in scores.values()) / len(scores)
         curves = {f"{name}_{way}": value for way, score in scores.items() for name, value in figures(score).items()}
         journal.scalars({f"validation/{name}": value for name, value in ({"kid": kid} | curves).items()}, images)
         told = ", ".join(f"{way} {score.distances.kid.value:.4g}" for way, score in scores.items())
-        journal.note(f"KID ({self.features.name}) of held-out pictures after {images:,} images: {told}")
+        few = ", few" if self.doubt() else ""
+        of = f"({self.features.name}) of {self._numbers} held-out pictures{few}"
+        journal.note(f"KID {of}, after {images:,} images: {told}")
         return kid
 
-    def _score(self, direction: Direction, translators: Mapping[Direction, nn.Module]) -> Score:
-        there, back = translators[direction], translators.get(OPPOSITE[direction])
+    def _score(self, direction: Direction, game: Game) -> Score:
+        there, back = game.translators[direction], game.translators.get(OPPOSITE[direction])
         return score_translation(
             self.pictures[direction[0]],
             self.seen[direction[-1]],
             self.features,
-            translate=self._in_float(there),
-            back=self._in_float(back) if back else None,
+            translate=self._by(there, game.autocast),
+            back=self._by(back, game.autocast) if back else None,
         )
 
     def _floats(self, batch: Tensor) -> Tensor:
         return from_bytes(batch.to(self.device))
 
-    def _in_float(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        return lambda pictures: network(pictures.to(self.device)).float()
+    def _by(self, network: nn.Module, autocast: Arithmetic) -> Callable[[Tensor], Tensor]:
+        """Translate in the run's precision, and in nothing else: what compares pictures sees all of them in float32."""
+
+        def translate(pictures: Tensor) -> Tensor:
+            with autocast:
+                translated: Tensor = network(pictures.to(self.device))
+            return translated.float()
+
+        return translate
+
+
+def _read(folder: Folder, size: Sequence[int]) -> list[Tensor]:
+    """The pictures held out of a folder, in batches."""
+    batches = list(Pictures(folder.path, size, folder.held_out)) if folder.held_out else []
+    if (number := sum(map(len, batches))) < FEWEST:
+        left = f"only {number} of the pictures held out are there and can be read, and {FEWEST} are needed"
+        helps = "bring them back, or go on without scores (journal.evaluate_every: null)"
+        raise ValueError(f"{shown(folder.path)}: {left}: {helps}")
+    return batches

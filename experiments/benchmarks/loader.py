@@ -87,7 +87,7 @@ def main() -> None:
     print(f"read, decode and resize   {result['decoded_per_second_by_one_thread']:8.0f} pictures/s, one thread")
     print(f"draw, crop, flip, stack   {result['pairs_per_second']:8.0f} pairs/s from RAM")
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

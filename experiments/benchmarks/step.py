@@ -25,11 +25,13 @@ from plain import Step, plain
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclegan.machine import autocast, choose_device, compiler_problem, has_bf16
+from cyclegan.levers import layout_of, set_layout
+from cyclegan.machine import Arithmetic, choose_device, compiler_problem, has_bf16
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
-from cyclegan.training.speed import Graphed, checkpoint_activations
+from cyclegan.training.graph import Graphed
+from cyclegan.training.speed import checkpoint_activations
 from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Losses
 
@@ -60,7 +62,7 @@ class Levers(NamedTuple):
 
 
 def defaults(device: torch.device) -> Levers:
-    """What the trainer takes on this device."""
+    """What pays on most machines of this kind; the trainer tries them instead, as `levers.py` does."""
     on_cuda = device.type == "cuda"
     return Levers(has_bf16(device), on_cuda, not compiler_problem(device), on_cuda, checkpoint=False)
 
@@ -70,10 +72,11 @@ def ours(levers: Levers, args: argparse.Namespace) -> Step:
     config = CycleganConfig(
         generator=ResnetConfig(width=args.width, blocks=args.blocks), discriminator=PatchganConfig(width=args.width)
     )
-    layout = torch.channels_last if levers.channels_last else torch.contiguous_format
-    method = config.build().to(args.device).to(memory_format=layout)
+    layout = layout_of(levers.channels_last)
+    method = config.build().to(args.device)
+    set_layout(method, levers.channels_last)
     turns = [Turn(player, TrainingConfig(batch=args.batch)) for player in method.players]
-    precision = autocast(args.device, "bf16" if levers.bf16 else "float32")
+    precision = Arithmetic(args.device, "bf16" if levers.bf16 else "float32")
     networks = [network for turn in turns for network in turn.player.networks]
     if levers.checkpoint:
         checkpoint_activations(networks)
@@ -87,10 +90,10 @@ def ours(levers: Levers, args: argparse.Namespace) -> Step:
             images = method(batch)
         losses: Losses = {}
         for turn in turns:
-            losses |= turn.move(batch, images, precision).losses
+            losses |= turn.move(turn.look(batch, images, precision)).losses
         return losses
 
-    keys, maybe_graphed = itertools.count(), Graphed(play) if levers.graph else play
+    keys, maybe_graphed = itertools.count(), Graphed(play, method.pools) if levers.graph else play
 
     def step(a: Tensor, b: Tensor) -> None:
         torch.manual_seed(next(keys))
@@ -133,7 +136,7 @@ def wait(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def seconds(work: Callable[[], None], times: int, device: torch.device) -> float:
+def seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
     """Of one call of `work`, on average over `times` of them in a row."""
     wait(device)
     begin = time.perf_counter()
@@ -309,4 +312,4 @@ if __name__ == "__main__":
     result = measure(arguments_given)
     print_table(result)
     if arguments_given.json:
-        arguments_given.json.write_text(json.dumps(result, indent=1) + "\n")
+        arguments_given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

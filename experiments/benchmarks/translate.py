@@ -52,7 +52,7 @@ def plain(network: torch.nn.Module, source: Path, out: Path, device: torch.devic
 
 def pixels(folder: Path) -> np.ndarray:
     """Every picture of a folder, (N, H, W, 3)."""
-    return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.iterdir())]).astype(np.int16)
+    return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.jpg"))]).astype(np.int16)
 
 
 def coding(source: Path, scratch: Path) -> float:
@@ -129,7 +129,7 @@ def main() -> None:
     print(f"largest difference of a pixel {difference['largest']} of 255, mean {difference['mean']:.3f}")
     print(f"ours is {result['times_faster']:.2f} times as fast as plain")
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

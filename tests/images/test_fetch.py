@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.request import Request
 from zipfile import ZipFile, ZipInfo
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cyclegan.images.fetch import DATA_SETS, DataSet, _unpack, fetch
+from tests.cli.test_cli import run_main
 
 FILES = {"toy/trainA/2011-03-27 05:55:11.jpg": b"a" * 5000, "toy/trainB/x.jpg": bytes(range(256)) * 20}
 
@@ -36,19 +38,33 @@ class Server(ThreadingHTTPServer):
     knows_range = True
     cut_after: int | None = None
 
+    sends_on_to: str | None = None
+
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.sent: list[tuple[int, int]] = []  # status and bytes of each answer
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/toy.zip"
+
+    @property
     def data_sets(self) -> dict[str, DataSet]:
-        return {"toy": DataSet(f"http://127.0.0.1:{self.server_port}/toy.zip", None, "a toy")}
+        """A data set of which the server's archive is the one expected."""
+        sha256 = hashlib.sha256(self.archive).hexdigest()
+        return {"toy": DataSet((self.url,), sha256, len(self.archive), "a toy")}
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        if self.server.sends_on_to:
+            self.send_response(302)
+            self.send_header("Location", self.server.sends_on_to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.path != "/toy.zip":
             self.send_error(404)
             return
@@ -74,12 +90,27 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
+    yield from serving()
+
+
+@pytest.fixture
+def mirror() -> Iterator[Server]:
+    """Another one, with the right archive."""
+    yield from serving()
+
+
+def serving() -> Iterator[Server]:
     with Server() as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()
         thread.join()
+
+
+def on_both(server: Server, mirror: Server) -> dict[str, DataSet]:
+    """What the mirror has, to be had from the server too, where it is asked for first."""
+    return {"toy": mirror.data_sets["toy"]._replace(urls=(server.url, mirror.url))}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -93,7 +124,7 @@ def names(folder: Path) -> list[str]:
 def test_a_data_set_arrives_unpacked_and_leaves_nothing_else(server: Server, tmp_path: Path) -> None:
     reports: list[tuple[int, int | None]] = []
     fetched = fetch("toy", tmp_path / "data", data_sets=server.data_sets, report=lambda *told: reports.append(told))
-    assert fetched == (tmp_path / "data" / "toy", hashlib.sha256(server.archive).hexdigest())
+    assert fetched == (tmp_path / "data" / "toy", hashlib.sha256(server.archive).hexdigest(), True)
     assert contents(tmp_path / "data") == FILES
     assert names(tmp_path / "data") == ["toy"]
     assert (reports[0], reports[-1]) == ((0, len(server.archive)), (len(server.archive), len(server.archive)))
@@ -129,7 +160,7 @@ def test_a_complete_archive_is_not_sent_again(server: Server, tmp_path: Path) ->
 
 def test_an_archive_longer_than_the_servers_is_fetched_anew(server: Server, tmp_path: Path) -> None:
     (tmp_path / "toy.zip.part").write_bytes(server.archive + b"more")
-    fetch("toy", tmp_path, data_sets=server.data_sets)
+    fetch("toy", tmp_path, data_sets={"toy": server.data_sets["toy"]._replace(size=None)})
     assert server.sent == [(416, 0), (200, len(server.archive))]
     assert contents(tmp_path) == FILES
 
@@ -145,14 +176,97 @@ def test_a_cut_connection_keeps_what_came_and_the_next_try_goes_on(server: Serve
     assert contents(tmp_path) == FILES
 
 
-def test_a_known_checksum_is_checked(server: Server, tmp_path: Path) -> None:
+def test_a_beginning_of_another_archive_is_given_up(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "toy.zip.part").write_bytes(bytes(4000))
+    fetch("toy", tmp_path, data_sets=server.data_sets)
+    assert [status for status, _ in server.sent] == [206, 200]
+    assert contents(tmp_path) == FILES
+
+
+def test_an_archive_with_another_checksum_is_refused(server: Server, tmp_path: Path) -> None:
     right, wrong = hashlib.sha256(server.archive).hexdigest(), "0" * 64
     toy = server.data_sets["toy"]
-    with pytest.raises(ValueError, match=f"has SHA-256 {right}, expected {wrong}; deleted it"):
+    with pytest.raises(ValueError, match=rf"toy\.zip could not be fetched \(it has SHA-256 {right}, expected {wrong}"):
         fetch("toy", tmp_path, data_sets={"toy": toy._replace(sha256=wrong)})
     assert names(tmp_path) == []
-    fetch("toy", tmp_path, data_sets={"toy": toy._replace(sha256=right)})
+
+
+def test_an_archive_of_another_size_is_not_even_fetched(server: Server, tmp_path: Path) -> None:
+    toy = server.data_sets["toy"]._replace(size=99)
+    with pytest.raises(ValueError, match=r"it has 10,\d+ bytes, expected 99"):
+        fetch("toy", tmp_path, data_sets={"toy": toy})
+    assert names(tmp_path) == []
+
+
+def test_without_a_checksum_only_https_will_do(server: Server, tmp_path: Path) -> None:
+    toy = server.data_sets["toy"]._replace(sha256=None)
+    with pytest.raises(ValueError, match="it is not https, and no SHA-256 is known to check it by"):
+        fetch("toy", tmp_path, data_sets={"toy": toy})
+    assert names(tmp_path) == [] and server.sent == []
+
+
+def test_without_a_checksum_nobody_is_sent_on_to_http(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fetched page is http here, for want of a certificate; that it was asked for as https is what counts."""
+    server.sends_on_to = "http://127.0.0.1:9/toy.zip"
+    monkeypatch.setattr("cyclegan.download.Request", lambda url, **rest: Request(f"http{url[5:]}", **rest))
+    toy = server.data_sets["toy"]._replace(sha256=None, urls=(server.url.replace("http", "https"),))
+    with pytest.raises(ConnectionError, match=r"it sends us on to http://127\.0\.0\.1:9/toy\.zip, which is not https"):
+        fetch("toy", tmp_path, data_sets={"toy": toy})
+
+
+def test_without_a_checksum_it_is_said_that_https_alone_vouches(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cyclegan.download.Request", lambda url, **rest: Request(f"http{url[5:]}", **rest))
+    toy = server.data_sets["toy"]._replace(sha256=None, urls=(server.url.replace("http", "https"),))
+    monkeypatch.setitem(DATA_SETS, "toy", toy)
+    assert run_main("fetch", "toy", "--root", tmp_path) == 0
+    told = capsys.readouterr().out
+    assert f"SHA-256 {hashlib.sha256(server.archive).hexdigest()}, of which no other copy is known: https" in told
+
+
+def test_where_the_first_address_is_down_the_next_one_is_asked(server: Server, mirror: Server, tmp_path: Path) -> None:
+    data_sets = on_both(server, mirror)
+    data_sets["toy"] = data_sets["toy"]._replace(urls=(server.url + ".gone", "http://127.0.0.1:9/toy.zip", mirror.url))
+    fetch("toy", tmp_path, data_sets=data_sets)
+    assert mirror.sent == [(200, len(mirror.archive))] and contents(tmp_path) == FILES
+
+
+def test_where_the_first_address_has_other_bytes_the_next_one_is_asked(
+    server: Server, mirror: Server, tmp_path: Path
+) -> None:
+    server.archive = mirror.archive.replace(b"aaaa", b"aaab")
+    fetch("toy", tmp_path, data_sets=on_both(server, mirror))
+    assert server.sent == mirror.sent == [(200, len(mirror.archive))]
     assert contents(tmp_path) == FILES
+
+
+def test_the_next_address_goes_on_where_the_first_one_was_cut(server: Server, mirror: Server, tmp_path: Path) -> None:
+    server.cut_after = 4000
+    fetch("toy", tmp_path, data_sets=on_both(server, mirror))
+    assert mirror.sent == [(206, len(mirror.archive) - 4000)] and contents(tmp_path) == FILES
+
+
+def test_a_cut_beginning_of_other_bytes_is_given_up_at_the_next_address(
+    server: Server, mirror: Server, tmp_path: Path
+) -> None:
+    server.archive, server.cut_after = mirror.archive.replace(b"aaaa", b"aaab"), 4000
+    fetch("toy", tmp_path, data_sets=on_both(server, mirror))
+    assert [status for status, _ in mirror.sent] == [206, 200] and contents(tmp_path) == FILES
+
+
+def test_where_all_addresses_fail_each_says_why_on_one_line(server: Server, mirror: Server, tmp_path: Path) -> None:
+    data_sets = on_both(server, mirror)
+    server.archive, mirror.archive = b"other", b"bytes"
+    data_sets["toy"] = data_sets["toy"]._replace(urls=(server.url, mirror.url + ".gone", "http://127.0.0.1:9/toy.zip"))
+    with pytest.raises(ConnectionError) as caught:
+        fetch("toy", tmp_path, data_sets=data_sets)
+    told = str(caught.value)
+    assert "(it has 5 bytes, expected 10," in told and "404" in told and "refused" in told and "\n" not in told
+    assert told.endswith(f"download it by hand and unzip it so that {tmp_path / 'toy' / 'trainA'} exists")
+    assert names(tmp_path) == []
 
 
 def special(kind: int) -> ZipInfo:
@@ -226,7 +340,7 @@ def test_a_damaged_archive_is_unpacked_whole_or_refused_in_one_line(
         content = content[:at] + new + content[at + 2 :]
     (folder / "toy.zip.part").write_bytes(content)
     try:
-        _unpack(folder / "toy.zip.part", folder / "toy", None)
+        _unpack(folder / "toy.zip.part", folder / "toy")
     except ValueError as error:
         assert "toy.zip.part" in str(error) and "\n" not in str(error)
         assert names(folder) == ["toy.zip.part"]
@@ -255,7 +369,7 @@ def test_an_unknown_name_shows_the_nearest_and_all(tmp_path: Path) -> None:
 
 
 def test_a_missing_archive_says_how_to_go_on_by_hand(server: Server, tmp_path: Path) -> None:
-    gone = server.data_sets["toy"]._replace(url=server.data_sets["toy"].url + ".gone")
+    gone = server.data_sets["toy"]._replace(urls=(server.url + ".gone",))
     with pytest.raises(ConnectionError, match=r"the server answered 404 Not Found\).*download it by hand") as caught:
         fetch("toy", tmp_path, data_sets={"toy": gone})
     assert "\n" not in str(caught.value)
@@ -268,6 +382,10 @@ def test_a_server_that_is_not_there_says_so(tmp_path: Path) -> None:
         fetch("toy", tmp_path, data_sets=data_sets)
 
 
-def test_known_data_sets_are_the_authors() -> None:
+def test_known_data_sets_are_the_authors_https_first_and_all_but_one_pinned() -> None:
     assert len(DATA_SETS) == 11
-    assert all(data_set.url.endswith(f"/{name}.zip") for name, data_set in DATA_SETS.items())
+    for name, data_set in DATA_SETS.items():
+        assert [url.partition(":")[0] for url in data_set.urls] == ["https", "http"]
+        assert all(url.endswith(f".berkeley.edu/cyclegan/datasets/{name}.zip") for url in data_set.urls)
+        assert (data_set.sha256 is None) == (data_set.size is None) == (name == "ae_photos")
+        assert data_set.sha256 is None or re.fullmatch("[0-9a-f]{64}", data_set.sha256)

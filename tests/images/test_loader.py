@@ -191,13 +191,6 @@ def test_a_mistaken_transform_is_one_line(transform: Transform, told: str) -> No
     assert str(caught.value).startswith(told) and "\n" not in str(caught.value)
 
 
-def test_a_crop_larger_than_its_picture_names_the_picture(root: Path) -> None:
-    augment = Augment([{"RandomCrop": {"height": 64, "width": 64}}])
-    a, b = (Folder(root / name, augment.prepare, memory=RAM, warn=silence) for name in ("A", "B"))
-    with pytest.raises(ValueError, match=r"A/\d\.png: .*[Cc]rop"):
-        next(Loader(a, b, augment, batch=1, seed=0).batches(0, 1))
-
-
 def test_leaving_early_leaves_no_thread_waiting(root: Path) -> None:
     before = threading.active_count()
     batches = open_loader(root, threads=2).batches(0, 10**9)

@@ -20,6 +20,8 @@ class FakeHub(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories: dict[str, dict[str, bytes]] = {}
         self.private: dict[str, bool] = {}
+        self.sizes: dict[str, int | None] = {}
+        """What is said about files, by name, instead of the truth."""
         self.commits: list[list[str]] = []
         self.asked: list[str] = []
         self.uploaded: dict[str, bytes] = {}
@@ -69,7 +71,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _begin(self) -> tuple[str, bytes]:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.partition("?")[0]
+        path, _, self.query = self.path.partition("?")
         self.server.asked.append(f"{self.command} {path}")
         return path, body
 
@@ -91,7 +93,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._json({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
         if revision not in (None, "main", self.server.commit(name)):
             return self._json({"error": "Invalid rev id"}, 404, X_Error_Code="RevisionNotFound")
-        siblings = [{"rfilename": file} for file in self.server.repositories[name]]
+        siblings: list[dict[str, Any]] = [{"rfilename": file} for file in self.server.repositories[name]]
+        if "blobs=" in self.query:
+            for file in siblings:
+                content = self.server.repositories[name][file["rfilename"]]
+                file["size"] = self.server.sizes.get(file["rfilename"], len(content))
         about = {"id": name, "modelId": name, "tags": [], "downloads": 0, "likes": 0, "private": False}
         self._json(about | {"sha": self.server.commit(name), "siblings": siblings})
 

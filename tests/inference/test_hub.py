@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.inference.fake_hub import FakeHub, fake_hub
 from tests.patience import run as run_to_the_end
-from tests.tiny import tiny_recipe, write_pictures
+from tests.tiny import outputs, tiny_recipe, write_pictures
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 
@@ -90,7 +91,9 @@ def test_generator_card_and_sheet_are_pushed_in_one_commit_and_load_from_there(
     files = hub.repositories["someone/h2z"]
     assert files == {name: Path(name).read_bytes() for name in files}
     assert "cyclegan translate someone/h2z photos out" in files["README.md"].decode()
-    assert capsys.readouterr().out.splitlines()[-1] == f"pushed to {hub.address}/someone/h2z"
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1] == f"pushed to {hub.address}/someone/h2z"
+    assert re.search(r"^pushing 0\.\d MiB to someone/h2z$", told.err, re.MULTILINE)
 
     picture = Image.effect_noise((24, 16), 50).convert("RGB")
     there, here = (Translator.load(source, "BtoA", device="cpu") for source in ("someone/h2z", run))
@@ -254,6 +257,31 @@ def test_what_holds_no_generator_is_refused_in_one_line(
     assert told in line_of(caught.value)
 
 
+@pytest.mark.parametrize(
+    "sizes, told",
+    [
+        (
+            {"a.safetensors": 2**31, "b.safetensors": 2**29},
+            "its .safetensors files take 2.5 GiB, more than the 2 GiB that",
+        ),
+        (
+            {"a.safetensors": 7 * 2**40},
+            "its .safetensors files take 7,168.0 GiB, more than",
+        ),
+        ({"b.safetensors": None}, "the hub does not say how large b.safetensors is; download it by hand"),
+    ],
+)
+def test_what_is_too_large_is_refused_before_anything_is_downloaded(
+    sizes: dict[str, int | None], told: str, hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.repositories["someone/h2z"] = dict.fromkeys(("a.safetensors", "b.safetensors"), generator(tmp_path / "g"))
+    hub.sizes = sizes
+    with pytest.raises(ValueError) as caught:
+        load_generator(Path("someone/h2z"), None)
+    assert line_of(caught.value).startswith(f"someone/h2z: {told}")
+    assert hub.asked == ["GET /api/models/someone/h2z"]
+
+
 def test_two_files_of_one_direction_are_not_guessed_between(hub: FakeHub, tmp_path: Path) -> None:
     one, other = generator(tmp_path / "a", seed=1), generator(tmp_path / "b", seed=2)
     hub.repositories["someone/h2z"] = {"a.safetensors": one, "b.safetensors": other}
@@ -265,7 +293,7 @@ def test_translate_and_show_take_a_repository(hub: FakeHub, tmp_path: Path, caps
     hub.repositories["someone/h2z"] = {"g.safetensors": generator(tmp_path / "g")}
     write_pictures(Path("photos"), 2)
     assert run_main("translate", "someone/h2z", "photos", "out") == 0
-    assert len(list(Path("out").iterdir())) == 2
+    assert len(outputs(Path("out"))) == 2
     assert run_main("show", "someone/h2z") == 0
     assert "direction: AtoB" in capsys.readouterr().out
 

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from cyclegan.inference.imported import import_generator
+from cyclegan.machine import Arithmetic
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
@@ -27,13 +28,13 @@ def test_three_steps_in_float32_are_the_authors() -> None:
             ours.data.copy_(theirs)
 
     turns = [Turn(player, TrainingConfig()) for player in method.players]
-    steps = json.loads((folder / "losses.json").read_text())["losses"]
+    steps = json.loads((folder / "losses.json").read_text(encoding="utf-8"))["losses"]
     for i, (expected, tolerance) in enumerate(zip(steps, (2e-6, 2e-6, 2e-4), strict=True)):
         batch = Batch(batches[f"a_{i}"], batches[f"b_{i}"])
         images: Images = method(batch)
         losses: Losses = {}
         for turn in turns:
-            losses |= turn.move(batch, images, torch.autocast("cpu", enabled=False)).losses
+            losses |= turn.move(turn.look(batch, images, Arithmetic(torch.device("cpu"), "float32"))).losses
         wrong = {name: losses[name].item() - expected[LOSSES[name]] for name in LOSSES}
         assert max(map(abs, wrong.values())) < tolerance, f"step {i}: {wrong}"
 

@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +9,20 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import cyclegan
-import cyclegan.inference.directory
+import cyclegan.inference.pipeline
 import cyclegan.inference.translator
+import cyclegan.levers
 from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.show import describe
 from cyclegan.inference.translator import Translator, load_generator
+from cyclegan.levers import PLAIN, Levers
 from cyclegan.machine import has_compiler
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
 from cyclegan.types import Direction
-from tests.tiny import tiny_recipe, write_pictures
+from tests.tiny import outputs, tiny_recipe, write_pictures
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def translator() -> Translator:
     torch.manual_seed(0)
-    return Translator(ResnetConfig(width=4, blocks=1).build(), device="cpu", precision="float32")
+    return Translator(
+        ResnetConfig(width=4, blocks=1).build(), device="cpu", precision="float32", channels_last=False, compile_="off"
+    )
 
 
 def picture(width: int = 37, height: int = 21) -> Image.Image:
@@ -95,8 +100,7 @@ def test_a_directory_keeps_names_subfolders_and_sizes(translator: Translator, tm
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         picture(*size).save(tmp_path / "in" / name)
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out")
-    written = {p.relative_to(tmp_path / "out").as_posix(): p for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    assert {name: Image.open(path).size for name, path in written.items()} == sizes
+    assert {name: Image.open(path).size for name, path in outputs(tmp_path / "out").items()} == sizes
     assert len(outcome.translated) == 4
 
 
@@ -110,8 +114,8 @@ def test_broken_pictures_are_listed_and_the_others_translated(translator: Transl
     write_pictures(tmp_path / "in", 3)
     (tmp_path / "in" / "1.png").write_bytes(b"")
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
-    assert len(outcome.unreadable) == 1 and "1.png" in outcome.unreadable[0]
+    assert list(outputs(tmp_path / "out")) == ["0.png", "2.png"]
+    assert len(outcome.failed) == 1 and "1.png" in outcome.failed[0]
 
 
 def test_neighbours_of_one_size_go_together_and_come_out_the_same(
@@ -134,66 +138,118 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
     monkeypatch.setattr(translator, "translate_bytes", counted)
     monkeypatch.setattr(translator, "batch", lambda height, width: 2)
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "together")
-    assert together == [2, 1, 1, 1, 2, 1] and len(outcome.unreadable) == 1
+    assert together == [2, 1, 1, 1, 2, 1] and len(outcome.failed) == 1
     for path in outcome.translated:
         one, other = (np.asarray(Image.open(tmp_path / way / path.name), np.int16) for way in ("alone", "together"))
         assert np.abs(one - other).max() <= 1  # the order of float sums may differ
 
 
+@pytest.fixture
+def pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every lever is worth a trial after 8 pictures, and any that is right is taken, however fast."""
+    for module in (cyclegan.levers, cyclegan.inference.translator):
+        monkeypatch.setattr(module, "may_pay", lambda *_: True)
+    monkeypatch.setattr(cyclegan.levers, "FASTER", 0.0)
+    monkeypatch.setattr(cyclegan.levers, "BURST", 1e-9)
+    monkeypatch.setattr(cyclegan.inference.pipeline, "SOME", 8)
+
+
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
 def test_many_pictures_of_one_size_are_compiled_for_and_come_out_the_same(
-    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pays: None, translator: Translator
 ) -> None:
     write_pictures(tmp_path / "in", 11, size=42)  # to be padded: no multiple of 4
     picture(24, 24).save(tmp_path / "in" / "odd.png")
+    translate_directory(translator, tmp_path / "in", tmp_path / "eager")
     notes: list[str] = []
-    translate_directory(translator, tmp_path / "in", tmp_path / "eager", note=notes.append)
-    assert not notes
-    monkeypatch.setattr(cyclegan.inference.directory, "COMPILING_REPAYS", 10)
-    monkeypatch.setattr(cyclegan.inference.directory, "SOME", 8)
-    translate_directory(translator, tmp_path / "in", tmp_path / "compiled", note=notes.append)
-    assert notes == ["compiling the network for pictures of 42 x 42 pixels: half a minute, then faster"]
-    assert list(translator._compiled) == [(1, 3, 42, 42)]
-    for path in (tmp_path / "eager").iterdir():
-        one, other = (np.asarray(Image.open(tmp_path / way / path.name), np.int16) for way in ("eager", "compiled"))
+    free = Translator(translator.network, device="cpu", precision="float32", channels_last=False)
+    translate_directory(free, tmp_path / "in", tmp_path / "compiled", note=notes.append)
+    assert notes[0] == "compiling the network for pictures of 42 x 42 pixels: half a minute"
+    assert notes[1].startswith("levers: --precision float32 --channels_last off --compile on")
+    assert free._compiled == {(1, 3, 42, 42)} and len(notes) == 2
+    for name in outputs(tmp_path / "eager"):
+        one, other = (np.asarray(Image.open(tmp_path / way / name), np.int16) for way in ("eager", "compiled"))
         assert np.abs(one - other).max() <= 1
 
 
-def test_sizes_that_each_come_seldom_are_not_compiled_for(
-    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sizes_that_each_come_seldom_are_not_compiled_for(translator: Translator, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for i in range(24):
         picture(8 + i % 3, 8).save(tmp_path / "in" / f"{i:02}.png")
     notes: list[str] = []
-    monkeypatch.setattr(cyclegan.inference.directory, "COMPILING_REPAYS", 10)
-    monkeypatch.setattr(cyclegan.inference.directory, "SOME", 8)
-    translate_directory(translator, tmp_path / "in", tmp_path / "out", note=notes.append)
+    free = Translator(translator.network, device="cpu", precision="float32", channels_last=False)
+    translate_directory(free, tmp_path / "in", tmp_path / "out", note=notes.append)
     assert not notes
 
 
 def test_what_the_compiler_fails_at_goes_on_uncompiled(
-    translator: Translator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    pays: None, translator: Translator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def failing(*_: object) -> None:
-        logging.getLogger("torch").critical("a page of it")
-        raise AssertionError("(VR[-oo, 18.0], VR[-int_oo, -1])\n\nmore of it")
+    def failing(network: torch.nn.Module, **_: object) -> None:
+        def form(x: torch.Tensor) -> torch.Tensor:
+            logging.getLogger("torch").critical("a page of it")
+            raise AssertionError("(VR[-oo, 18.0], VR[-int_oo, -1])\n\nmore of it")
 
-    monkeypatch.setattr(cyclegan.inference.translator, "compiler_problem", lambda device: "")
-    monkeypatch.setattr(torch, "compile", lambda network, **_: failing)
-    images, notes = torch.rand(1, 3, 17, 19), list[str]()
-    before = translator.translate_batch(images)
-    translator.compile(images.shape, notes.append)
-    assert torch.equal(translator.translate_batch(images), before)
-    assert "19 x 17" in notes[1] and notes[1].endswith("(VR[-oo, 18.0], VR[-int_oo, -1])") and len(notes) == 2
-    assert not caplog.records
+        network._compiled_call_impl = form
+
+    monkeypatch.setattr(cyclegan.inference.translator, "has_compiler", lambda device: True)
+    monkeypatch.setattr(torch.nn.Module, "compile", failing)
+    free, notes = Translator(translator.network, device="cpu", precision="float32", channels_last=False), list[str]()
+    free.note = notes.append
+    images = torch.rand(1, 3, 17, 19)
+    before = free.translate_batch(images)
+    free.compile(images, 1000)
+    assert torch.equal(free.translate_batch(images), before)
+    assert "19 x 17" in notes[0] and "compile does not run here ((VR[-oo, 18.0], VR[-int_oo, -1]))" in notes[1]
+    assert len(notes) == 2 and not caplog.records
+
+
+def test_levers_are_chosen_once_there_is_enough_to_translate(
+    pays: None, translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cyclegan.inference.translator, "has_bf16", lambda device: False)
+    free, notes = Translator(translator.network, device="cpu"), list[str]()
+    free.note = notes.append
+    one = torch.rand(1, 3, 64, 64)
+    expected = translator.translate_batch(one)
+    for _ in range(2):
+        free.translate_batch(one)
+    assert not notes  # two small pictures repay no trial
+    free.expected = 16 * 256**2
+    torch.testing.assert_close(free.translate_batch(one), expected, rtol=0, atol=1e-5)
+    assert free.levers == Levers(channels_last=True) and len(notes) == 1
+    assert notes[0].startswith("levers: --precision float32 --channels_last on --compile off (")
+
+
+def test_a_lever_that_paints_something_else_is_dropped(
+    pays: None, translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cyclegan.inference.translator, "has_bf16", lambda device: True)
+    free = Translator(translator.network, device="cpu", channels_last=False)
+    spoil = free.network.register_forward_hook(
+        lambda network, inputs, output: output * torch.nan if torch.is_autocast_enabled("cpu") else output
+    )
+    free.expected = 16 * 256**2
+    assert free.translate_batch(torch.rand(1, 3, 64, 64)).isfinite().all()
+    assert free.levers == PLAIN
+    spoil.remove()
+
+
+def test_a_lever_set_by_hand_is_obeyed_and_a_wrong_one_told(translator: Translator) -> None:
+    free, notes = Translator(translator.network, device="cpu", precision="bf16", channels_last=False), list[str]()
+    free.note = notes.append
+    spoil = free.network.register_forward_hook(
+        lambda network, inputs, output: 1 - output if torch.is_autocast_enabled("cpu") else output
+    )
+    free.translate_batch(torch.rand(1, 3, 64, 64))
+    assert free.levers == Levers("bf16") and "WARNING, set by hand: the picture is off by" in notes[0]
+    spoil.remove()
 
 
 def test_progress_counts_every_file_once(translator: Translator, tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", 5)
+    translate_directory(translator, tmp_path / "in" / "1.png", tmp_path / "out")
     (tmp_path / "in" / "3.png").write_bytes(b"")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "1.png").write_bytes(b"mine")
     told: list[tuple[int, int]] = []
     translate_directory(
         translator, tmp_path / "in", tmp_path / "out", resume=True, report=lambda *counts: told.append(counts)
@@ -203,18 +259,9 @@ def test_progress_counts_every_file_once(translator: Translator, tmp_path: Path)
 
 def test_what_cannot_be_written_stops_with_its_name(translator: Translator, tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", 2)
-    (tmp_path / "out").write_text("a file where the directory should be")
+    (tmp_path / "out").write_text("a file where the directory should be", encoding="utf-8")
     with pytest.raises(OSError, match="out"):
         translate_directory(translator, tmp_path / "in", tmp_path / "out")
-
-
-def test_resume_skips_what_is_there(translator: Translator, tmp_path: Path) -> None:
-    write_pictures(tmp_path / "in", 3)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "1.png").write_bytes(b"mine")
-    outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out", resume=True)
-    assert (len(outcome.translated), len(outcome.skipped)) == (2, 1)
-    assert (tmp_path / "out" / "1.png").read_bytes() == b"mine"
 
 
 def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -> None:
@@ -224,12 +271,24 @@ def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -
             translate_directory(translator, source, tmp_path / out)
 
 
+def test_sources_are_never_overwritten_by_another_spelling_of_their_folder(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On macOS and Windows PHOTOS is photos; a link whose target nobody asks for plays that here."""
+    [path] = write_pictures(tmp_path / "photos", 1)
+    (tmp_path / "PHOTOS").symlink_to(tmp_path / "photos")
+    monkeypatch.setattr(os.path, "realpath", lambda path, **_: os.fspath(path))
+    for source, out in [(tmp_path / "photos", "PHOTOS"), (path, "PHOTOS"), (tmp_path / "photos", "PHOTOS/translated")]:
+        with pytest.raises(ValueError, match="lies among the sources"):
+            translate_directory(translator, source, tmp_path / out)
+
+
 def test_what_cannot_be_loaded_is_one_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "damaged.pt").write_bytes(newest_checkpoint(run).read_bytes()[:5000])
-    (tmp_path / "text.pt").write_text("hello")
-    (tmp_path / "text.pth").write_text("hello")
-    (tmp_path / "text.safetensors").write_text("hello")
+    (tmp_path / "text.pt").write_text("hello", encoding="utf-8")
+    (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
+    (tmp_path / "text.safetensors").write_text("hello", encoding="utf-8")
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
     torch.save({"model.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
     save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")

@@ -72,7 +72,7 @@ def test_three_steps_give_the_losses_and_weights_of_the_authors() -> None:
     # The authors ran in float32. Adam divides a gradient by its own size, so rounding alone decides where a weight with
     # almost none goes: after two moves float32 and float64 of one and the same program differ by 1e-4 in a loss.
     tolerances = (2e-6, 2e-6, 2e-4)
-    theirs = json.loads((folder / "losses.json").read_text())["losses"]
+    theirs = json.loads((folder / "losses.json").read_text(encoding="utf-8"))["losses"]
     for i, (expected, tolerance) in enumerate(zip(theirs, tolerances, strict=True)):
         losses = plain_reference.step(state, batches[f"a_{i}"], batches[f"b_{i}"], lr=2e-4)
         wrong = {name: losses[name].item() - expected[LOSSES[name]] for name in LOSSES}

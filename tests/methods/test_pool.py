@@ -55,6 +55,21 @@ def test_size_zero_passes_everything() -> None:
     assert numbers(Pool(0)(numbered(1, 2))) == [1, 2]
 
 
+def test_a_buffer_that_is_held_comes_back_with_its_shape_and_empty() -> None:
+    pool = Pool(2)
+    pool(numbered(1, 2))
+    pool.hold()
+    held = pool.images
+    pool(torch.ones(1, 3, 4, 4))
+    assert pool.images is not held
+    pool(numbered(3))
+    assert pool.images is held and numbers(held) == [3, 0] and pool.count == 1
+    pool(torch.ones(1, 3, 4, 4))
+    pool.let_go()
+    pool(numbered(4))
+    assert pool.images is not held and numbers(pool.images) == [4, 0]
+
+
 def test_another_shape_starts_afresh() -> None:
     pool = Pool(2)
     pool(numbered(1, 2))

@@ -9,8 +9,18 @@ import pytest
 import scipy.linalg
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
 
-from cyclegan.metrics.distances import Gram, distances
+from cyclegan.metrics import discrepancy as kid
+from cyclegan.metrics import distances as module
+from cyclegan.metrics import neighbours
+from cyclegan.metrics.discrepancy import discrepancy
+from cyclegan.metrics.distances import distances
+from cyclegan.metrics.frechet import frechet, frechet_of
+from cyclegan.metrics.neighbours import find_neighbours
 
 
 def features(number: int, size: int, seed: int, shift: float = 0.0) -> Tensor:
@@ -20,56 +30,137 @@ def features(number: int, size: int, seed: int, shift: float = 0.0) -> Tensor:
     return drawn.matmul(mixed).div(size**0.5).add(shift)
 
 
-def frechet(one: np.ndarray, two: np.ndarray) -> float:
+def frechet_by_hand(one: Tensor, two: Tensor) -> float:
     """Heusel et al. 2017, equation 6, as it stands."""
-    root = scipy.linalg.sqrtm(np.cov(one, rowvar=False) @ np.cov(two, rowvar=False)).real
-    apart = one.mean(axis=0) - two.mean(axis=0)
-    return float(apart @ apart + np.trace(np.cov(one, rowvar=False) + np.cov(two, rowvar=False) - 2 * root))
+    x, y = one.numpy(), two.numpy()
+    root = scipy.linalg.sqrtm(np.cov(x, rowvar=False) @ np.cov(y, rowvar=False)).real
+    apart = x.mean(axis=0) - y.mean(axis=0)
+    return float(apart @ apart + np.trace(np.cov(x, rowvar=False) + np.cov(y, rowvar=False) - 2 * root))
 
 
-def discrepancy(one: np.ndarray, two: np.ndarray) -> float:
-    """Binkowski et al. 2018, equation 4, pair by pair."""
+def discrepancy_by_hand(one: Tensor, two: Tensor) -> float:
+    """Binkowski et al. 2018, equation 4, pair by pair; copies are not compared with each other."""
 
-    def kernel(x: np.ndarray, y: np.ndarray) -> float:
+    def kernel(x: Tensor, y: Tensor) -> float:
         return float((x @ y / len(x) + 1) ** 3)
 
-    def among(points: np.ndarray) -> float:
-        return float(np.mean([kernel(x, y) for i, x in enumerate(points) for j, y in enumerate(points) if i != j]))
+    def among(points: Tensor) -> float:
+        return float(np.mean([kernel(x, y) for x in points for y in points if not x.equal(y)]))
 
     return among(one) + among(two) - 2 * float(np.mean([kernel(x, y) for x in one for y in two]))
+
+
+def drawn(number: int, seed: int) -> Tensor:
+    """How often each picture is in a resample."""
+    picked = np.random.default_rng(seed).integers(number, size=number)
+    return torch.from_numpy(np.bincount(picked, minlength=number)).double()
+
+
+def repeated(points: Tensor, counts: Tensor) -> Tensor:
+    return points.repeat_interleave(counts.long(), dim=0)
 
 
 @pytest.mark.parametrize("number, size", [(60, 8), (30, 12)])
 def test_fid_is_the_papers(number: int, size: int) -> None:
     fake, real = features(number, size, 1, shift=0.3), features(number + 9, size, 2)
-    expected = frechet(fake.numpy(), real.numpy())
-    assert distances(fake, real, resamples=2).fid.value == pytest.approx(expected, rel=1e-6)
+    assert frechet(fake, real).value == pytest.approx(frechet_by_hand(fake, real), rel=1e-9)
 
 
-def test_the_quick_ways_give_the_same_as_the_papers() -> None:
-    fake, real = features(25, 6, 1, shift=0.3).numpy(), features(31, 6, 2).numpy()
-    gram, once = Gram(fake, real), (np.ones(25, np.int64), np.ones(31, np.int64))
-    assert gram.frechet(*once) == pytest.approx(frechet(fake, real), rel=1e-9)
-    assert gram.discrepancy(*once) == pytest.approx(discrepancy(fake, real), rel=1e-9)
+@pytest.mark.parametrize("number, size", [(60, 8), (20, 64), (9, 3), (4, 5)])
+def test_values_are_those_of_torch_fidelity(number: int, size: int) -> None:
+    fake, real = features(number, size, 1, shift=0.3), features(number + 9, size, 2)
+    measured = distances(fake, real, resamples=2)
+    fid = fid_statistics_to_metric(fid_features_to_statistics(fake), fid_features_to_statistics(real), verbose=False)
+    assert measured.fid.value == pytest.approx(fid["frechet_inception_distance"], rel=1e-5)
+    subset = {"kid_subsets": 100, "kid_subset_size": number // 2, "rng_seed": 0, "verbose": False}
+    mean, std = kid_features_to_metric(fake, real, **subset).values()
+    assert (measured.kid.value, measured.kid_std) == pytest.approx((mean, std), rel=1e-9)
+    precision, recall, _ = prc_features_to_metric(fake, real, prc_neighborhood=3, verbose=False).values()
+    assert (measured.precision.value, measured.recall.value) == pytest.approx((precision, recall), rel=1e-6)
 
 
-def test_a_resample_is_the_set_with_its_pictures_repeated() -> None:
-    fake, real = features(25, 6, 1, shift=0.3).numpy(), features(31, 6, 2).numpy()
+@pytest.mark.parametrize("size", [6, 64])
+def test_a_resample_is_the_set_with_its_pictures_repeated(size: int) -> None:
+    fake, real = features(25, size, 1, shift=0.3), features(31, size, 2)
+    n, m = drawn(25, 1), drawn(31, 2)
+    many = repeated(fake, n), repeated(real, m)
+    assert frechet_of(fake, real, n, m) == pytest.approx(frechet(*many).value, rel=1e-9)
+    assert discrepancy(fake, real, n[None], m[None]).item() == pytest.approx(discrepancy_by_hand(*many), rel=1e-9)
+
+
+@pytest.mark.parametrize("numbers, size", [((12, 15), 4), ((12, 15), 30), ((12, 40), 20)])
+def test_the_slopes_of_fid_are_its_derivatives(numbers: tuple[int, int], size: int) -> None:
+    fake, real = features(numbers[0], size, 1, shift=0.3), features(numbers[1], size, 2)
+    n, m = torch.ones(len(fake)).double(), torch.ones(len(real)).double()
+    found = frechet(fake, real)
+    for picture in (0, 11):
+        more, of_real = _more_of(n, picture), _more_of(m, picture)
+        by_fake = frechet_of(fake, real, n + more, m) - frechet_of(fake, real, n - more, m)
+        by_real = frechet_of(fake, real, n, m + of_real) - frechet_of(fake, real, n, m - of_real)
+        assert by_fake == pytest.approx(found.by_fake[picture].item() * 2e-4 / len(fake), rel=1e-4)
+        assert by_real == pytest.approx(found.by_real[picture].item() * 2e-4 / len(real), rel=1e-4)
+
+
+def _more_of(counts: Tensor, picture: int) -> Tensor:
+    """A little more of one picture, taken from all alike, so that the set stays as large."""
+    more = torch.zeros_like(counts)
+    more[picture] = 1e-4
+    return more - more.mean()
+
+
+def test_intervals_to_first_order_are_nearly_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, real = features(150, 6, 1, shift=0.8), features(160, 6, 2)
+    exact = distances(fake, real).fid
+    monkeypatch.setattr(module, "EXACT", 0)
+    quick = distances(fake, real).fid
+    assert quick.value == pytest.approx(exact.value, rel=1e-9) and quick.low < quick.value < quick.high
+    assert quick.high - quick.low == pytest.approx(exact.high - exact.low, rel=0.15)
+
+
+@pytest.mark.parametrize("number, size", [(100, 4), (40, 60)])
+def test_most_intervals_to_first_order_hold_the_truth(number: int, size: int) -> None:
+    """The truth of FID: the value that sets of this size have on average."""
     random = np.random.default_rng(0)
-    n, m = (np.bincount(random.integers(k, size=k), minlength=k) for k in (25, 31))
-    expected = frechet(fake.repeat(n, axis=0), real.repeat(m, axis=0))
-    assert Gram(fake, real).frechet(n, m) == pytest.approx(expected, rel=1e-6)
+    estimates = []
+    for i in range(60):
+        fake, real = features(number, size, 2 * i, shift=0.4), features(number, size, 2 * i + 1)
+        found = frechet(fake, real)
+        estimates.append(module._estimate(found.value, found.resampled(*module._resamples(number, number, 60, random))))
+    truth = np.mean([estimate.value for estimate in estimates])
+    assert sum(estimate.low <= truth <= estimate.high for estimate in estimates) >= 50
 
 
-def test_fid_of_fewer_pictures_than_features_is_that_of_the_quick_way() -> None:
-    fake, real = features(20, 64, 1), features(24, 64, 2)
-    quick = Gram(fake.numpy(), real.numpy()).frechet(np.ones(20, np.int64), np.ones(24, np.int64))
-    assert distances(fake, real, resamples=2).fid.value == pytest.approx(quick, rel=1e-4)
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Remembers the numbers in the largest tensor that was made."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(tensor, Tensor):
+                self.numbers = max(self.numbers, tensor.numel())
+        return out
+
+
+def test_no_matrix_of_all_pairs_is_ever_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, real = features(400, 4, 1, shift=0.3), features(401, 4, 2)
+    whole = distances(fake, real, resamples=5)
+    monkeypatch.setattr(module, "EXACT", 300)
+    monkeypatch.setattr(kid, "ROWS", 50)
+    monkeypatch.setattr(neighbours, "ROWS", 50)
+    with Largest() as largest:  # type: ignore[no-untyped-call]
+        parts = distances(fake, real, resamples=5)
+    assert largest.numbers < 120 * 401  # the draws
+    for name in ("kid", "precision", "recall"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-9)
+    assert parts.fid.value == pytest.approx(whole.fid.value, rel=1e-9)
 
 
 def test_kid_is_near_that_of_all_pictures_and_zero_for_equal_distributions() -> None:
     fake, real = features(300, 8, 1, shift=0.5), features(300, 8, 2)
-    whole = Gram(fake.numpy(), real.numpy()).discrepancy(np.ones(300, np.int64), np.ones(300, np.int64))
+    once = torch.ones(1, 300).double()
+    whole = discrepancy(fake, real, once, once).item()
     measured = distances(fake, real, resamples=50)
     assert measured.kid.value == pytest.approx(whole, abs=measured.kid_std)
     assert measured.kid.low < measured.kid.value < measured.kid.high
@@ -86,28 +177,71 @@ def test_precision_and_recall_see_what_is_missing() -> None:
     assert nowhere.precision == nowhere.recall == (0, 0, 0)
 
 
-@pytest.mark.parametrize("what", ["fid", "kid"])
-def test_most_intervals_hold_the_truth(what: str) -> None:
+def test_most_intervals_hold_the_truth() -> None:
     """The truth of FID: the value that sets of this size have on average."""
-    values: list[Any] = [
-        getattr(distances(features(60, 4, 2 * i, shift=0.4), features(60, 4, 2 * i + 1), resamples=60), what)
-        for i in range(40)
+    measured = [
+        distances(features(60, 4, 2 * i, shift=0.4), features(60, 4, 2 * i + 1), resamples=60) for i in range(40)
     ]
-    truth = np.mean([estimate.value for estimate in values])
-    assert sum(low <= truth <= high for _, low, high in values) >= 32
+    for values in ([each.fid for each in measured], [each.kid for each in measured]):
+        truth = np.mean([estimate.value for estimate in values])
+        assert sum(low <= truth <= high for _, low, high in values) >= 32
 
 
 def test_the_same_features_give_the_same_figures() -> None:
     fake, real = features(20, 4, 1), features(20, 4, 2)
-    assert distances(fake, real, resamples=20) == distances(fake, real, resamples=20)
+    one, two = distances(fake, real, resamples=20), distances(fake, real, resamples=20)
+    for name in ("fid", "kid", "kid_std", "precision", "recall"):
+        assert getattr(one, name) == pytest.approx(getattr(two, name), rel=1e-9)
 
 
 def test_too_few_pictures_are_one_line() -> None:
-    with pytest.raises(ValueError, match="7 and 20 pictures are too few to compare; take at least 8 of each"):
-        distances(features(7, 4, 1), features(20, 4, 2))
+    with pytest.raises(ValueError, match="3 and 20 pictures are too few to compare; take at least 4 of each"):
+        distances(features(3, 4, 1), features(20, 4, 2))
+
+
+def test_features_that_are_not_finite_are_one_line() -> None:
+    broken = features(9, 4, 1)
+    broken[3, 2] = torch.nan
+    with pytest.raises(ValueError, match="features of some pictures are not finite"):
+        distances(broken, features(9, 4, 2))
 
 
 def test_shares_and_their_intervals_stay_between_0_and_1() -> None:
     far = distances(features(10, 4, seed=1), features(10, 4, seed=2))
     for share in (far.precision, far.recall):
         assert 0 <= share.low <= share.value <= share.high <= 1
+
+
+# What figures are worth
+
+
+@pytest.mark.parametrize("numbers", [(4, 4), (4, 60), (60, 7)])
+def test_four_pictures_are_scored_with_a_warning(numbers: tuple[int, int]) -> None:
+    few = distances(features(numbers[0], 4, 1), features(numbers[1], 4, 2))
+    told = f"{numbers[0]} pictures against {numbers[1]} are few: the figures mean little; use at least 50 of each"
+    assert few.warnings == (told,)
+    for figure in (few.fid, few.kid, few.precision, few.recall):
+        assert np.isfinite(figure).all() and figure.low <= figure.value <= figure.high
+
+
+def test_enough_pictures_have_no_warning() -> None:
+    assert not distances(features(50, 4, 1), features(60, 4, 2), resamples=2).warnings
+
+
+def test_copies_have_a_warning_whatever_rounding_makes_of_them() -> None:
+    fake, real = features(60, 64, 1), features(50, 64, 2).float()
+    same = real[:1].repeat(50, 1) * (1 + 1e-7 * torch.randn(50, 64, generator=torch.Generator().manual_seed(0)))
+    nothing = "the figures and their intervals mean nothing"
+    assert distances(fake, same, resamples=5).warnings == (f"the 50 real pictures are copies of only 1: {nothing}",)
+    halves = fake[:29].repeat(3, 1)[:60]
+    assert distances(halves, real, resamples=5).warnings == (f"the 60 pictures are copies of only 29: {nothing}",)
+    equal = distances(same, same, resamples=5)
+    assert len(equal.warnings) == 2 and equal.precision == equal.recall == (1, 1, 1)
+    assert equal.fid == pytest.approx((0, 0, 0), abs=1e-3)
+
+
+def test_copies_are_counted_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "ROWS", 7)
+    points = features(10, 4, 1)
+    assert find_neighbours(points).different == 10
+    assert find_neighbours(torch.cat([points, points.flip(0), points[:3]])).different == 10

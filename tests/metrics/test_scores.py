@@ -98,8 +98,8 @@ def test_structure_is_what_scipy_says() -> None:
 @pytest.mark.parametrize(
     "change, most",
     [
-        (lambda images: images, 1e-6),
-        (lambda images: -images, 1e-6),
+        (lambda images: images, 1e-5),
+        (lambda images: -images, 1e-5),
         (lambda images: images * 0.4 + 0.3, 1e-3),
     ],
     ids=["same", "inverted", "paler"],
@@ -110,7 +110,7 @@ def test_structure_ignores_tone(change: Callable[[Tensor], Tensor], most: float)
 
 
 def test_structure_of_unrelated_pictures_has_nothing_in_common() -> None:
-    assert structure_distance(pictures(20, seed=1), pictures(20, seed=2)).mean() == pytest.approx(1, abs=0.15)
+    assert structure_distance(pictures(20, seed=1), pictures(20, seed=2)).mean() == pytest.approx(1, abs=0.2)
 
 
 def test_pictures_too_small_for_edges_are_one_line() -> None:
@@ -182,7 +182,7 @@ def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -
 
 def test_what_is_not_known_is_not_scored(squeezenet: Features) -> None:
     score = score_translation([to_bytes(pictures(9))], torch.randn(9, 512), squeezenet, translate=torch.neg)
-    assert score.cycle is None and score.truth is None and score.structure == pytest.approx(0, abs=1e-6)
+    assert score.cycle is None and score.truth is None and score.structure == pytest.approx(0, abs=1e-5)
 
 
 def test_no_picture_is_one_line(squeezenet: Features) -> None:

@@ -24,7 +24,7 @@ def picture(colour: str, size: int = 96) -> Image.Image:
 def page(path: Path, name: str = "cat-1", title: str = "Paintings") -> str:
     row = (name, picture("red", 8), picture("green", 8), picture("blue", 8))
     facts = {"SSIM": "0.71", "trained for": "3 min <on 2 cores>"}
-    return write_gallery([row, row], title=title, told=facts, path=path).read_text()
+    return write_gallery([row, row], title=title, told=facts, path=path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("size", "side"), [(64, 192), (96, 192), (128, 256), (256, 256)])

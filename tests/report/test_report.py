@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from cyclegan.checkpoint import newest_checkpoint
+from cyclegan.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint
 from cyclegan.cli import main
 from cyclegan.images.overlay import FAKE, REAL
 from cyclegan.metrics.measured import Interval
 from cyclegan.recipe import write_recipe
 from cyclegan.report.compare import write_comparison
 from cyclegan.report.pictures import evenly, patch_map
+from cyclegan.report.records import read_run
 from cyclegan.report.run import write_report
 from cyclegan.report.runs import as_table, comparison, differences, read_runs
 from cyclegan.report.scores import with_interval
@@ -46,8 +47,14 @@ def write_metrics(run: Path, **protocol: object) -> None:
         score("A untranslated", None, 0.2233),
         score("BtoA", "last", 0.0933),
     ]
-    about = {"features": "inception <v3>", "size": "32 x 32", "data": "data", "split": "test"} | protocol
-    (run / "metrics.json").write_text(json.dumps({"protocol": about, "scores": scores}))
+    about = {
+        "features": "inception <v3>",
+        "size": "32 x 32",
+        "data": "data",
+        "split": "test",
+        "own_test_pictures": True,
+    } | protocol
+    (run / "metrics.json").write_text(json.dumps({"protocol": about, "scores": scores}), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, (name, number) in enumerate([("trainA", 5), ("trainB", 4), ("testA", 6), ("testB", 3)]):
         write_pictures(root / "data" / name, number, seed=seed)
     write_pictures(root / "data" / "truthB", 6)
-    (root / "data" / "testA" / "broken.png").write_text("no picture")
+    (root / "data" / "testA" / "broken.png").write_text("no picture", encoding="utf-8")
     run = root / "run"
     train(tiny_recipe(root / "data"), run)
     shutil.copy(run / "checkpoints" / "0000000006.pt", run / "best.pt")
@@ -78,7 +85,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def page(trained: Path) -> str:
-    return write_report(trained, pictures=4).read_text()
+    return write_report(trained, pictures=4).read_text(encoding="utf-8")
 
 
 def without_pictures(html: str) -> str:
@@ -179,10 +186,22 @@ def test_evenly_takes_both_ends() -> None:
 def test_a_fresh_run_has_a_report(data: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     write_recipe(tiny_recipe(data), tmp_path / "run" / "recipe.yaml")
-    told = words_of(write_report(tmp_path / "run").read_text())
+    told = words_of(write_report(tmp_path / "run").read_text(encoding="utf-8"))
     assert f"cyclegan evaluate {tmp_path / 'run'}" in told and "no checkpoint yet" in told
     assert "Curves" not in told and "Evolution" not in told
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["recipe.yaml", "report.html"]
+
+
+def test_copies_in_a_run_folder_are_not_taken_for_its_own(run: Path) -> None:
+    expected = read_run(run)
+    shutil.copy(run / "samples" / "0000000004_AtoB.png", run / "samples" / "0000000004_copy_AtoB.png")
+    shutil.copy(run / "checkpoints" / "0000000006.pt", run / "checkpoints" / "backup.pt")
+    for events in [*run.glob("events*")]:
+        shutil.copy(events, f"{events}.copy")
+    seen = read_run(run)
+    assert seen.samples == expected.samples and seen.images == 8 and seen.lives == expected.lives
+    tag = "training/images_per_second"
+    assert seen.curves.keys() == expected.curves.keys() and seen.curves[tag] == expected.curves[tag]
 
 
 def test_without_its_data_a_run_has_a_report_without_a_gallery(run: Path, tmp_path: Path) -> None:
@@ -191,7 +210,7 @@ def test_without_its_data_a_run_has_a_report_without_a_gallery(run: Path, tmp_pa
     for path in [*(data / "checkpoints").iterdir()]:
         state = torch.load(path, weights_only=True)
         torch.save(state | {"recipe": recipe.to_dict()}, path)
-    told = words_of(write_report(data).read_text())
+    told = words_of(write_report(data).read_text(encoding="utf-8"))
     assert "nowhere holds no test pictures that can be read, or is not here any more" in told
     assert "Best and worst" not in told and "0.0811" in told
 
@@ -200,8 +219,8 @@ def test_without_its_data_a_run_has_a_report_without_a_gallery(run: Path, tmp_pa
     "content", ["", "{", "[]", '{"scores": {}}', '{"protocol": {}, "scores": [{"what": 1}]}', "\x00", "[" * 100_000]
 )
 def test_damaged_metrics_are_left_out_and_told(run: Path, content: str) -> None:
-    (run / "metrics.json").write_text(content)
-    told = words_of(write_report(run, pictures=1).read_text())
+    (run / "metrics.json").write_text(content, encoding="utf-8")
+    told = words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
     assert "metrics.json is left out: it is not what" in told and "Curves" in told
 
 
@@ -211,13 +230,20 @@ def test_damaged_parts_are_told_and_the_rest_is_shown(run: Path) -> None:
     (run / "samples" / "mine_AtoB.png").write_bytes(b"nothing")
     for events in run.glob("events*"):
         events.write_bytes(events.read_bytes()[:1000] + b"?" * 1000)
-    told = words_of(write_report(run, pictures=1).read_text())
+    told = words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
     assert "best.pt: damaged" in told and "after 8 images" in told and "Test pictures" in told
+
+
+def test_figures_of_other_pictures_are_named_as_such(run: Path, page: str) -> None:
+    write_metrics(run, data="elsewhere", own_test_pictures=False)
+    told = words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
+    assert "These are of the test pictures of elsewhere at 32 x 32, not of the run&#x27;s own test pictures" in told
+    assert "own test pictures" not in words_of(page).replace("own_test_pictures", "")
 
 
 def test_words_from_files_stay_words(run: Path) -> None:
     write_metrics(run, features="<script>alert(1)</script>", data="`<b>`")
-    html = write_report(run, pictures=1).read_text()
+    html = write_report(run, pictures=1).read_text(encoding="utf-8")
     assert "<script>alert" not in html and "<b>`" not in html and "&lt;script&gt;alert" in html
 
 
@@ -225,6 +251,19 @@ def test_words_from_files_stay_words(run: Path) -> None:
 def pair(run: Path, tmp_path: Path) -> list[Path]:
     """Two runs of one name, in two folders."""
     return [Path(shutil.copytree(run, tmp_path / name / "run")) for name in ("first", "second")]
+
+
+def test_a_report_of_a_run_that_goes_on_is_of_one_checkpoint(pair: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def read_and_count(path: Path) -> Checkpoint:
+        read.append(path.name)
+        return read_checkpoint(path)
+
+    monkeypatch.setattr("cyclegan.checkpoint.read_checkpoint", read_and_count)
+    write_report(pair[0], pictures=1)
+    write_comparison(read_runs(pair), pair[0] / "c.html", pictures=1)
+    assert read == ["0000000008.pt"] * 3
 
 
 def test_runs_of_one_name_are_told_apart(pair: list[Path]) -> None:
@@ -252,20 +291,34 @@ def test_figures_that_do_not_compare_are_told(pair: list[Path], change: dict[str
 
 
 def test_other_numbers_of_pictures_do_not_compare_either(pair: list[Path]) -> None:
-    text = (pair[1] / "metrics.json").read_text()
-    (pair[1] / "metrics.json").write_text(text.replace('"images": 21', '"images": 20'))
+    text = (pair[1] / "metrics.json").read_text(encoding="utf-8")
+    (pair[1] / "metrics.json").write_text(text.replace('"images": 21', '"images": 20'), encoding="utf-8")
     [told] = differences(read_runs(pair))
     assert "different numbers of pictures" in told and "AtoB 20 : 34" in told
+
+
+def test_figures_that_mean_little_are_told_in_report_and_comparison(pair: list[Path]) -> None:
+    text = (pair[1] / "metrics.json").read_text(encoding="utf-8")
+    few = "21 pictures against 34 are few"
+    (pair[1] / "metrics.json").write_text(
+        text.replace('"images": 21', f'"warnings": ["{few}"], "images": 21'), encoding="utf-8"
+    )
+    assert f"AtoB, A untranslated, BtoA: {few}" in words_of(
+        write_report(pair[1], pictures=1).read_text(encoding="utf-8")
+    )
+    assert as_table(read_runs(pair)).startswith(f"second/run: AtoB, A untranslated, BtoA: {few}")
 
 
 def test_a_run_without_scores_is_compared_too(pair: list[Path]) -> None:
     (pair[1] / "metrics.json").unlink()
     assert f"cyclegan evaluate {pair[1]}" in as_table(read_runs(pair))
-    assert "second/run" in write_comparison(read_runs(pair), pair[0] / "c.html", pictures=1).read_text()
+    assert "second/run" in write_comparison(read_runs(pair), pair[0] / "c.html", pictures=1).read_text(encoding="utf-8")
 
 
 def test_the_page_shows_the_same_pictures_by_every_run(pair: list[Path], tmp_path: Path) -> None:
-    html = without_pictures(write_comparison(read_runs(pair), tmp_path / "page.html", pictures=2).read_text())
+    html = without_pictures(
+        write_comparison(read_runs(pair), tmp_path / "page.html", pictures=2).read_text(encoding="utf-8")
+    )
     rows = re.findall(r'<div class="row">(.*?)</div>', html, re.S)
     assert len(rows) == 3  # of the two of A one is broken
     assert all(re.findall("<figcaption>(.*?)<", row) == ["input", "first/run", "second/run"] for row in rows)
@@ -311,4 +364,4 @@ def test_a_checkpoint_with_odd_names_of_weights_ends_no_report(run: Path) -> Non
     state = torch.load(newest, weights_only=True)
     state["method"][7] = torch.zeros(1)
     torch.save(state, newest)
-    assert "Best and worst" in words_of(write_report(run, pictures=1).read_text())
+    assert "Best and worst" in words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))

@@ -63,7 +63,7 @@ def disturb(forks: Forks, words: list[str], run: Path, log: Path, images: int, k
         if code == 0:
             break
         if code != -signal.SIGKILL:
-            raise SystemExit(f"a life ended with {code} by itself:\n{log.read_text()}")
+            raise SystemExit(f"a life ended with {code} by itself:\n{log.read_text(encoding='utf-8')}")
         killed += 1
         while_saving += any((run / "checkpoints").glob("*.part"))
         done = max((int(path.stem) for path in checkpoints_in(run)), default=0)
@@ -87,7 +87,7 @@ def soak(forks: Forks, root: Path, *, kills: int, images: int) -> str:
         line = ["train", str(root / "recipe.yaml"), "--out", str(root / name), "--resume"]
         return [*line, "--speed.compile", "off"]
 
-    assert live(forks, words("whole"), log, root / "whole", None) == 0, log.read_text()
+    assert live(forks, words("whole"), log, root / "whole", None) == 0, log.read_text(encoding="utf-8")
     expected, total, runs = result(root / "whole"), Counts(0, 0, 0), 0
     while total.kills < kills:
         log.unlink(missing_ok=True)

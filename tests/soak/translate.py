@@ -28,7 +28,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cyclegan.cli.codes import UNREADABLE
 from cyclegan.images.files import UnreadableImage, read_image
+from cyclegan.inference.directory import LOCK
 from cyclegan.inference.export import write_generator
+from cyclegan.inference.manifest import NAME
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.words import shown
 from tests.forked import Forks, Started
@@ -93,13 +95,13 @@ def start(forks: Forks, words: Sequence[str], log: Path) -> Started:
 
 
 def count(out: Path) -> int:
-    """How many files lie in OUT."""
-    return sum(len(os.listdir(out / name)) for name in (os.listdir(out) if out.exists() else ()))  # noqa: PTH208 - quick
+    """How many files lie in the folders of OUT."""
+    return sum(len(os.listdir(folder)) for folder in out.glob("[0-9]*"))  # noqa: PTH208 - quick
 
 
 def written(out: Path) -> Written:
-    """What lies in OUT: each file and the time of its writing."""
-    files = ((path, path.stat()) for path in out.rglob("*") if path.is_file())
+    """What lies in OUT, but for its manifest and its lock: each file and the time of its writing."""
+    files = ((path, path.stat()) for path in out.rglob("*") if path.is_file() and path.name not in (NAME, LOCK))
     return {path.relative_to(out): (about.st_ino, about.st_mtime_ns) for path, about in files}
 
 
@@ -120,7 +122,11 @@ def in_peace(forks: Forks, files: Files, out: Path, log: Path) -> tuple[list[flo
 def resident(process: Started) -> float:
     """MiB of memory; 0 when the process has ended, or where there is no /proc."""
     try:
-        return int(Path(f"/proc/{process.number}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return (
+            int(Path(f"/proc/{process.number}/statm").read_text(encoding="utf-8").split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+            / 2**20
+        )
     except OSError:
         return 0.0
 
@@ -131,7 +137,7 @@ class Killed(NamedTuple):
     codes: list[int]
     """How each ended."""
     in_the_middle: int
-    """Kills that left a file half written, under its .part name."""
+    """Kills that left a file half written, under a .part name."""
     twice: int
     """Outputs that a later pass wrote again."""
 
@@ -151,7 +157,7 @@ def killed(forks: Forks, files: Files, out: Path, log: Path, kills: int, random:
         codes.append(process.wait(patience=PASS))
         after = written(out)
         if codes[-1] not in (-signal.SIGKILL, UNREADABLE, 0):
-            print(f"a pass ended with {codes[-1]} and said: {log.read_text()}")
+            print(f"a pass ended with {codes[-1]} and said: {log.read_text(encoding='utf-8')}")
         middle += any(path.suffix == ".part" for path in after)
         twice += sum(after.get(path) != about for path, about in before.items() if path.suffix != ".part")
         before = after
@@ -172,7 +178,7 @@ def _kill(process: Started, out: Path, goal: float, random: np.random.Generator)
 
 def faults(files: Files, out: Path, peace: Path, log: Path, seen: Killed) -> list[str]:
     """What is wrong at the end, a line for each kind."""
-    lines, left = log.read_text().splitlines(), set(written(out))
+    lines, left = log.read_text(encoding="utf-8").splitlines(), set(written(out))
     begin = [f"{shown(files.source / path)} cannot be read: " for path in files.broken]
     there = sorted(left & set(files.good))
     right = UNREADABLE if files.broken else 0
@@ -188,6 +194,7 @@ def faults(files: Files, out: Path, peace: Path, log: Path, seen: Killed) -> lis
         "lines too many or too few": abs(len(lines) - len(files.broken) - 1),
         "passes that ended in their own way": sum(code not in (-signal.SIGKILL, right) for code in seen.codes),
         "last pass that did not end well": int(seen.codes[-1] != right),
+        "locks left": int((out / LOCK).exists()),
     }
     return [f"{number} {what}" for what, number in wrong.items() if number]
 
@@ -218,7 +225,7 @@ def soak(forks: Forks, folder: Path, *, pictures: int, kills: int, seed: int = 0
         f"{seen.kills} kills, {seen.in_the_middle} of them in the middle of a file; {seen.twice} outputs written twice"
     )
     print("MiB of memory at 10, 50 and 100 %: " + ", ".join(f"{each:.1f}" for each in memory))
-    said = [line for line in log.read_text().splitlines() if " translated to " in line]
+    said = [line for line in log.read_text(encoding="utf-8").splitlines() if " translated to " in line]
     print(f"the last pass ended with {seen.codes[-1]} and said: {' '.join(said)}")
     return wrong
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from cyclegan.checkpoint import newest_checkpoint, read_newest
 from cyclegan.cli import main
 from cyclegan.cli.codes import DIVERGED
 from cyclegan.images.files import from_bytes
+from cyclegan.machine import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.methods.pool import Pool
 from cyclegan.recipe import TrainingConfig, write_recipe
+from cyclegan.report.run import write_report
 from cyclegan.training.finite import Diverged
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.turn import Turn
@@ -27,7 +30,7 @@ from cyclegan.types import Batch, Images, Losses
 from tests.tiny import tiny_recipe
 from tests.training.test_training import assert_equal, events
 
-NO_AUTOCAST = torch.autocast("cpu", enabled=False)
+NO_AUTOCAST = Arithmetic(torch.device("cpu"), "float32")
 NOTHING = Batch(torch.empty(0), torch.empty(0))
 
 
@@ -63,13 +66,13 @@ def test_a_turn_with_a_bad_number_moves_nothing(where: str, bad: float, clip: fl
         return {"square": value}
 
     turn = Turn(Player("one", (network,), loss), TrainingConfig(clip=clip))
-    assert turn.move(NOTHING, {}, NO_AUTOCAST).finite
+    assert turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
     before = copy.deepcopy((dict(network.state_dict()), turn.state_dict()))
     scale.fill_(bad)
-    assert not turn.move(NOTHING, {}, NO_AUTOCAST).finite
+    assert not turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
     assert_equal((dict(network.state_dict()), turn.state_dict()), before)
     scale.fill_(1)
-    assert turn.move(NOTHING, {}, NO_AUTOCAST).finite
+    assert turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
     assert not torch.equal(network.weight, before[0]["weight"]) and network.weight.isfinite().all()
 
 
@@ -123,8 +126,26 @@ def test_too_many_in_a_row_end_the_run_and_leave_the_checkpoint(
     assert end.value.code == DIVERGED
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.startswith("cyclegan: ") and "steps in a row" in told and "training.rate" in told
+    assert f"the last checkpoint, {newest_checkpoint(tmp_path / 'run')}, is good" in told
     assert 6 <= read_newest(tmp_path / "run").images <= 12
     assert all(value.isfinite().all() for value in read_newest(tmp_path / "run").method.values())
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_says_that_there_is_none(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poisoned(monkeypatch, lambda step: True)
+    recipe, runs = tiny_recipe(data, training={"tolerate": 2}), [tmp_path / name for name in ("one", "two")]
+    for run in runs:
+        with pytest.raises(Diverged, match="no checkpoint was saved before them"):
+            train(recipe, run)
+    again = f"this run has no checkpoint yet; .*: cyclegan train {runs[0]}/recipe.yaml --out {runs[0]} --resume"
+    for words in (("compare", *runs, "--out", tmp_path / "c.html"), ("translate", runs[0], data / "testA", "out")):
+        with pytest.raises(SystemExit):
+            main([str(word) for word in words])
+        assert re.search(again, "".join(capsys.readouterr()))
+    write_report(runs[0])
+    assert re.search(again, (runs[0] / "report.html").read_text(encoding="utf-8"))
 
 
 def test_fewer_do_not(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

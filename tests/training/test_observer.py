@@ -14,6 +14,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import Tensor, nn
 
 from cyclegan.images.overlay import FAKE, MOST, REAL, overlaid
+from cyclegan.machine import Arithmetic
 from cyclegan.recipe import Recipe, read_recipe
 from cyclegan.training.charts import charts
 from cyclegan.training.observer import flat
@@ -180,7 +181,7 @@ def test_judges_are_right_as_often_as_they_are(recipe: Recipe, tmp_path: Path, m
 
 def test_networks_are_left_as_they_were_looked_at() -> None:
     learning, done = nn.Dropout(), nn.Dropout().eval()
-    with pytest.raises(RuntimeError), looking([learning, done], torch.autocast("cpu", enabled=False)):
+    with pytest.raises(RuntimeError), looking([learning, done], Arithmetic(torch.device("cpu"), "float32")):
         assert not learning.training and not torch.is_grad_enabled()
         raise RuntimeError
     assert learning.training and not done.training and torch.is_grad_enabled()

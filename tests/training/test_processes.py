@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,18 @@ from unittest.mock import patch
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
 from torch.distributed.launcher.api import LaunchConfig, launch_agent
 
 from cyclegan.checkpoint import checkpoints_in, read_newest
 from cyclegan.cli import main
 from cyclegan.recipe import write_recipe
 from cyclegan.training.game import Game
-from cyclegan.training.processes import ALONE
+from cyclegan.training.processes import ALONE, open_processes
 from cyclegan.training.trainer import train
 from cyclegan.training.turn import Move
 from cyclegan.types import Batch
-from tests.forked import Forks
+from tests.forked import Forks, Started
 from tests.tiny import tiny_recipe
 from tests.training.exact import exactly
 
@@ -151,3 +154,106 @@ def test_alone_everything_is_as_it_was() -> None:
     assert together is fakes and torch.equal(together[own], fakes)
     assert ALONE.first and ALONE.largest(3) == 3
     ALONE.agree("anything", "whatever")
+
+
+def started(forks: Forks, function: str, *words: str | Path, log: Path) -> list[Started]:
+    both = forks.start_together(2, *words, log=log, main=f"tests.training.ranks:{function}")
+    assert [each.wait() for each in both] == [0, 0], both[0].told
+    return both
+
+
+def kept(run: Path) -> list[dict[str, list[Tensor]]]:
+    return [torch.load(f"{run}.{rank}", weights_only=True) for rank in (0, 1)]
+
+
+def test_processes_draw_other_dropout_masks_and_keep_one_pool(data: Path, tmp_path: Path, forks: Forks) -> None:
+    dropout = {"generator": {"width": 4, "blocks": 1, "dropout": 0.5}, "pool": 2}
+    recipe = write(data, method=dropout, training={"constant": "12 images", "average": "4 images"})
+    started(forks, "train_and_keep_all", recipe, tmp_path / "run", log=tmp_path / "log")
+    one, other = kept(tmp_path / "run")
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(one["known"], other["known"], strict=True))
+    assert len(one["masks"]) == len(other["masks"]) > 20
+    for ours, theirs in zip(one["masks"], other["masks"], strict=True):
+        known = (ours >= 0) & (theirs >= 0)
+        assert 0.4 < (ours != theirs)[known].float().mean() < 0.6
+
+
+@pytest.mark.parametrize("how", [("built",), ("restored", "resume")])
+def test_all_processes_begin_with_what_the_first_one_knows(
+    how: tuple[str, ...], data: Path, tmp_path: Path, forks: Forks
+) -> None:
+    recipe = write(data, training={"constant": "8 images", "average": "4 images"})
+    if "resume" in how:
+        started(forks, "train_and_keep_all", recipe, tmp_path / "run", log=tmp_path / "log")
+        recipe = write(data, training={"constant": "16 images", "average": "4 images"})
+    else:
+        started(forks, "train_and_keep_all", recipe, tmp_path / "undisturbed", log=tmp_path / "log")
+    started(forks, "train_and_keep_all", recipe, tmp_path / "run", *how, log=tmp_path / "log")
+    one, other = kept(tmp_path / "run")
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(one["known"], other["known"], strict=True))
+    if "built" in how:
+        undisturbed = kept(tmp_path / "undisturbed")[0]["known"]
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(one["known"], undisturbed, strict=True))
+
+
+def test_what_only_sounds_like_a_lost_process_is_told_as_itself(tmp_path: Path, forks: Forks) -> None:
+    message = "reading /mnt/pictures: Connection timed out"
+    function = "tests.training.ranks:fail_for_another_reason"
+    both = forks.start_together(2, message, log=tmp_path / "log", main=function)
+    assert [each.wait() for each in both] == [70, 70]
+    told = both[0].told.splitlines()
+    assert f"RuntimeError: {message}" in told
+    assert (
+        told.count("ConnectionError: another process of this run has ended or is out of reach; so does this one") == 1
+    )
+
+
+def test_processes_find_out_who_is_on_their_machine(tmp_path: Path, forks: Forks) -> None:
+    [told, _] = started(forks, "tell_places", log=tmp_path / "log")
+    assert sorted(told.told.splitlines()) == ["0 of 2, 2 here", "1 of 2, 2 here"]
+
+
+@pytest.mark.parametrize(
+    "environment, told",
+    [
+        (
+            {"WORLD_SIZE": "2"},
+            "WORLD_SIZE is 2, and RANK, MASTER_ADDR, MASTER_PORT not set; start the processes by: ",
+        ),
+        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "x"}, "WORLD_SIZE is 2, and MASTER_PORT not set; start"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE: must be the number of processes of this run, not 'two'"),
+        ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"}, "srun started 8 processes that do not know of each other"),
+    ],
+)
+def test_processes_that_torchrun_did_not_start_are_told_how(
+    environment: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=re.escape(told)) as caught, open_processes():
+        pass
+    assert "\n" not in str(caught.value)
+    assert "torchrun" in str(caught.value) or value == "two"
+
+
+@pytest.mark.parametrize("environment", [{}, {"WORLD_SIZE": "1"}, {"WORLD_SIZE": "1", "SLURM_STEP_NUM_TASKS": "8"}])
+def test_a_run_of_its_own_is_alone(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with open_processes() as processes:
+        assert processes == ALONE
+
+
+def test_processes_that_cannot_meet_say_where_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():
+            monkeypatch.setenv(name, value)
+        told = f"cannot meet at 127.0.0.1:{port}: .*address already in use"
+        with pytest.raises(ConnectionError, match=told), open_processes():
+            pass

@@ -1,29 +1,21 @@
-"""Every lever makes a step faster and leaves its result alone."""
+"""What makes a step fast or small leaves its result alone."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-import cyclegan.training.game
 from cyclegan.cli import main
-from cyclegan.machine import has_compiler
+from cyclegan.cli.codes import REFUSED
 from cyclegan.networks.blocks import ResidualBlock
-from cyclegan.recipe import Recipe, SpeedConfig
-from cyclegan.training import speed
+from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.game import Game
-from cyclegan.training.speed import Graphed, compile_networks, has_graphs, memory_told
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Losses
 from tests.tiny import tiny_recipe
 
-CPU = torch.device("cpu")
-PLAIN = {"device": "cpu", "precision": "float32", "compile": "off"}
-needs_compiler = pytest.mark.skipif(not has_compiler(CPU), reason="needs a C++ compiler")
+PLAIN = {"device": "cpu", "precision": "float32", "channels_last": "off", "compile": "off"}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
@@ -31,7 +23,6 @@ def losses_of(recipe: Recipe, run: Path, steps: int) -> list[dict[str, float]]:
     """What each of the first steps saw."""
     trainer = Trainer(recipe, run)
     with trainer.journal:
-        trainer.game.speed_up(trainer.total)
         batches = trainer.loader.batches(0, steps * recipe.training.batch)
         return [{name: loss.item() for name, loss in trainer.game.step(batch).losses.items()} for batch in batches]
 
@@ -58,99 +49,10 @@ def test_deterministic_kernels_leave_the_result_alone(data: Path, tmp_path: Path
 def test_checkpointed_activations_are_computed_twice(data: Path, tmp_path: Path) -> None:
     calls = []
     trainer = Trainer(tiny_recipe(data, speed=PLAIN | {"checkpoint_activations": True}), tmp_path / "run")
-    with trainer.journal:
-        trainer.game.speed_up(trainer.total)
     block = next(m for m in trainer.game.method.translators()["AtoB"].modules() if isinstance(m, ResidualBlock))
     block.body[0].register_forward_hook(lambda *call: calls.append(1))
     trainer.game.step(next(trainer.loader.batches(0, 1)))
     assert len(calls) == 4  # twice for what is fake and identical, twice for the cycle
-
-
-def test_channels_last_leaves_the_result_alone(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = tiny_recipe(data, speed=PLAIN, training={"rate": 1e-5})  # Adam magnifies rounding
-    plain = losses_of(recipe, tmp_path / "plain", steps=4)
-    monkeypatch.setattr(cyclegan.training.game, "memory_format", lambda device: torch.channels_last)
-    levered = losses_of(recipe, tmp_path / "levered", steps=4)
-    for expected, seen in zip(plain, levered, strict=True):
-        assert seen == pytest.approx(expected, rel=1e-4)
-
-
-def test_bf16_leaves_the_losses_near(data: Path, tmp_path: Path) -> None:
-    check_same(data, tmp_path, 0.05, precision="bf16")
-
-
-@needs_compiler
-def test_the_fast_path_ends_at_the_loss_level_of_the_plain_one(data: Path, tmp_path: Path) -> None:
-    """500 steps, bf16 and compiled beside eager float32."""
-    level = {}
-    for name, levers in {"plain": {}, "fast": {"precision": "bf16", "compile": "on"}}.items():
-        recipe = tiny_recipe(data, speed=PLAIN | levers, training={"constant": "500 images", "rate": 5e-4})
-        losses = losses_of(recipe, tmp_path / name, steps=500)
-        level[name] = [sum(sum(step.values()) for step in part) / len(part) for part in (losses[:20], losses[-100:])]
-    assert level["plain"][1] < 0.8 * level["plain"][0]  # it has learned something
-    assert level["fast"][1] == pytest.approx(level["plain"][1], rel=0.1)
-
-
-def test_a_short_run_is_not_compiled_and_says_so() -> None:
-    told = compile_networks([torch.nn.Linear(1, 1)], SpeedConfig(), steps=speed.COMPILING_REPAYS - 1, device=CPU)
-    assert told.startswith("not compiling: 999 steps would not repay it")
-
-
-@pytest.mark.parametrize("wanted", ["auto", "on"])
-def test_without_a_compiler_networks_stay_as_they_are(wanted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    network = torch.nn.Linear(1, 1)
-    told = compile_networks([network], SpeedConfig(compile=wanted), steps=10**6, device=CPU)
-    assert told == "not compiling, steps may take twice as long: no C++ compiler found, install g++"
-    assert network._compiled_call_impl is None
-
-
-@needs_compiler
-def test_a_compiler_that_fails_is_named_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any, **__: Any) -> Callable[[Tensor], Tensor]:
-        raise RuntimeError("Python.h: no such file\nand more")
-
-    monkeypatch.setattr(torch, "compile", broken)
-    told = compile_networks([torch.nn.Linear(1, 1)], SpeedConfig(), steps=10**6, device=CPU)
-    assert told.endswith("twice as long: Python.h: no such file")
-
-
-def test_graphs_are_for_cuda() -> None:
-    assert not has_graphs(SpeedConfig(), CPU)
-    with pytest.raises(ValueError, match=r"speed\.graph: only cuda has graphs, and this run is on cpu"):
-        has_graphs(SpeedConfig(graph="on"), CPU)
-    assert has_graphs(SpeedConfig(), torch.device("cuda"))
-    assert not has_graphs(SpeedConfig(checkpoint_activations=True), torch.device("cuda"))
-
-
-class FakeGraph:
-    """Plays the recorded step again, as a CUDA graph would: on the memory of the recording."""
-
-    def __init__(self, graphed: Graphed[Losses], step: Callable[[Batch], Losses]) -> None:
-        self.graphed, self.step = graphed, step
-
-    def replay(self) -> None:
-        for name, loss in self.step(self.graphed.batch).items():
-            self.graphed.result[name].copy_(loss)
-
-
-def test_a_graph_sees_every_batch_and_leaves_odd_ones_to_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(batch: Batch) -> Losses:
-        return {"sum": batch.a.sum() + batch.b.sum()}
-
-    @contextmanager
-    def recording(graph: Any) -> Iterator[None]:
-        yield
-
-    graphed = Graphed(step)
-    monkeypatch.setattr(graphed, "_aside", step)
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: FakeGraph(graphed, step))
-    monkeypatch.setattr(torch.cuda, "graph", recording)
-    for number in range(8):
-        side = 3 if number == 6 else 2
-        batch = Batch(torch.full((1, 3, side, side), float(number)), torch.ones(1, 3, 2, 2))
-        assert graphed(batch)["sum"] == number * 3 * side**2 + 12
-    assert graphed.graph is not None
 
 
 @needs_cuda
@@ -161,25 +63,6 @@ def test_two_deterministic_runs_on_cuda_are_the_same_bit_for_bit(data: Path, tmp
     torch.use_deterministic_algorithms(False)
 
 
-@needs_cuda
-def test_a_graph_leaves_the_result_alone(data: Path, tmp_path: Path) -> None:
-    on_cuda = {"device": "cuda", "precision": "float32", "compile": "off"}
-    plain = losses_of(tiny_recipe(data, speed=on_cuda | {"graph": "off"}), tmp_path / "plain", steps=8)
-    graphed = losses_of(tiny_recipe(data, speed=on_cuda | {"graph": "on"}), tmp_path / "graph", steps=8)
-    for expected, seen in zip(plain, graphed, strict=True):
-        assert seen == pytest.approx(expected, rel=2e-3)
-
-
-@pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
-)
-def test_what_helps_when_memory_runs_out_is_said(error: RuntimeError) -> None:
-    with pytest.raises(MemoryError) as caught, memory_told():
-        raise error
-    for setting in ("data.transforms", "training.batch", "speed.checkpoint_activations"):
-        assert setting in str(caught.value)
-
-
 def test_running_out_of_memory_is_one_line(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,15 +70,13 @@ def test_running_out_of_memory_is_one_line(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(Game, "step", step)
+    write_recipe(recipe, tmp_path / "tiny.yaml")
     with pytest.raises(SystemExit) as exit_:
-        main(["train", "--out", str(tmp_path / "run"), "--data.root", str(recipe.data.root)])
+        main(["train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run")])
     told = capsys.readouterr().err.splitlines()
-    assert exit_.value.code == 2 and told[-1].startswith("cyclegan: out of memory")
-
-
-def test_other_errors_are_not_called_memory() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), memory_told():
-        raise RuntimeError("shapes differ")
+    assert exit_.value.code == REFUSED and told[-1].startswith("cyclegan: out of memory")
+    for setting in ("data.transforms", "training.batch", "speed.checkpoint_activations"):
+        assert setting in told[-1]
 
 
 def test_training_by_a_schedule_of_tensors_and_of_numbers_is_the_same(data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 import signal
 from dataclasses import replace
-from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.machine import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe
 from cyclegan.training.average import Average
@@ -19,7 +19,6 @@ from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Images, Losses
 from tests.forked import Forks
 from tests.tiny import tiny_recipe, write_pictures
-from tests.training.exact import exactly
 
 
 def events(run: Path) -> EventAccumulator:
@@ -151,9 +150,9 @@ def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) ->
     before = [p.clone() for p in discriminators.parameters]
     pixels = next(trainer.loader.batches(0, 1))
     batch = type(pixels)(*(x.float() / 127.5 - 1 for x in pixels))
-    generators.move(batch, trainer.game.method(batch), trainer.game.autocast)
+    generators.move(generators.look(batch, trainer.game.method(batch), trainer.game.autocast))
     assert all(torch.equal(x, y) for x, y in zip(before, discriminators.parameters, strict=True))
-    assert all(p.grad is None for p in discriminators.parameters)
+    assert not any(gradient.any() for gradient in discriminators.gradients)
 
 
 def test_gradients_in_another_memory_format_move_the_same() -> None:
@@ -171,7 +170,7 @@ def test_gradients_in_another_memory_format_move_the_same() -> None:
         turn = Turn(Player("puller", (network,), loss), TrainingConfig())
         for _ in range(2):
             turn.set_rate(0.1)
-            turn.move(nothing, {}, torch.autocast("cpu", enabled=False))
+            turn.move(turn.look(nothing, {}, Arithmetic(torch.device("cpu"), "float32")))
     assert torch.equal(networks[0].weight, networks[1].weight)
 
 
@@ -182,34 +181,6 @@ def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:
     for turn in trainer.game.turns:
         norm = torch.stack([p.grad.norm() for p in turn.parameters if p.grad is not None]).norm()
         torch.testing.assert_close(norm.item(), 0.001, rtol=1e-3, atol=0)
-
-
-def test_bf16_starts_with_the_losses_of_float32(data: Path, tmp_path: Path) -> None:
-    """Near them: bf16 has 8 bits, and each CPU adds up its products in an order of its own."""
-    losses = {}
-    for precision in ("float32", "bf16"):
-        speed = {"device": "cpu", "precision": precision}
-        trainer = Trainer(tiny_recipe(data, speed=speed), tmp_path / precision)
-        pixels = next(trainer.loader.batches(0, 1))
-        losses[precision] = trainer.game.step(pixels).losses
-    for name, loss in losses["bf16"].items():
-        torch.testing.assert_close(loss, losses["float32"][name], rtol=0.1, atol=0.01, msg=name)
-
-
-def test_compiled_networks_learn_what_eager_ones_do(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As graphs, forward and backward; without the C++ that is made of them, which is another on every machine."""
-    monkeypatch.setattr("cyclegan.training.speed.compiler_problem", lambda device: "")
-    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend="aot_eager"))
-    changes: dict[str, Any] = {"training": {"constant": "2 images", "decay": "0 images"}, "journal": {"samples": 0}}
-    runs = {}
-    for compile_ in ("off", "on"):
-        speed = {"device": "cpu", "precision": "float32", "compile": compile_}
-        with exactly():
-            train(tiny_recipe(data, speed=speed, **changes), tmp_path / compile_)
-        runs[compile_] = everything(tmp_path / compile_)
-    torch.testing.assert_close(runs["on"], runs["off"], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

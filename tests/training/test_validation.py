@@ -10,16 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
-from cyclegan.images.folders import Folder
+from cyclegan.images.batches import Pictures
+from cyclegan.images.files import from_bytes
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
+from cyclegan.metrics.distances import distances
 from cyclegan.recipe import Recipe, write_recipe
+from cyclegan.training.game import Game
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.validation import Validation
+from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import assert_equal, events, everything
@@ -63,15 +69,6 @@ def test_held_out_pictures_are_never_learned_from(evaluated: Recipe, tmp_path: P
     assert held_out | learned == set((tmp_path / "data").glob("train*/*"))
 
 
-def test_which_are_held_out_follows_the_seed(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "a", 30)
-
-    def held_out(seed: int) -> list[Path]:
-        return Folder(tmp_path / "a", lambda x: x, memory=0, warn=print, validation=10, seed=seed).held_out
-
-    assert held_out(1) == held_out(1) != held_out(2)
-
-
 def test_without_scores_nothing_is_held_out(recipe: Recipe, tmp_path: Path) -> None:
     trainer = Trainer(recipe, tmp_path / "run")
     assert not trainer.loader.a.held_out and len(trainer.loader.a) == 5
@@ -88,6 +85,28 @@ def test_scores_are_written_as_often_as_asked_and_at_the_end(evaluated: Recipe, 
     there, back = seen["validation/kid_AtoB"], seen["validation/kid_BtoA"]
     for (_, mean), (_, one), (_, other) in zip(seen["validation/kid"], there, back, strict=True):
         assert mean == pytest.approx((one + other) / 2, rel=1e-4)
+
+
+def test_a_domain_against_itself_is_scored_as_it_is_directly(
+    evaluated: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By translators that do nothing, in a run that computes in bf16."""
+    data = evaluated.data.root
+    shutil.rmtree(data / "trainB")
+    shutil.copytree(data / "trainA", data / "trainB")
+    trainer = Trainer(replace(evaluated, speed=replace(evaluated.speed, precision="bf16")), tmp_path / "run")
+    identity: dict[Direction, nn.Module] = {"AtoB": nn.Identity(), "BtoA": nn.Identity()}
+    monkeypatch.setattr(Game, "translators", identity)
+    with trainer.journal:
+        trainer._prepare()
+        mean = trainer.validation.score(trainer.game, trainer.journal)
+    features = evaluated.features.build()
+    seen = features.of(from_bytes(batch) for batch in Pictures(data / "trainA", (32, 32), trainer.loader.a.held_out))
+    direct = distances(seen, seen)
+    assert mean == direct.kid.value
+    for name, expected in (("fid", direct.fid), ("kid", direct.kid), ("precision", direct.precision)):
+        [(_, value)] = curves(tmp_path / "run")[f"validation/{name}_AtoB"]
+        assert value == np.float32(expected.value), name
 
 
 def test_best_is_the_one_with_the_lowest_kid(
@@ -142,31 +161,38 @@ def test_networks_that_give_nan_have_no_score_and_are_never_the_best(evaluated: 
     assert not best_path(tmp_path / "run").exists() and not curves(tmp_path / "run")
 
 
-@pytest.mark.parametrize("number, told", [(12, "trainA: holds 12 pictures, and data.validation keeps 50")])
-def test_folders_that_are_too_small_are_told(number: int, told: str, data: Path, weights: Path, tmp_path: Path) -> None:
-    write_pictures(data / "trainA", number)
+def test_folders_that_are_too_small_are_told(data: Path, weights: Path, tmp_path: Path) -> None:
+    write_pictures(data / "trainA", 12)
     recipe = tiny_recipe(data, journal={"evaluate_every": "2 images"})
     recipe = replace(recipe, features=scored(data, weights).features)
-    with pytest.raises(ValueError, match=told):
-        train(recipe, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"trainA: holds 12 pictures, and data\.validation keeps 50"):
+        Trainer(recipe, tmp_path / "run")
 
 
-def test_too_few_readable_pictures_are_told_before_the_first_step(evaluated: Recipe, tmp_path: Path) -> None:
-    held_out = Trainer(evaluated, tmp_path / "other").loader.b.held_out
-    held_out[0].write_bytes(b"")
-    with pytest.raises(ValueError, match="trainB: only 7 of the pictures held out can be read; 8 are needed"):
-        train(evaluated, tmp_path / "run")
-
-
-@pytest.mark.usefixtures("equally_good")
-@pytest.mark.parametrize("changes", [{"journal": {"evaluate_every": None}}, {"training": {"seed": 1}}])
-def test_a_resumed_run_cannot_begin_to_learn_from_held_out_pictures(
-    evaluated: Recipe, weights: Path, tmp_path: Path, changes: dict[str, Any]
+def test_few_pictures_are_scored_and_what_that_makes_of_the_scores_is_told(
+    evaluated: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    train(evaluated, tmp_path / "run")
-    recipe = scored(evaluated.data.root, weights, **changes)
-    with pytest.raises(ValueError, match=r"leave them as the run began \(8 of each folder held out\)"):
-        train(recipe, tmp_path / "run", resume=True)
+    trainer = Trainer(replace(evaluated, data=replace(evaluated.data, validation=4)), tmp_path / "run")
+    with trainer.journal:
+        trainer._prepare()
+        assert math.isfinite(trainer.validation.score(trainer.game, trainer.journal))
+    told = capfd.readouterr().err
+    assert "validation: 4 + 4 pictures are held out: few, so that scores depend much on which, and best.pt" in told
+    assert "of 4 + 4 held-out pictures, few, after 0 images" in told
+    with pytest.raises(ValueError, match=r"data\.validation: .*greater than or equal to 4"):
+        tiny_recipe(evaluated.data.root, data={"validation": 3})
+
+
+def test_when_too_few_of_those_held_out_are_left_a_resumed_run_says_so(evaluated: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(evaluated, tmp_path / "run")
+    trainer._save()
+    for path in trainer.loader.b.held_out[:5]:
+        path.unlink()
+    told = (
+        r"trainB: only 3 of the pictures held out are there and can be read, and 4 are needed: .*evaluate_every: null"
+    )
+    with pytest.raises(ValueError, match=told):
+        train(evaluated, tmp_path / "run", resume=True)
 
 
 @pytest.mark.usefixtures("equally_good")
@@ -187,7 +213,7 @@ def test_a_finished_run_is_scored_on_its_test_split_and_reported(
         write_pictures(evaluated.data.root / name, 8, seed=seed)
     write_recipe(evaluated, tmp_path / "tiny.yaml")
     assert run_main("train", tmp_path / "tiny.yaml", "--out", tmp_path / "run") == 0
-    scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
+    scores = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["scores"]
     assert [(score["weights"], score["what"]) for score in scores[:4]] == [
         ("last", "AtoB"), ("last", "BtoA"), ("best", "AtoB"), ("best", "BtoA"),
     ]  # fmt: skip

@@ -1,0 +1,89 @@
+"""What `Translator.translate` takes: a file, a picture, an array or a tensor; all else is refused in one line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cyclegan.images.files import UnreadableImage, as_seen, read_image
+from cyclegan.words import reason
+
+Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any]"
+"""A file, a picture of Pillow's, or an array as `picture_from` takes it."""
+
+WANTED = (
+    "give a path, a picture of Pillow's, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats "
+    "in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1]"
+)
+
+
+def picture_from(source: Picture) -> Image.Image:
+    """A picture as people see it, upright 8-bit RGB, from whatever holds it; what is given stays as it is.
+
+    Files and pictures of Pillow's become what `read_image` says. Arrays are grey, RGB or RGBA (on white), one pixel
+    after the other as in a file: white is 255 in uint8, 65535 in uint16 and 1 in floats.
+    Raises ValueError, in one line that says what to give, for all else.
+    """
+    if isinstance(source, np.ndarray):
+        return as_seen(_from_array(source))
+    if isinstance(source, str | os.PathLike):
+        return read_image(Path(source))
+    if not isinstance(source, Image.Image):
+        raise ValueError(f"cannot translate a {type(source).__name__}: {WANTED}")
+    if not min(source.size):
+        raise ValueError("the picture has no pixels")
+    try:
+        return as_seen(source)
+    except Exception as error:  # decoders raise almost anything on damaged files
+        raise UnreadableImage(f"the picture cannot be read: {reason(error)}") from error
+
+
+def batch_from(tensor: Tensor) -> Tensor:
+    """A tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1] as (N, 3, H, W) float32, where it is.
+
+    Raises ValueError, in one line that says what to give, for all else; NaN is outside.
+    """
+    shape = f"a tensor {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+    if tensor.ndim not in (3, 4) or tensor.shape[-3] != 3 or not tensor.is_floating_point():
+        hint = "; make it floats in [-1, 1], by x / 127.5 - 1" if tensor.dtype == torch.uint8 else ""
+        raise ValueError(f"cannot translate {shape}{hint}: {WANTED}")
+    if not tensor.numel():
+        raise ValueError(f"cannot translate {shape}: it is empty")
+    batch = tensor.detach().float()
+    low, high = (float(end) for end in torch.aminmax(batch))
+    if not (low >= -1 and high <= 1):
+        raise ValueError(f"cannot translate a tensor of values from {low:.4g} to {high:.4g}: they must be in [-1, 1]")
+    return batch if tensor.ndim == 4 else batch[None]
+
+
+def _from_array(array: npt.NDArray[Any]) -> Image.Image:
+    """Grey, RGB or RGBA of 8 bits; raises ValueError for what is no such array."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    about = f"an array {array.shape} of {array.dtype}"
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        hint = "; put the channels last, by a.transpose(1, 2, 0)" if array.ndim == 3 and len(array) in (1, 3, 4) else ""
+        raise ValueError(f"cannot translate {about}{hint}: {WANTED}")
+    if not array.size:
+        raise ValueError(f"cannot translate {about}: it has no pixels")
+    pixels = _in_bytes(array, about)
+    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if array.ndim == 3 and channels == 1 else pixels))
+
+
+def _in_bytes(array: npt.NDArray[Any], about: str) -> npt.NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:  # of either byte order
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype.kind != "f":
+        raise ValueError(f"cannot translate {about}: {WANTED}")
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"cannot translate an array of floats from {low:.4g} to {high:.4g}: they must be in [0, 1]")
+    return np.rint(array.astype(np.float64) * 255).astype(np.uint8)

@@ -1,0 +1,81 @@
+"""Memory that the machine does not have is refused, so that too large a picture ends in an error, not in a kill."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+GROUPS, ZFS = Path("/sys/fs/cgroup"), Path("/proc/spl/kstat/zfs/arcstats")
+
+LEAST = 2**28
+"""Bytes that are left to the process in any case: with none at all, nothing ends in good order."""
+
+
+@contextmanager
+def only_what_is_there() -> Iterator[None]:
+    """While open, Linux gives this process no more memory than is left; on other systems nothing changes.
+
+    Linux promises more than it has, and kills a process that uses the promise (overcommit). This limit makes it refuse
+    instead, which Python and torch raise as an error.
+    """
+    room = _room() if sys.platform == "linux" else None
+    if sys.platform == "win32" or room is None:
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = 1024 * _fields(Path("/proc/self/status"))["VmData:"] + max(room, LEAST)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if soft == resource.RLIM_INFINITY else min(limit, soft), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _room() -> int | None:
+    """Bytes that the machine has left, and the container or job that this is in; None where the system does not say."""
+    try:
+        machine = _fields(Path("/proc/meminfo"))
+        groups = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        left = 1024 * (machine["MemAvailable:"] + machine["SwapFree:"]) + _cached_by_zfs()
+        return min(left, *_rooms(groups, GROUPS))
+    except (OSError, KeyError):
+        return None
+
+
+def _cached_by_zfs() -> int:
+    """Bytes that ZFS gives back when they are needed, and that Linux does not count as available."""
+    with suppress(OSError):
+        if found := re.search(r"^size +\d+ +(\d+)$", ZFS.read_text(encoding="ascii"), re.M):
+            return int(found[1])
+    return 0
+
+
+def _rooms(groups: list[str], root: Path) -> Iterator[int]:
+    """Bytes left in each control group around this process, of either version; files that are cached can go."""
+    yield sys.maxsize
+    for line in groups:
+        _, kinds, path = line.split(":", 2)
+        if kinds == "":
+            top, most, used = root, "memory.max", "memory.current"
+        elif kinds == "memory":
+            top, most, used = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        group = top / path.lstrip("/")
+        for place in (group, *group.parents):
+            with suppress(OSError, ValueError):  # a container sees its own group only; "max" is no number
+                limit = int((place / most).read_text(encoding="ascii"))
+                stat = _fields(place / "memory.stat")
+                cached = stat.get("active_file", 0) + stat.get("inactive_file", 0)
+                yield max(0, limit - int((place / used).read_text(encoding="ascii")) + cached)
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """The numbers of a file of lines `name number ...`, by their names."""
+    words = (line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdigit()}

@@ -1,0 +1,69 @@
+"""What a resumed run does otherwise than until then, told key by key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from cyclegan.checkpoint import Checkpoint
+from cyclegan.recipe import Recipe, images_in
+from cyclegan.training.turn import rate_after
+from cyclegan.words import key_of, one_line
+
+SCHEDULE = ("training.constant", "training.decay", "training.rate")
+"""Keys that the learning rate follows from, beside the length of an epoch."""
+
+DRAWN_BY = ("data.validation", "training.seed", "journal.evaluate_every")
+"""Keys that decided which pictures are held out when the run began."""
+
+
+def changes_told(saved: Checkpoint, recipe: Recipe, epoch: int) -> list[str]:
+    """A line for each key of the recipe that is not as in the checkpoint, with what follows from it here and now.
+
+    `epoch` is how many images make one now. When the learning rate jumps, the last key of its schedule tells.
+    """
+    rate = _rate_told(saved, recipe, epoch)
+    changed = {key: f"{key}: {_said(before)} -> {_said(now)}" for key, before, now in different(saved.recipe, recipe)}
+    schedule = [key for key in changed if key in SCHEDULE]
+    if rate and schedule:
+        changed[schedule[-1]] += f"; {rate}"
+    for key in changed:
+        if key in DRAWN_BY and saved.held_out and any(saved.held_out.values()):
+            changed[key] += "; the pictures held out stay those of the run's beginning"
+        if key.startswith("features."):
+            changed[key] += "; best.pt is chosen anew"
+    told = list(changed.values())
+    return told if schedule or not rate else [*told, f"{rate}, because the length of an epoch has changed"]
+
+
+def different(before: Recipe, now: Recipe) -> Iterator[tuple[str, Any, Any]]:
+    """Each key that two recipes do not agree on, `training.decay`, and its values as plain data."""
+    yield from _different(before.to_dict(), now.to_dict())
+
+
+def _different(before: Any, now: Any, *above: str | int) -> Iterator[tuple[str, Any, Any]]:
+    match before, now:
+        case dict(), dict() if before.keys() == now.keys():
+            for name in before:
+                yield from _different(before[name], now[name], *above, name)
+        case list(), list() if len(before) == len(now):
+            for i, parts in enumerate(zip(before, now, strict=True)):
+                yield from _different(*parts, *above, i)
+        case _ if before != now:
+            yield key_of(above), before, now
+
+
+def _rate_told(saved: Checkpoint, recipe: Recipe, epoch: int) -> str:
+    """From the rate of the last step to that of the next, where another schedule makes it jump."""
+    training, images, step = recipe.training, saved.images, saved.processes * saved.recipe.training.batch
+    before = rate_after(max(0, images - step), saved.recipe.training, saved.epoch)
+    expected, after = rate_after(images, saved.recipe.training, saved.epoch), rate_after(images, training, epoch)
+    ended = images >= images_in(training.constant, epoch) + images_in(training.decay, epoch)
+    if ended or after in (before, expected):
+        return ""
+    return f"the learning rate goes from {before:.2g} to {after:.2g} here, after {images:,} images"
+
+
+def _said(value: Any) -> str:
+    return one_line(value if isinstance(value, str) else json.dumps(value), 100)

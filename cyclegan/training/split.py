@@ -1,0 +1,117 @@
+"""Which pictures a run is scored on and never learns from: drawn when it begins, and kept with it from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from cyclegan.checkpoint import Checkpoint
+from cyclegan.images.folders import Folder
+from cyclegan.images.held_out import Changes, Chosen, changes, draw, draw_by_number
+from cyclegan.recipe import Recipe
+from cyclegan.words import shown
+
+Files: TypeAlias = Mapping[str, Path]
+"""Pictures of a folder by their names, sorted."""
+
+
+class Split(NamedTuple):
+    """What a checkpoint keeps of it, by folder."""
+
+    pictures: dict[str, list[str]]
+    """All names."""
+    held_out: dict[str, Chosen]
+
+
+def split(
+    folders: Mapping[str, Folder], recipe: Recipe, saved: Checkpoint | None, tell: Callable[[str], None]
+) -> Split:
+    """Take the pictures held out from the folders: as the recipe says when a run begins, later as its checkpoint says.
+
+    So nobody who was held out is ever learned from, and new pictures are never held out. What was added, removed or
+    renamed since the checkpoint is told. Raises ValueError for folders with too few pictures, for a run that is to be
+    scored and has learned from all of its pictures, and for changed folders where an old checkpoint names nobody.
+    """
+    files = {name: folder.by_name for name, folder in folders.items()}
+    scored, number, seed = bool(recipe.journal.evaluate_every), recipe.data.validation, recipe.training.seed
+    if saved is None:
+        held_out = {
+            name: draw(folder.path, files[name], number, seed, tell) if scored else {}
+            for name, folder in folders.items()
+        }
+    elif saved.pictures is None or saved.held_out is None:
+        held_out = _of_old(files, saved, tell)
+    else:
+        held_out = dict(saved.held_out)
+        for name, folder in folders.items():
+            changed = changes(files[name], saved.pictures[name], held_out[name])
+            marks = {new: "" if old in files[name] else held_out[name][old] for new, old in changed.again.items()}
+            held_out[name] = held_out[name] | marks
+            if told := _told(changed, held_out[name]):
+                tell(f"{shown(folder.path)}: pictures changed since the last checkpoint: {told}")
+    if saved and scored and not all(held_out.values()):
+        raise ValueError(
+            "this run has learned from all of its pictures, so that journal.evaluate_every can score it on none; leave "
+            "it at null, or begin another run"
+        )
+    for name, folder in folders.items():
+        folder.hold_out(held_out[name])
+    if saved:
+        _tell_order(folders, saved, tell)
+    return Split({name: list(found) for name, found in files.items()}, held_out)
+
+
+def _of_old(
+    files: Mapping[str, Mapping[str, Path]], saved: Checkpoint, tell: Callable[[str], None]
+) -> dict[str, Chosen]:
+    """As formats 1 to 3 drew, by the number of files, where that cannot be seen to have changed."""
+    recipe = saved.recipe
+    number = recipe.data.validation if recipe.journal.evaluate_every else 0
+    if not number:
+        return {name: {} for name in files}
+    if max(map(len, files.values())) - number != saved.epoch:
+        raise ValueError(
+            f"{shown(recipe.data.root)}: pictures were added or removed since the run began, and its checkpoint, of an "
+            f"older format, does not name those held out; put the folders back as they were, or begin another run"
+        )
+    tell(
+        f"the checkpoint, of an older format, does not name the {number} pictures of each folder that it held out; "
+        "they stay held out only if no file was added, removed or renamed since it was written"
+    )
+    return {name: draw_by_number(found, number, recipe.training.seed) for name, found in files.items()}
+
+
+def _told(changed: Changes, chosen: Chosen) -> str:
+    """In one line, the first names beside the numbers; empty where nothing changed."""
+    parts = []
+    if changed.added:
+        parts.append(f"{len(changed.added):,} added ({_some(changed.added)})")
+    if changed.removed:
+        held_out = sum(name in chosen for name in changed.removed)
+        of_them = f", {held_out:,} of them held out" if held_out else ""
+        parts.append(f"{len(changed.removed):,} removed ({_some(changed.removed)}){of_them}")
+    for new, old in list(changed.again.items())[:1]:
+        parts.append(f"{len(changed.again):,} held out under another name ({shown(Path(new))} is {shown(Path(old))})")
+    return ", ".join(parts)
+
+
+def _some(names: Sequence[str]) -> str:
+    return shown(Path(names[0])) + (", ..." if len(names) > 1 else "")
+
+
+def _tell_order(folders: Mapping[str, Folder], saved: Checkpoint, tell: Callable[[str], None]) -> None:
+    """Say that a resumed run goes on with other pictures than the one that was not stopped."""
+    epoch = max(map(len, folders.values()))
+    length = f"; an epoch has {epoch:,} images, {saved.epoch:,} until here" if epoch != saved.epoch else ""
+    pictures, held_out = saved.pictures, saved.held_out
+    same = (
+        pictures is None
+        or held_out is None
+        or all(
+            list(folder.by_name) == [each for each in pictures[name] if each not in held_out[name]]
+            for name, folder in folders.items()
+        )
+    )
+    if length or not same:
+        tell(f"pictures come in another order from here on{length}")

@@ -1,0 +1,461 @@
+"""What `gpu.py` checks and times on a machine, each in rows of its table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from plain import plain
+from step import quartiles, seconds
+from torch import Tensor
+from translate import measure as measure_translating
+
+from cyclegan.checkpoint import read_checkpoint, write_checkpoint
+from cyclegan.levers import TOLERANCES
+from cyclegan.machine import choose_device, has_bf16
+from cyclegan.provenance import provenance
+from cyclegan.recipe import Recipe, SpeedConfig, recipe_from
+from cyclegan.training.game import Game
+from cyclegan.training.graph import UNRECORDED, has_graphs
+from cyclegan.training.processes import ALONE, Processes, open_processes
+from cyclegan.training.tuning import tune
+from cyclegan.types import Batch, Device, Precision
+
+Outcome = Literal["is", "right", "wrong", "measured", "failed", "skipped"]
+"""`is` says what the machine is; `right` and `wrong` are against the tolerance that the row states."""
+
+
+class Row(NamedTuple):
+    """A line of the table."""
+
+    what: str
+    outcome: Outcome
+    details: str = ""
+    milliseconds: float | None = None
+    """Of a step of training."""
+    per_second: float | None = None
+    """Pairs of pictures in training, pictures in translating."""
+    beside: str = ""
+    """The row that it is so many times faster than."""
+    memory: float | None = None
+    """The most GiB that were reserved on the GPU."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How large everything is."""
+
+    device: Device = "cuda"
+    size: int = 256
+    width: int = 64
+    blocks: int = 9
+    batch: int = 1
+    seconds: int = 5
+    pictures: int = 512
+    steps: int = 1_000_000
+    """Of the run that levers are chosen for."""
+
+    def words(self) -> list[str]:
+        """As options on the command line."""
+        return [f"--{field.name}={value}" for field, value in zip(fields(self), astuple(self), strict=True)]
+
+
+class Stage(NamedTuple):
+    """Rows that are made together, in a process of their own."""
+
+    name: str
+    what: str
+    seconds: float
+    """How long it takes, roughly, on a GPU of the middle class."""
+    run: Callable[[Settings], Iterator[Row]]
+
+
+# What is compared
+
+
+def recipe_of(settings: Settings, *, small: bool = False, **sections: dict[str, Any]) -> Recipe:
+    """A CycleGAN of these sizes; `small` is for checks that take many steps."""
+    width, blocks, depth = (min(16, settings.width), min(2, settings.blocks), 1) if small else (
+        settings.width, settings.blocks, 3
+    )  # fmt: skip
+    plain_speed = {
+        "device": settings.device,
+        "precision": "float32",
+        "channels_last": "off",
+        "compile": "off",
+        "graph": "off",
+    }
+    method: dict[str, Any] = {
+        "kind": "cyclegan",
+        "generator": {"width": width, "blocks": blocks},
+        "discriminator": {"kind": "patchgan", "width": width, "depth": depth},
+        "pool": 3 if small else 50,
+    }
+    return recipe_from(
+        {
+            "method": method | sections.get("method", {}),
+            "training": {"batch": settings.batch} | sections.get("training", {}),
+            "speed": plain_speed | sections.get("speed", {}),
+        },
+        "gpu.py",
+    )
+
+
+def game_of(recipe: Recipe, processes: Processes = ALONE) -> Game:
+    """A game that is ready to play, by the levers that the recipe sets."""
+    return Game(recipe, choose_device(recipe.speed.device), epoch=100, processes=processes)
+
+
+def batch_of(settings: Settings, sides: Sequence[int], seed: int, number: int) -> Batch:
+    """So many random pictures of A and of B, bytes on the device."""
+    random = torch.Generator().manual_seed(seed)
+    pictures = (torch.randint(256, (number, 3, side, side), generator=random, dtype=torch.uint8) for side in sides)
+    return Batch(*(each.to(settings.device) for each in pictures))
+
+
+def judged(what: str, difference: float, tolerance: float, details: str = "") -> Row:
+    """Whether a difference, 0 where everything is the same bit for bit, is within the tolerance. NaN is not."""
+    told = "bit for bit" if difference == 0 else f"largest difference {difference:.2g}, tolerance {tolerance:.2g}"
+    return Row(what, "right" if difference <= tolerance else "wrong", f"{told}; {details}".removesuffix("; "))
+
+
+def apart(one: Any, two: Any) -> float:
+    """The largest difference between numbers in the same place, as a share of the larger; infinite for NaN."""
+    if isinstance(one, dict):
+        return max((apart(one[name], two[name]) for name in one), default=0.0)
+    if isinstance(one, list | tuple):
+        return max((apart(x, y) for x, y in zip(one, two, strict=True)), default=0.0)
+    if isinstance(one, Tensor) and one.numel():
+        scale = torch.maximum(one.double().abs().max(), two.double().abs().max()).clamp(min=1e-30)
+        share = float((one.double() - two.double()).abs().max() / scale)
+        return share if share == share else float("inf")
+    return 0.0
+
+
+def length(vector: Tensor) -> float:
+    """Of a vector."""
+    return float(vector.norm())
+
+
+def gradients_of(game: Game) -> list[Tensor]:
+    """Of each player, as one vector."""
+    return [torch.cat([gradient.flatten().double().cpu() for gradient in turn.gradients]) for turn in game.turns]
+
+
+def state_of(game: Game) -> Any:
+    """All that is learned or remembered."""
+    average = game.average.state_dict() if game.average else {}
+    optimizers = [[*turn.state_dict()["state"].values()] for turn in game.turns]
+    return [game.method.state_dict(), average, optimizers]
+
+
+# Checks
+
+CHANGING: dict[str, dict[str, Any]] = {
+    "training": {"constant": "2 images", "decay": "40 images", "average": "10 images", "clip": 0.5, "rate": 1e-3},
+    "speed": {"deterministic": True},
+}
+"""All that changes from step to step, but for dropout and pools; and kernels that give the same bits each time."""
+
+STEPS = (0, 0, 0, 0, 0, 1, 2, 0, 1, 2, 1, 2, 1, 1, 2, 0)
+"""Sizes of the steps that are compared: each comes back after its graph was recorded, and after others'."""
+
+
+def check_graph(settings: Settings) -> Iterator[Row]:
+    """Steps of several sizes in CUDA graphs, and the same ones without: with deterministic kernels the same bits."""
+    what = f"CUDA graphs against eager, float32: {len(STEPS)} steps of 3 sizes, dropout, pools, decay, clip, average"
+    if not has_graphs(SpeedConfig(), choose_device(settings.device)):
+        yield Row(what, "skipped", f"no graphs on {settings.device}")
+        return
+    on, off = (game_of(_changing(settings, graph)) for graph in ("on", "off"))
+    losses = 0.0
+    for number, batch in enumerate(_batches(settings)):
+        losses = max(losses, apart(on.step(batch).losses, off.step(batch).losses))
+        if number == 0:
+            yield judged("first step, before any graph", losses, 0.0)
+    yield judged(f"{what}: losses", losses, 0.0)
+    yield judged("the same: weights, pools, optimizers, average", apart(state_of(on), state_of(off)), 0.0)
+
+
+def check_resume(settings: Settings) -> Iterator[Row]:
+    """A run that goes on from a checkpoint's file, and one that was not stopped."""
+    graph = "on" if has_graphs(SpeedConfig(), choose_device(settings.device)) else "off"
+    whole, first, second = (game_of(_changing(settings, graph)) for _ in range(3))
+    for number, batch in enumerate(_batches(settings)):
+        whole.step(batch)
+        if number < len(STEPS) // 2:
+            first.step(batch)
+            continue
+        if number == len(STEPS) // 2:
+            with tempfile.TemporaryDirectory() as folder:
+                write_checkpoint(first.checkpoint(1.0), Path(folder) / "saved.pt")
+                second.restore(read_checkpoint(Path(folder) / "saved.pt"))
+        second.step(batch)
+    what = f"resume after {len(STEPS) // 2} of {len(STEPS)} steps, graph: {graph}"
+    yield judged(what, apart(state_of(second), state_of(whole)), 0.0)
+
+
+def _changing(settings: Settings, graph: str) -> Recipe:
+    generator = {"width": min(16, settings.width), "blocks": min(2, settings.blocks), "dropout": 0.5}
+    speed = CHANGING["speed"] | {"graph": graph}
+    return recipe_of(settings, small=True, method={"generator": generator}, training=CHANGING["training"], speed=speed)
+
+
+def _batches(settings: Settings) -> Iterator[Batch]:
+    small, large = settings.size // 4, settings.size // 4 + 8
+    sizes = (small, small), (small, large), (large, small)
+    return (batch_of(settings, sizes[size], number, settings.batch) for number, size in enumerate(STEPS))
+
+
+PRECISIONS: tuple[Precision, ...] = ("tf32", "fp16", "bf16")
+
+
+def check_precisions(settings: Settings) -> Iterator[Row]:
+    """Losses and gradients of the first step, from the same weights and pictures."""
+    expected = None
+    for precision in ("float32", *PRECISIONS):
+        what = f"{precision} against float32: losses and gradients of a step"
+        if missing := missing_here(precision, settings):
+            yield Row(what, "skipped", missing)
+            continue
+        try:
+            seen = _first_step(settings, precision)
+        except Exception as error:
+            yield failed(what, error)
+            continue
+        if expected is None:
+            expected = seen
+            continue
+        losses = max(
+            abs(ours - theirs) / max(abs(theirs), 1e-6) for ours, theirs in zip(seen[0], expected[0], strict=True)
+        )
+        for name, ours, theirs in zip(("generators", "discriminators"), seen[1], expected[1], strict=True):
+            details = f"cosine {float(ours @ theirs / ours.norm() / theirs.norm()):.4f}"
+            what = f"{precision} against float32: gradient of the {name}"
+            yield judged(what, length(ours - theirs) / length(theirs), TOLERANCES[precision].tensor, details)
+        yield judged(f"{precision} against float32: losses", losses, TOLERANCES[precision].loss)
+
+
+def _first_step(settings: Settings, precision: Precision) -> tuple[list[float], list[Tensor]]:
+    """Losses and each player's gradient. A scale of the loss that is too large at first gets some steps to fall."""
+    game = game_of(recipe_of(settings, speed={"precision": precision}, training={"rate": 1e-12}))
+    batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
+    for _ in range(20):
+        move = game.step(batch)
+        if all(gradient.isfinite().all() for gradient in gradients_of(game)):
+            break
+    losses = [float(loss) for loss in move.losses.values()]
+    return losses, gradients_of(game)
+
+
+def check_processes(settings: Settings) -> Iterator[Row]:
+    """The gradient of two processes, each with a pair of pictures, and that of one with both."""
+    on_gpus = settings.device == "cuda" and torch.cuda.device_count() > 1
+    device: Device = "cuda" if on_gpus else "cpu"
+    what = f"two processes against one with twice the batch, {'NCCL on two GPUs' if on_gpus else 'gloo on the CPU'}"
+    settings = Settings(device, settings.size, settings.width, settings.blocks)
+    with tempfile.TemporaryDirectory() as folder:
+        together = start_together(settings, Path(folder) / "gradients.pt")
+    alone = gradients_of_a_step(settings, ALONE, pairs=2)
+    differences = [length(x - y) / length(y) for x, y in zip(together, alone, strict=True)]
+    yield judged(f"{what}: gradients of both players", max(differences), 1e-4)
+
+
+TOGETHER = 100
+"""Seconds that two processes may take, less than their stage has."""
+
+
+def start_together(settings: Settings, path: Path) -> list[Tensor]:
+    """What torchrun's two processes leave in a file. Raises RuntimeError with what they said last."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += [str(Path(__file__).with_name("gpu.py")), f"--worker={path}", *settings.words()]
+    hidden = {} if settings.device == "cuda" else {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    local = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}  # a host's name may lead nowhere
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, encoding="utf-8", env=local | os.environ | hidden
+    ) as torchrun:
+        try:
+            _, told = torchrun.communicate(timeout=TOGETHER)
+        except subprocess.TimeoutExpired:
+            torchrun.terminate()  # it ends the two; if it were killed, they would go on
+            raise RuntimeError(f"torchrun and its two processes took more than {TOGETHER} s") from None
+    if torchrun.returncode:
+        raise RuntimeError(f"torchrun ended with {torchrun.returncode}: {last_line(told)}")
+    gradients: list[Tensor] = torch.load(path, weights_only=True)
+    return gradients
+
+
+def work_together(settings: Settings, path: Path) -> None:
+    """What each of torchrun's processes does."""
+    with open_processes() as processes:
+        gradients = gradients_of_a_step(settings, processes, pairs=1)
+        if processes.first:
+            torch.save(gradients, path)
+
+
+def gradients_of_a_step(settings: Settings, processes: Processes, pairs: int) -> list[Tensor]:
+    """Each player's, of this process's share of two pairs of pictures, averaged over all of them."""
+    torch.backends.cudnn.allow_tf32 = False  # it rounds more than the tolerance
+    game = game_of(recipe_of(settings, small=True, training={"batch": pairs}), processes)
+    both = batch_of(settings, (settings.size // 4, settings.size // 4), 0, 2)
+    game.step(Batch(*(domain[processes.rank * pairs :][:pairs] for domain in both)))
+    return gradients_of(game)
+
+
+# Speed
+
+PLAIN = "training, plain: eager, torch's own precision"
+
+TRAINING: dict[str, dict[str, Any]] = {
+    "training, eager float32": {},
+    "training, float32, graph": {"graph": "on"},
+    "training, tf32, channels_last, graph": {"precision": "tf32", "channels_last": "on", "graph": "on"},
+    "training, bf16, channels_last, graph": {"precision": "bf16", "channels_last": "on", "graph": "on"},
+    "training, fp16, channels_last, graph": {"precision": "fp16", "channels_last": "on", "graph": "on"},
+}
+"""By the levers of a recipe. Whether those join that compile, the trainer finds out."""
+
+
+def time_plain(settings: Settings) -> Iterator[Row]:
+    """Steps of the plain program."""
+    step = plain(settings.width, settings.blocks, choose_device(settings.device))
+    batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
+    a, b = (domain.float() / 127.5 - 1 for domain in batch)
+    torch.backends.cudnn.benchmark = True
+    yield timed(PLAIN, lambda: step(a, b), settings)
+
+
+def time_training(settings: Settings, what: str) -> Iterator[Row]:
+    """Steps of ours, as the trainer takes them."""
+    speed = TRAINING[what]
+    missing = missing_here(speed.get("precision", "float32"), settings)
+    if "graph" in speed and not has_graphs(SpeedConfig(), choose_device(settings.device)):
+        missing = f"no graphs on {settings.device}"
+    if missing:
+        yield Row(what, "skipped", missing)
+        return
+    game = game_of(recipe_of(settings, speed=speed))
+    batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
+    yield timed(what, lambda: game.step(batch), settings)._replace(beside=PLAIN)
+
+
+def time_choosing(settings: Settings) -> Iterator[Row]:
+    """The levers that the trainer chooses for a long run, and their steps."""
+    game = game_of(recipe_of(settings, speed=dict.fromkeys(("precision", "compile", "graph"), "auto")))
+    batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
+    with tempfile.TemporaryDirectory() as folder:
+        told = tune(game, batch, settings.steps, Path(folder))
+    row = timed("training, by the levers that the trainer chooses", lambda: game.step(batch), settings)
+    yield row._replace(beside=PLAIN, details=f"{told}; {row.details}")
+
+
+def timed(what: str, step: Callable[[], object], settings: Settings) -> Row:
+    """Time a step, once it is warm, in bursts for as long as the settings say."""
+    device = choose_device(settings.device)
+    begin = time.perf_counter()
+    for _ in range(UNRECORDED + 2):
+        step()
+    warm = seconds(lambda: None, 1, device) + time.perf_counter() - begin
+    each: list[float] = []
+    begin = time.perf_counter()
+    while len(each) < 3 or time.perf_counter() - begin < settings.seconds:
+        each.append(seconds(step, 10 if device.type == "cuda" else 1, device))
+    low, middle, high = (1000 * number for number in quartiles(each))
+    memory = torch.cuda.max_memory_reserved() / 2**30 if device.type == "cuda" else None
+    details = f"quartiles {low:.3g} to {high:.3g} ms; {warm:.0f} s until warm"
+    return Row(what, "measured", details, middle, 1000 * settings.batch / middle, memory=memory)
+
+
+def time_translating(settings: Settings) -> Iterator[Row]:
+    """A directory of JPEGs, reading and writing included, by the plain loop and by ours."""
+    plain_one = "translating, plain: one picture after the other, eager float32"
+    for number, precision in enumerate(("float32", *PRECISIONS)):
+        what = f"translating, {precision}"
+        if missing := missing_here(precision, settings):
+            yield Row(what, "skipped", missing)
+            continue
+        device = choose_device(settings.device)
+        options = {"number": settings.pictures, "size": settings.size, "width": settings.width, "turns": 2}
+        args = argparse.Namespace(**options, blocks=settings.blocks, device=device, precision=precision)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                result = measure_translating(args, Path(folder))
+        except Exception as error:
+            yield failed(what, error)
+            continue
+        rate, difference = result["pictures_per_second"], result["difference"]
+        if number == 0:
+            yield Row(plain_one, "measured", f"{settings.pictures} JPEGs", per_second=rate["plain"])
+        details = f"differs from plain by at most {difference['largest']} of 255, {difference['mean']:.2g} on average"
+        yield Row(what, "measured", details, per_second=rate["ours"], beside=plain_one)
+
+
+# The machine
+
+
+def missing_here(precision: Precision, settings: Settings) -> str:
+    """Why there is no such precision here; empty where there is."""
+    if precision == "tf32" and settings.device != "cuda":
+        return "only cuda has tf32"
+    lacks = precision == "bf16" and not has_bf16(choose_device(settings.device))
+    return "this machine computes no bf16 in hardware" if lacks else ""
+
+
+def look_at_the_machine(settings: Settings) -> Iterator[Row]:
+    """What everything below ran on."""
+    device = choose_device(settings.device)
+    facts = provenance(device)
+    if device.type == "cuda":
+        about = torch.cuda.get_device_properties(device)
+        facts["device"] += (
+            f" x {torch.cuda.device_count()}, {about.total_memory / 2**30:.0f} GiB, "
+            f"compute capability {about.major}.{about.minor}"
+        )
+        facts["driver"] = _driver()
+        facts["CUDA, cuDNN of torch"] = f"{torch.version.cuda}, {torch.backends.cudnn.version()}"  # type: ignore[no-untyped-call]
+        facts["convolutions of the plain program"] = "TF32" if torch.backends.cudnn.allow_tf32 else "float32"
+    facts["sizes"] = " ".join(settings.words())
+    return (Row(name, "is", fact) for name, fact in facts.items())
+
+
+def _driver() -> str:
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, capture_output=True, encoding="utf-8", timeout=20, check=True).stdout.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return "not told by nvidia-smi"
+
+
+def failed(what: str, error: BaseException) -> Row:
+    """The row of something that raised."""
+    return Row(what, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def last_line(text: str) -> str:
+    """The last line that says anything."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no word")
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("machine", "the machine", 10, look_at_the_machine),
+    Stage("graph", "CUDA graphs against eager", 30, check_graph),
+    Stage("resume", "resume under graphs", 30, check_resume),
+    Stage("precisions", "precisions against float32", 30, check_precisions),
+    Stage("processes", "two processes against one", 30, check_processes),
+    Stage("plain", PLAIN, 15, time_plain),
+    *(Stage(what.replace(" ", ""), what, 20, partial(time_training, what=what)) for what in TRAINING),
+    Stage("translating", "translating", 60, time_translating),
+    Stage("choosing", "training, by the levers that the trainer chooses", 120, time_choosing),
+)
+"""In this order: what is right before what is fast, and what may take long last."""

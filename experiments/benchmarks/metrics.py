@@ -1,0 +1,134 @@
+"""Time and memory of the distances between two sets of features, and what FID's intervals are worth.
+
+    python experiments/benchmarks/metrics.py [--pictures 250 500 1000 5000] [--sizes 512 2048]
+    python experiments/benchmarks/metrics.py --intervals --pictures 250 500 1000
+    python experiments/benchmarks/metrics.py --intervals --folders trainA trainB --weights squeezenet1_1.safetensors
+
+The features are drawn: as many-tailed, correlated and rectified as those of a network. `--intervals` compares the 95 %
+interval of the exact bootstrap with the one to first order, and both with the spread of FID over sets drawn anew;
+`--folders` takes SqueezeNet's features of real pictures, which nobody can draw anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cyclegan.images.batches import Pictures
+from cyclegan.images.files import from_bytes
+from cyclegan.metrics import distances as module
+from cyclegan.metrics.distances import distances
+from cyclegan.metrics.features import load_features
+from cyclegan.metrics.frechet import frechet
+
+ANEW = 40
+"""Pairs of sets whose FID shows how far it really spreads."""
+
+
+def draw(pictures: int, size: int, seed: int, shift: float = 0.0) -> Tensor:
+    """Features, float32 (pictures, size)."""
+    fixed = torch.Generator().manual_seed(99)
+    mixed = torch.randn(size, size, generator=fixed) * torch.arange(1, size + 1).rsqrt()[:, None]
+    generator = torch.Generator().manual_seed(seed)
+    normal = torch.randn(pictures, size, generator=generator)
+    tails = torch.randn(pictures, 8, generator=generator).square().mean(dim=1, keepdim=True).rsqrt()
+    drawn: Tensor = normal.mul(tails) @ mixed / size**0.5
+    return drawn.add(0.02 + shift).relu()
+
+
+def cost(pictures: int, size: int, threads: int) -> dict[str, float]:
+    """Time, and memory on top of the features, of the distances of two sets, in a fresh process."""
+    torch.set_num_threads(threads)
+    fake, real = draw(pictures, size, 1, 0.01), draw(pictures, size, 2)
+    distances(fake[:60, :60], real[:60, :60], resamples=2)  # what a first call loads
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak begins here (Linux)
+    before, begin, work = resident("VmRSS"), time.perf_counter(), time.process_time()
+    distances(fake, real)
+    took = {"seconds": time.perf_counter() - begin, "CPU seconds": time.process_time() - work}
+    return took | {"MiB": resident("VmHWM") - before}
+
+
+def resident(kind: str) -> float:
+    """MiB of this process in memory: now (VmRSS), or at most (VmHWM)."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
+
+
+def widths(fake: Tensor, real: Tensor) -> tuple[float, float]:
+    """Of FID's interval: of the exact bootstrap, and to first order."""
+    found = []
+    for exact in (10**9, 0):
+        module.EXACT = exact
+        fid = distances(fake, real).fid
+        found.append(fid.high - fid.low)
+    return found[0], found[1]
+
+
+def drawn_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """For every number and size, means over `--sets` pairs of sets."""
+    for size in args.sizes:
+        for pictures in args.pictures:
+            pairs = ((draw(pictures, size, 2 * i, 0.01), draw(pictures, size, 2 * i + 1)) for i in range(ANEW))
+            fids, found = [], []
+            for i, (fake, real) in enumerate(pairs):
+                fids.append(frechet(fake.double(), real.double()).value)
+                found += [widths(fake, real)] if i < args.sets else []
+            exact, quick = map(fmean, zip(*found, strict=True))
+            yield {"pictures": pictures, "D": size, "FID": fmean(fids), "exact": exact, "first order": quick,
+                   "spread": 2 * 1.96 * stdev(fids)}  # fmt: skip
+
+
+def real_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Of pictures taken at random from two folders."""
+    network = load_features("squeezenet1_1", args.weights)
+    seen = [network.of(map(from_bytes, Pictures(folder, (args.side, args.side)))) for folder in args.folders]
+    for pictures in args.pictures:
+        some = [each[torch.randperm(len(each), generator=torch.Generator().manual_seed(0))[:pictures]] for each in seen]
+        exact, quick = widths(*some)
+        fid = frechet(some[0].double(), some[1].double()).value
+        yield {"pictures": pictures, "D": some[0].shape[1], "FID": fid, "exact": exact, "first order": quick}
+
+
+def costs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each number and size."""
+    for size in args.sizes:
+        for pictures in args.pictures:
+            with get_context("spawn").Pool(1) as pool:
+                yield {"pictures": pictures, "D": size} | pool.apply(cost, (pictures, size, args.threads))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pictures", type=int, nargs="+", default=[250, 500, 1000, 5000], help="in each set")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 2048], help="of the features")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="that compute")
+    parser.add_argument("--intervals", action="store_true", help="compare FID's intervals")
+    parser.add_argument("--sets", type=int, default=3, help="pairs of sets that have intervals")
+    parser.add_argument("--folders", type=Path, nargs=2, help="two of real pictures, for the intervals")
+    parser.add_argument("--weights", type=Path, help="SqueezeNet's, for the folders")
+    parser.add_argument("--side", type=int, default=256, help="of the pictures in the folders, in pixels")
+    parser.add_argument("--json", type=Path, help="write everything there too")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    rows = (real_intervals if args.folders else drawn_intervals if args.intervals else costs)(args)
+    made = []
+    for row in rows:
+        print("   ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
+        made.append(row)
+    if args.json:
+        args.json.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

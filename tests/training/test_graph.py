@@ -1,0 +1,345 @@
+"""A step replayed as a CUDA graph is the step as Python plays it, whatever sizes come; and its memory ends with it."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import cyclegan.training.game
+import cyclegan.training.tuning
+from cyclegan.levers import Levers
+from cyclegan.methods.pool import Pool
+from cyclegan.recipe import Recipe, SpeedConfig
+from cyclegan.stop import Stopped
+from cyclegan.training import graph
+from cyclegan.training.game import Game
+from cyclegan.training.graph import MOST_GRAPHS, UNRECORDED, Graphed, has_graphs
+from cyclegan.training.observer import Observer
+from cyclegan.training.trainer import train
+from cyclegan.training.tuning import bench_of
+from cyclegan.training.turn import Move
+from cyclegan.types import Batch
+from tests.tiny import tiny_recipe
+from tests.training.fake_graph import CaptureError, FakeCuda, fake_cuda
+from tests.training.test_training import assert_equal
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+EVERYTHING: dict[str, dict[str, Any]] = {
+    "method": {
+        "generator": {"width": 2, "blocks": 1, "dropout": 0.5},
+        "discriminator": {"kind": "patchgan", "width": 2, "depth": 1},
+    },
+    "training": {"constant": "8 images", "decay": "40 images", "average": "10 images", "clip": 0.5, "rate": 1e-3},
+}
+"""All that changes from step to step: dropout, pools, a decaying rate, clipping and an average."""
+
+SIZES = [(12, 12)] * 5 + [(12, 16), (16, 12), (12, 12), (12, 16), (16, 12), (12, 16), (16, 12)] + [(12, 16)] * 4
+SIZES += [(16, 12), (12, 12)]
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    return fake_cuda(monkeypatch)
+
+
+def game_of(recipe: Recipe, *, in_graphs: bool) -> Game:
+    """A game as it is on a GPU: the rate in a tensor and, if asked for, its steps in graphs."""
+    game = Game(recipe, CPU, epoch=5)
+    for turn in game.turns:
+        for group in turn.optimizer.param_groups:
+            group["lr"] = torch.tensor(group["lr"])
+    if in_graphs:
+        game.pull(Levers(graph=True))
+    return game
+
+
+def batch_of(a: int, b: int, seed: int) -> Batch:
+    """Random pictures, `a` pixels on a side in A and `b` in B."""
+    random = torch.Generator().manual_seed(seed)
+    return Batch(*(torch.randint(256, (1, 3, n, n), generator=random, dtype=torch.uint8) for n in (a, b)))
+
+
+def state_of(game: Game) -> dict[str, Any]:
+    """All that is learned or remembered, and the last gradients."""
+    average = game.average.state_dict() if game.average else {}
+    turns = [(turn.state_dict()["state"], [p.grad for p in turn.parameters]) for turn in game.turns]
+    return copy.deepcopy({"method": game.method.state_dict(), "average": average, "turns": turns})
+
+
+def numbers(move: Move) -> list[float]:
+    return [number.item() for number in (*move.losses.values(), *move.norms.values())]
+
+
+def check_same(graphed: Game, eager: Game, sizes: Sequence[tuple[int, int]], start: int = 0) -> None:
+    """Steps of these sizes are the same in both, bit for bit."""
+    for number, (a, b) in enumerate(sizes, start):
+        batch = batch_of(a, b, seed=number)
+        assert numbers(graphed.step(batch)) == numbers(eager.step(batch)), f"step {number}"
+        assert_equal(state_of(graphed), state_of(eager))
+    assert graphed.finite.news() == eager.finite.news() == []
+
+
+def test_many_steps_in_graphs_are_those_without(data: Path, cuda: FakeCuda) -> None:
+    """Gradients too, which histograms show: not those that another size's graph left."""
+    recipe = tiny_recipe(data, **EVERYTHING)
+    check_same(game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False), SIZES)
+    assert len(cuda.recorded()) == len(set(SIZES)) == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_many_steps_in_graphs_are_those_without_on_a_gpu(data: Path) -> None:
+    speed = {"device": "cuda", "precision": "float32", "compile": "off", "deterministic": True}
+    on, off = (tiny_recipe(data, **EVERYTHING, speed=speed | {"graph": graph}) for graph in ("on", "off"))
+    try:
+        check_same(Game(on, GPU, epoch=5), Game(off, GPU, epoch=5), SIZES)
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("sizes", [[(12, 12)] * 3 + [(16, 16)] * 5, [(12, 12)] * 5 + [(16, 16), (12, 12)]])
+def test_a_new_size_is_neither_recorded_at_once_nor_played_in_anothers_memory(
+    sizes: list[tuple[int, int]], data: Path, cuda: FakeCuda
+) -> None:
+    recipe = tiny_recipe(data, **EVERYTHING)
+    check_same(game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False), sizes)
+
+
+def test_nothing_but_its_result_outlives_a_step_in_the_memory_of_its_graph(data: Path, cuda: FakeCuda) -> None:
+    game = game_of(tiny_recipe(data, **EVERYTHING), in_graphs=True)
+    for number in range(UNRECORDED + 1):
+        move = game.step(batch_of(12, 12, number))
+    [recorded] = cuda.recorded()
+    assert recorded.outliving and recorded.left_behind([*move.losses.values(), *move.norms.values(), move.finite]) == 0
+
+
+def test_a_step_left_out_is_noticed_in_a_graph(data: Path, cuda: FakeCuda) -> None:
+    recipe = tiny_recipe(data, method=EVERYTHING["method"])
+    games = [game_of(recipe, in_graphs=in_graphs) for in_graphs in (True, False)]
+    weights = [next(game.method.translators()["AtoB"].parameters()).data for game in games]
+    right = [weight.clone() for weight in weights]
+    for number in range(7):
+        for game, weight, kept in zip(games, weights, right, strict=True):
+            kept.copy_(weight)
+            if number == 5:
+                weight.fill_(torch.nan)
+            game.step(batch_of(12, 12, number))
+            if number == 5:
+                weight.copy_(kept)
+    assert [game.finite.news() for game in games] == [[5], [5]] and len(cuda.recorded()) == 1
+    assert_equal(*(state_of(game) for game in games))
+
+
+def test_resume_with_graphs_continues_bit_for_bit(data: Path, cuda: FakeCuda) -> None:
+    recipe = tiny_recipe(data, **EVERYTHING)
+    whole, first, second = (game_of(recipe, in_graphs=True) for _ in range(3))
+    check_same(whole, first, SIZES[:8])
+    for number in range(UNRECORDED + 1):
+        second.step(batch_of(12, 12, number))  # so that it has a graph of another state
+    second.restore(copy.deepcopy(first.checkpoint(1.0)))
+    check_same(second, whole, SIZES[7:14], start=8)
+
+
+def test_pools_in_graphs_are_pools_without(cuda: FakeCuda) -> None:
+    """Two of them, whose sizes change apart, in any order."""
+    random = torch.Generator().manual_seed(0)
+    pools, twins = [Pool(2), Pool(2)], [Pool(2), Pool(2)]
+
+    def step(pools: Sequence[Pool]) -> Callable[[Batch], list[Tensor]]:
+        return lambda batch: [pool(fakes) for pool, fakes in zip(pools, batch, strict=True)]
+
+    graphed, eager = Graphed(step(pools), pools), step(twins)
+    shown = 0
+    for number in range(150):
+        if number % 3 == 0:
+            a, b = torch.randint(1, 3, (2,), generator=random).tolist()
+        batch = batch_of(a, b, number)
+        results = []
+        for play in (graphed, eager):
+            torch.manual_seed(number)
+            results.append(play(Batch(batch.a.float(), batch.b.float())))
+        assert_equal(*results)
+        assert_equal(*([pool.state_dict() for pool in each] for each in (pools, twins)))
+        shown += not torch.equal(results[0][0], batch.a)
+    assert shown > 10 and len(cuda.recorded()) == 4  # old fakes were seen, and every pair of sizes has its graph
+
+
+@pytest.mark.parametrize("mode", ["ours", "global"])
+def test_a_loader_that_pins_memory_disturbs_no_recording(
+    mode: str, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(batch: Batch) -> Tensor:
+        if cuda.capture:
+            loader = threading.Thread(target=pin)
+            loader.start()
+            loader.join()
+        return batch.a + 1
+
+    def pin() -> None:
+        try:
+            torch.zeros(3).pin_memory()
+            pinned.append(True)
+        except CaptureError:
+            pinned.append(False)
+
+    pinned: list[bool] = []
+    graphed = Graphed(step, [])
+    if mode == "global":  # torch's default, for comparison
+        capture = torch.cuda.graph
+        monkeypatch.setattr(torch.cuda, "graph", lambda graph, **kwargs: capture(graph, pool=kwargs["pool"]))
+        with pytest.raises(CaptureError, match="failed due to a previous error during capture: pin_memory"):
+            play(graphed, UNRECORDED + 1)
+        assert pinned == [False]
+    else:
+        assert play(graphed, UNRECORDED + 2) == list(range(1, UNRECORDED + 3)) and pinned == [True]
+
+
+def play(graphed: Graphed[Tensor], steps: int, side: int = 1) -> list[float]:
+    """What a step of floats returns for pictures of 0, 1, 2, ..."""
+    return [float(graphed(Batch(*torch.full((2, 1, 3, side, side), float(n)))).flatten()[0]) for n in range(steps)]
+
+
+def test_beyond_so_many_sizes_steps_are_played_without_a_graph_and_that_is_told_once(
+    cuda: FakeCuda, caplog: pytest.LogCaptureFixture
+) -> None:
+    graphed = Graphed(lambda batch: batch.a * 2, [])
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            for side in range(1, MOST_GRAPHS + 4):
+                assert play(graphed, UNRECORDED + 2, side) == [2.0 * n for n in range(UNRECORDED + 2)]
+    assert len(cuda.recorded()) == MOST_GRAPHS
+    [told] = caplog.messages
+    assert told == (
+        "speed.graph: batches have more than 8 sizes; the rest play slower, without a graph; "
+        "end data.transforms in a RandomCrop to have one size"
+    )
+
+
+def test_sizes_that_never_come_back_are_not_counted_for_ever(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MOST_COUNTED", 5)
+    graphed = Graphed(lambda batch: batch.a * 2, [])
+    for side in range(1, 30):
+        play(graphed, 1, side)
+        assert len(graphed._plays) <= 5
+    play(graphed, UNRECORDED + 1)
+    assert len(cuda.recorded()) == 1
+
+
+def test_released_memory_is_free_at_once_and_later_steps_are_the_same(data: Path, cuda: FakeCuda) -> None:
+    recipe = tiny_recipe(data, **EVERYTHING)
+    graphed, eager = game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False)
+    check_same(graphed, eager, SIZES[:5])
+    assert len(cuda.recorded()) == 1 and [len(pool._held) for pool in graphed.method.pools] == [1, 1]
+    gc.disable()
+    try:
+        graphed.release()
+        assert not cuda.recorded() and not any(pool._held for pool in graphed.method.pools)
+    finally:
+        gc.enable()
+    check_same(graphed, eager, SIZES[:5], start=5)
+    graphed.release()
+    graphed.release()
+
+
+def test_trials_of_levers_in_graphs_give_what_they_do_without_and_leave_no_trace(data: Path, cuda: FakeCuda) -> None:
+    """Another layout puts the weights elsewhere: a graph from before it would read freed memory."""
+    recipe = tiny_recipe(data, **EVERYTHING)
+    graphed, eager = game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False)
+    check_same(graphed, eager, SIZES[:5])
+    batch = batch_of(12, 16, seed=0)
+    with graphed.at_rest(), eager.at_rest(), bench_of(graphed, batch) as one, bench_of(eager, batch) as other:
+        benches = one, other
+        for channels_last in (False, True, False):
+            for bench, in_graph in zip(benches, (True, False), strict=True):
+                bench.pull(Levers(channels_last=channels_last, graph=in_graph))
+            assert_equal(*(dict(bench.probe()) for bench in benches))
+        assert len(cuda.recorded()) == 1
+    assert not cuda.recorded() and not any(pool._held for pool in graphed.method.pools)
+    graphed.pull(Levers(graph=True))
+    check_same(graphed, eager, SIZES[5:13], start=5)
+    assert cuda.recorded()
+    graphed.pull(Levers(channels_last=True, graph=True))
+    assert not cuda.recorded() and not any(pool._held for pool in graphed.method.pools)
+
+
+@pytest.fixture
+def graphs_at(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, int]]:
+    """How many graphs there were when samples were drawn, by images seen, in a run on a CPU that has graphs."""
+    seen: dict[int, int] = {}
+    pictures = Observer.pictures
+
+    def noted(self: Observer) -> None:
+        seen[self.game.images] = len(cuda.recorded())
+        pictures(self)
+
+    monkeypatch.setattr(Observer, "pictures", noted)
+    for module in (cyclegan.training.game, cyclegan.training.tuning):
+        monkeypatch.setattr(module, "has_graphs", lambda *_: True)
+    gc.disable()  # a cycle would hide it
+    yield seen
+    gc.enable()
+
+
+def test_a_run_gives_its_graphs_back_before_its_last_samples(
+    data: Path, tmp_path: Path, cuda: FakeCuda, graphs_at: dict[int, int]
+) -> None:
+    train(tiny_recipe(data, speed={"graph": "on"}), tmp_path / "run")
+    assert graphs_at == {1: 0, 4: 1, 8: 0} and not cuda.recorded()
+
+
+def test_a_run_ended_by_a_signal_gives_its_graphs_back(
+    data: Path, tmp_path: Path, cuda: FakeCuda, graphs_at: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Game.step
+
+    def signalled(self: Game, pixels: Batch) -> Move:
+        move = step(self, pixels)
+        if self.images == 6:
+            assert len(cuda.recorded()) == 1
+            signal.raise_signal(signal.SIGTERM)
+        return move
+
+    monkeypatch.setattr(Game, "step", signalled)
+    with pytest.raises(Stopped):
+        train(tiny_recipe(data, speed={"graph": "on"}), tmp_path / "run")
+    assert graphs_at == {1: 0, 4: 1} and not cuda.recorded()
+
+
+def test_graphs_are_for_cuda_alone() -> None:
+    assert has_graphs(SpeedConfig(), GPU) and has_graphs(SpeedConfig(graph="on"), GPU)
+    assert not has_graphs(SpeedConfig(), CPU)
+    assert not has_graphs(SpeedConfig(checkpoint_activations=True), GPU)
+    assert not has_graphs(SpeedConfig(), GPU, processes=2)
+
+
+@pytest.mark.parametrize(
+    "config, device, processes, told",
+    [
+        (SpeedConfig(graph="on"), CPU, 1, "only cuda has graphs, and this run is on cpu"),
+        (SpeedConfig(graph="on", checkpoint_activations=True), GPU, 1, "with speed.checkpoint_activations"),
+        (SpeedConfig(graph="on"), GPU, 2, "with several processes, a graph that waits for one that was lost"),
+    ],
+)
+def test_a_graph_that_cannot_be_is_refused_in_one_line(
+    config: SpeedConfig, device: torch.device, processes: int, told: str
+) -> None:
+    with pytest.raises(ValueError, match=r"^speed\.graph: .*; leave it at auto$") as caught:
+        has_graphs(config, device, processes)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_step_that_checkpoints_its_activations_cannot_be_recorded(data: Path, cuda: FakeCuda) -> None:
+    game = game_of(tiny_recipe(data, speed={"checkpoint_activations": True, "compile": "off"}), in_graphs=True)
+    with pytest.raises(CaptureError, match=r"torch\.get_rng_state"):
+        for number in range(UNRECORDED + 1):
+            game.step(batch_of(12, 12, number))

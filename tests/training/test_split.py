@@ -1,0 +1,172 @@
+"""A resumed run goes on with the pictures that its checkpoint names, and says what became of the folders."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cyclegan.checkpoint import newest_checkpoint, read_newest
+from cyclegan.images.held_out import draw_by_number
+from cyclegan.recipe import Recipe
+from cyclegan.training.processes import Processes
+from cyclegan.training.trainer import Trainer
+from tests.tiny import tiny_recipe, write_pictures
+from tests.training.test_validation import scored
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, weights: Path) -> Recipe:
+    """A run that holds 8 of 12 and 8 of 13 pictures out, and would score them after 100 steps."""
+    for seed, (name, number) in enumerate([("trainA", 12), ("trainB", 13), ("testA", 1), ("testB", 1)]):
+        write_pictures(tmp_path / "data" / name, number, seed=seed)
+    return scored(tmp_path / "data", weights, journal={"evaluate_every": "100 images"})
+
+
+@pytest.fixture
+def begun(recipe: Recipe, tmp_path: Path) -> Trainer:
+    """Its checkpoint is written."""
+    trainer = Trainer(recipe, tmp_path / "run")
+    trainer._save()
+    return trainer
+
+
+def resumed(trainer: Trainer, recipe: Recipe | None = None) -> Trainer:
+    return Trainer(recipe or trainer.recipe, trainer.run, resume=True)
+
+
+def held_out(trainer: Trainer) -> set[Path]:
+    return {*trainer.loader.a.held_out, *trainer.loader.b.held_out}
+
+
+def learned(trainer: Trainer) -> set[Path]:
+    return {*trainer.loader.a.files, *trainer.loader.b.files}
+
+
+def test_adding_a_picture_moves_nobody(begun: Trainer, capfd: pytest.CaptureFixture[str]) -> None:
+    write_pictures(begun.loader.a.path / "0 first", 3, seed=9)
+    again = resumed(begun)
+    assert held_out(again) == held_out(begun) and len(learned(again) - learned(begun)) == 3
+    told = capfd.readouterr().err
+    assert "trainA: pictures changed since the last checkpoint: 3 added (0 first/0.png, ...)\n" in told
+    assert "pictures come in another order from here on; an epoch has 7 images, 5 until here\n" in told
+
+
+def test_removed_and_renamed_pictures_are_told(begun: Trainer, capfd: pytest.CaptureFixture[str]) -> None:
+    (a_file, *_), (gone, named, *_) = begun.loader.a.files, begun.loader.b.held_out
+    a_file.unlink()
+    gone.unlink()
+    named.rename(named.with_name("x.png"))
+    again = resumed(begun)
+    assert held_out(again) == held_out(begun) - {gone, named} | {named.with_name("x.png")}
+    told = capfd.readouterr().err
+    assert f"trainA: pictures changed since the last checkpoint: 1 removed ({a_file.name})\n" in told
+    of_b = f"1 removed ({gone.name}), 1 of them held out, 1 held out under another name (x.png is {named.name})\n"
+    assert f"trainB: pictures changed since the last checkpoint: {of_b}" in told
+    again._save()
+    assert held_out(resumed(again)) == held_out(again) and "pictures changed" not in capfd.readouterr().err
+
+
+def test_what_nobody_changed_is_not_told(begun: Trainer, capfd: pytest.CaptureFixture[str]) -> None:
+    capfd.readouterr()
+    assert held_out(resumed(begun)) == held_out(begun) and capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "told"),
+    [
+        ("journal", {"evaluate_every": None}, "journal.evaluate_every: 100 images -> null"),
+        ("training", {"seed": 1}, "training.seed: 0 -> 1"),
+        ("data", {"validation": 4}, "data.validation: 8 -> 4"),
+    ],
+)
+def test_a_changed_recipe_changes_nobodys_fate(
+    begun: Trainer, section: str, changes: dict[str, Any], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    changed: Any = {section: replace(getattr(begun.recipe, section), **changes)}
+    again = resumed(begun, replace(begun.recipe, **changed))
+    assert held_out(again) == held_out(begun) and learned(again) == learned(begun)
+    assert f"{told}; the pictures held out stay those of the run's beginning\n" in capfd.readouterr().err
+
+
+def test_a_run_that_has_learned_from_all_cannot_begin_to_be_scored(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    begun = Trainer(tiny_recipe(recipe.data.root), tmp_path / "run")
+    begun._save()
+    with pytest.raises(ValueError, match=r"has learned from all of its pictures, so that journal\.evaluate_every can"):
+        resumed(begun, recipe)
+
+
+def test_one_that_cannot_be_read_ends_no_run_and_is_not_learned_from_either(
+    recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = Trainer(recipe, tmp_path / "other").loader.b.held_out[0]
+    broken.write_bytes(b"")
+    begun = Trainer(recipe, tmp_path / "run")
+    assert len(begun.loader.b.held_out) == 8 and broken not in held_out(begun) | learned(begun)
+    told = capfd.readouterr().err
+    assert told.count(str(broken)) == 1 and f"another picture held out for it: {broken} cannot be read" in told
+    begun._save()
+    again = resumed(begun)
+    assert held_out(again) == held_out(begun) and capfd.readouterr().err == ""
+    assert [again.loader.files(seen) for seen in range(20)] == [begun.loader.files(seen) for seen in range(20)]
+
+
+def as_format_3(run: Path) -> None:
+    path = newest_checkpoint(run)
+    state = torch.load(path, weights_only=True) | {"format": 3}
+    del state["pictures"], state["held_out"]
+    torch.save(state, path)
+
+
+def test_a_checkpoint_of_format_3_goes_on_with_those_it_held_out(
+    begun: Trainer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    as_format_3(begun.run)
+    again = resumed(begun)
+    for folder in (again.loader.a, again.loader.b):
+        names = {path.name: path for path in folder.path.iterdir()}
+        ours = draw_by_number(dict(sorted(names.items())), 8, 0)
+        assert {path.name for path in folder.held_out} == {*ours} and len(folder) == len(names) - 8
+    assert "of an older format, does not name the 8 pictures of each folder that it held out" in capfd.readouterr().err
+    again._save()
+    assert held_out(resumed(again)) == held_out(again) and capfd.readouterr().err == ""
+
+
+def test_a_checkpoint_of_format_3_does_not_go_on_where_it_cannot_know(begun: Trainer) -> None:
+    as_format_3(begun.run)
+    write_pictures(begun.loader.b.path / "new", 1)
+    with pytest.raises(ValueError, match="of an older format, does not name those held out; put the folders back"):
+        resumed(begun)
+
+
+def test_a_checkpoint_of_format_3_that_held_nobody_out_goes_on(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begun = Trainer(tiny_recipe(data), tmp_path / "run")
+    begun._save()
+    as_format_3(begun.run)
+    assert not held_out(resumed(begun)) and capfd.readouterr().err == ""
+
+
+def test_odd_names_are_kept_in_the_checkpoint(data: Path, tmp_path: Path) -> None:
+    odd = data / "trainA" / os.fsdecode(b"\xff\xfe.png")
+    try:
+        odd.write_bytes((data / "trainA" / "0.png").read_bytes())
+    except OSError:
+        pytest.skip("this file system does not take the name")
+    Trainer(tiny_recipe(data), tmp_path / "run")._save()
+    pictures = read_newest(tmp_path / "run").pictures
+    assert pictures and odd.name in pictures["trainA"]
+
+
+def test_processes_agree_on_who_is_held_out(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Processes, "agree", lambda self, about, value: asked.append(repr(value)))
+    trainer = Trainer(recipe, tmp_path / "run")
+    value = asked[0]
+    assert all(re.search(rf"'{path.name}': '\d+-\w+'", value) for path in held_out(trainer))

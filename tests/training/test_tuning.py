@@ -1,0 +1,283 @@
+"""A run takes the levers that are right and fast on its machine, and keeps them; no lever changes what is learned."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cyclegan.levers import PLAIN, TOLERANCES, Choice, Levers, disagreement
+from cyclegan.machine import has_compiler
+from cyclegan.recipe import Recipe
+from cyclegan.training import tuning
+from cyclegan.training.finite import Diverged
+from cyclegan.training.game import Game
+from cyclegan.training.trainer import Trainer, train
+from cyclegan.training.tuning import EVERY, bench_of, tune
+from cyclegan.training.turn import LossScale
+from cyclegan.types import Batch
+from tests.tiny import tiny_recipe
+from tests.training.test_training import assert_equal, everything
+
+CPU = torch.device("cpu")
+AUTO = {"precision": "auto", "channels_last": "auto", "compile": "auto"}
+needs_compiler = pytest.mark.skipif(not has_compiler(CPU), reason="needs a C++ compiler")
+
+
+@pytest.fixture
+def game(recipe: Recipe) -> Game:
+    return Game(recipe, CPU, epoch=5)
+
+
+@pytest.fixture
+def pixels() -> Batch:
+    return Batch(
+        *torch.randint(0, 256, (2, 2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    )
+
+
+def probe(game: Game, pixels: Batch, levers: Levers) -> dict[str, Tensor]:
+    """Losses and gradients by these levers, the weights as they are."""
+    with game.at_rest(), bench_of(game, pixels) as bench:
+        bench.pull(levers)
+        found = {name: value.clone() for name, value in bench.probe().items()}
+        game.pull(PLAIN)
+    return found
+
+
+@pytest.mark.parametrize("levers", [Levers(channels_last=True), Levers("bf16"), Levers("bf16", channels_last=True)])
+def test_a_lever_leaves_losses_and_gradients_alone(game: Game, pixels: Batch, levers: Levers) -> None:
+    plain = probe(game, pixels, PLAIN)
+    assert not disagreement(probe(game, pixels, levers), plain, TOLERANCES[levers.precision])
+
+
+@needs_compiler
+@pytest.mark.parametrize("how", ["on", "simd256"])
+def test_compiling_leaves_losses_and_gradients_alone(game: Game, pixels: Batch, how: Any) -> None:
+    plain = probe(game, pixels, PLAIN)
+    assert not disagreement(probe(game, pixels, Levers(compile=how)), plain, TOLERANCES["float32"])
+
+
+def test_probes_are_the_same_whatever_pools_hold(game: Game, pixels: Batch) -> None:
+    for _ in range(4):
+        game.step(Batch(pixels.b, pixels.a))  # pools are full of other fakes
+    with game.at_rest(), bench_of(game, pixels) as bench:
+        first, second = (dict(bench.probe()) for _ in range(2))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_probe_leaves_no_trace(game: Game, pixels: Batch) -> None:
+    for _ in range(4):
+        game.step(pixels)  # so that there are pools and moments
+    before = {name: value.clone() for name, value in game.method.state_dict().items()}
+    optimizers = [turn.state_dict()["state"] for turn in game.turns]
+    saved = [{n: {k: v.clone() for k, v in s.items()} for n, s in state.items()} for state in optimizers]
+    for levers in (Levers("bf16", channels_last=True), PLAIN):
+        probe(game, pixels, levers)
+    assert_equal(dict(game.method.state_dict()), before)
+    assert_equal([turn.state_dict()["state"] for turn in game.turns], saved)
+
+
+def test_switching_the_layout_in_the_middle_changes_no_number(recipe: Recipe, pixels: Batch) -> None:
+    """The optimizer's moments follow the weights into the other layout; in the wrong order they would move others."""
+    one, two = Game(recipe, CPU, epoch=5), Game(recipe, CPU, epoch=5)
+    for _ in range(3):
+        one.step(pixels)
+        two.step(pixels)
+        two.pull(Levers(channels_last=True))
+        two.pull(PLAIN)
+    assert_equal(dict(two.method.state_dict()), dict(one.method.state_dict()))
+
+
+def test_what_is_chosen_is_pulled_kept_and_told(
+    game: Game, pixels: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Levers(channels_last=True)
+    monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(chosen, "levers: chosen"))
+    assert tune(game, pixels, 100, tmp_path) == "levers: chosen"
+    assert (
+        game.levers == chosen
+        and json.loads((tmp_path / "levers.json").read_text(encoding="utf-8"))["levers"]["channels_last"]
+    )
+    monkeypatch.setattr(tuning, "_chosen", lambda *_: pytest.fail("chosen again"))
+    again = Game(game.recipe, CPU, epoch=5)
+    assert tune(again, pixels, 100, tmp_path).endswith("(as this run chose before on this machine)")
+    assert again.levers == chosen
+
+
+@pytest.mark.parametrize("change", ["device", "torch", "threads", "instructions", "recipe", "damaged"])
+def test_on_another_machine_levers_are_chosen_anew(
+    change: str, game: Game, pixels: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(Levers(channels_last=True), "new"))
+    tune(game, pixels, 100, tmp_path)
+    path = tmp_path / "levers.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    if change == "damaged":
+        path.write_text('{"machine": ', encoding="utf-8")
+    else:
+        kept["machine"][change] = "another"
+        path.write_text(json.dumps(kept), encoding="utf-8")
+    assert tune(game, pixels, 100, tmp_path) == "new"
+
+
+def test_a_run_on_auto_resumes_bit_for_bit(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(Levers("bf16", channels_last=True), "chosen"))
+    recipe = tiny_recipe(data, speed=AUTO)
+    train(recipe, tmp_path / "whole")
+    train(tiny_recipe(data, speed=AUTO, training={"decay": "0 images"}), tmp_path / "parts")
+    monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(PLAIN, "another timing"))
+    train(recipe, tmp_path / "parts", resume=True)
+    assert_equal(everything(tmp_path / "parts"), everything(tmp_path / "whole"))
+
+
+def test_deterministic_runs_try_nothing(data: Path, pixels: Batch, tmp_path: Path) -> None:
+    game = Game(tiny_recipe(data, speed=AUTO | {"deterministic": True}), CPU, epoch=5)
+    assert tune(game, pixels, 10**9, tmp_path).startswith("levers: --speed.precision float32")
+    assert game.levers == PLAIN
+    torch.use_deterministic_algorithms(False)
+
+
+def test_levers_set_by_hand_are_used(data: Path, pixels: Batch, tmp_path: Path) -> None:
+    game = Game(tiny_recipe(data, speed={"precision": "bf16", "channels_last": "on"}), CPU, epoch=5)
+    told = tune(game, pixels, 8, tmp_path)
+    assert game.levers == Levers("bf16", channels_last=True)
+    assert told == "levers: --speed.precision bf16 --speed.channels_last on --speed.compile off --speed.graph off"
+
+
+def test_a_lever_that_is_wrong_is_never_taken(
+    data: Path, pixels: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way, with a compiler that makes every gradient NaN, as g++ 12.2 did on one CPU."""
+
+    class Poison(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+            return gradients[0] * torch.nan
+
+    def compile_(network: nn.Module, **_: Any) -> None:
+        network._compiled_call_impl = lambda x: Poison.apply(network.forward(x))
+
+    monkeypatch.setattr(nn.Module, "compile", compile_)
+    monkeypatch.setattr(tuning, "has_bf16", lambda device: False)
+    monkeypatch.setattr(tuning, "has_compiler", lambda device: True)
+    game = Game(tiny_recipe(data, speed=AUTO | {"channels_last": "off"}), CPU, epoch=5)
+    told = tune(game, pixels, 10**7, tmp_path)
+    assert game.levers == PLAIN
+    assert "compile a_to_b." in told and "simd256 a_to_b." in told and "is not finite" in told
+    assert game.step(pixels).finite
+
+
+def test_a_batch_too_large_for_a_trial_is_tried_in_part(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def memory_for_64(game: Game, pixels: Batch) -> dict[str, Tensor]:
+        sizes.append(pixels.a.shape[-1])
+        if pixels.a.shape[-1] > 64:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return {}
+
+    monkeypatch.setattr(Game, "probe", memory_for_64)
+    game = Game(tiny_recipe(data, speed={"precision": "bf16"}), CPU, epoch=5)
+    tune(game, Batch(*torch.zeros(2, 1, 3, 256, 256, dtype=torch.uint8)), 8, tmp_path)
+    assert sizes[:3] == [256, 128, 64]
+
+
+def test_processes_can_tell_each_other_every_choice() -> None:
+    assert len(set(EVERY)) == len(EVERY) == 4 * 2 * 3 * 2
+
+
+@contextmanager
+def poisoned(network: nn.Module, only: str) -> Iterator[None]:
+    """While this is open the network gives NaN, in the precision named."""
+
+    def spoil(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        spoilt = only == "any" or torch.is_autocast_enabled("cpu")
+        return output * torch.nan if spoilt else output
+
+    handle = network.register_forward_hook(spoil)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize(
+    "only, speed, helps",
+    [
+        ("bf16", {"precision": "bf16"}, "go on with --resume --speed.precision float32 --speed.channels_last off"),
+        ("any", {"precision": "bf16"}, "plain float32 gives the same: look at the pictures named above, then try"),
+        ("any", {}, "plain float32 gives the same: look at the pictures named above, then try a lower training.rate"),
+    ],
+)
+def test_numbers_that_are_not_finite_are_blamed_on_what_makes_them_so(
+    only: str, speed: dict[str, Any], helps: str, data: Path, tmp_path: Path
+) -> None:
+    recipe = tiny_recipe(data, speed=speed, training={"constant": "100 images", "tolerate": 3})
+    trainer = Trainer(recipe, tmp_path / "run")
+    network = trainer.game.method.get_submodule("a_to_b")
+    with poisoned(network, only), pytest.raises(Diverged) as diverged:
+        trainer.train()
+    assert helps in str(diverged.value)
+
+
+def test_accumulated_batches_are_one_large_one(data: Path, pixels: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64, and before the pools are full: then they draw, in another order."""
+    monkeypatch.setattr("cyclegan.training.game.from_bytes", lambda pixels: pixels.double() / 127.5 - 1)
+    games = []
+    for training in ({"batch": 2}, {"batch": 1, "accumulate": 2}):
+        game = Game(tiny_recipe(data, training=training, method={"pool": 50}), CPU, epoch=5)
+        game.method.double()
+        games.append(game)
+    one, two = (probe(game, pixels, PLAIN) for game in games)
+    assert one.keys() == two.keys()
+    for name, expected in one.items():
+        torch.testing.assert_close(two[name], expected, rtol=1e-9, atol=1e-12)
+    assert games[1].step(pixels).finite and games[1].images == 2
+
+
+def test_a_loader_hands_out_what_a_step_wants(data: Path, tmp_path: Path) -> None:
+    trainer = Trainer(tiny_recipe(data, training={"batch": 2, "accumulate": 2}), tmp_path / "run")
+    assert len(next(trainer.loader.batches(0, 8)).a) == 4
+    trainer.train()
+    assert trainer.game.images == 8
+
+
+def test_fp16_scales_the_loss_and_finds_its_scale(data: Path, pixels: Batch) -> None:
+    pixels = Batch(*(domain[:1, :, :16, :16] for domain in pixels))  # a CPU is slow at this
+    recipe = tiny_recipe(data, speed={"precision": "fp16"})
+    game = Game(recipe, CPU, epoch=5)
+    plain = probe(game, pixels, PLAIN)
+    assert not disagreement(probe(game, pixels, Levers("fp16")), plain, TOLERANCES["fp16"])
+    game.pull(Levers("fp16"))
+    assert game.turns[0].scale
+    scale = game.turns[0].scale.state
+    scale[0] = 2.0**60  # overflows in the first steps; the scale falls until it does not
+    before = {name: value.clone() for name, value in game.method.a_to_b.state_dict().items()}
+    assert game.step(pixels).finite  # in order, and not moved
+    assert_equal(dict(game.method.a_to_b.state_dict()), before)
+    assert scale[0] == 2.0**59
+    scale[0] = 2.0**18
+    for _ in range(12):
+        game.step(pixels)
+    assert scale[0] < 2.0**18 and not torch.equal(game.method.a_to_b.head.weight, before["head.weight"])
+    again = Game(recipe, CPU, epoch=5)
+    again.restore(game.checkpoint(best=1.0))
+    assert again.turns[0].scale and again.turns[0].scale.state.tolist() == scale.tolist()
+
+
+def test_a_scale_grows_after_many_good_steps() -> None:
+    scale = LossScale(CPU)
+    for _ in range(scale.PATIENCE):
+        scale.adapt(torch.tensor(True))
+    assert scale.state.tolist() == [2 * scale.FIRST, 0]
