@@ -81,8 +81,8 @@ class Handler(BaseHTTPRequestHandler):
                 "Content-Range", f"bytes */{size}" if status == 416 else f"bytes {start}-{size - 1}/{size}"
             )
         self.end_headers()
+        self.server.sent.append((status, len(body[: self.server.cut_after])))  # before whoever asked has all of it
         self.wfile.write(body[: self.server.cut_after])
-        self.server.sent.append((status, len(body[: self.server.cut_after])))
 
     def log_message(self, format: str, *args: object) -> None:
         pass
