@@ -19,6 +19,7 @@ from cyclegan.atomic import PART, Unwritten, write_whole
 from cyclegan.images.files import SUFFIXES, write_image
 from cyclegan.locks import try_lock
 from tests.forked import ROOT
+from tests.patience import PATIENCE
 
 
 def full(*_: object) -> None:
@@ -160,9 +161,9 @@ def parts(folder: Path) -> list[str]:
 def test_two_processes_that_write_one_file_do_not_meet(tmp_path: Path) -> None:
     with writer(tmp_path / "x", "a") as a, writer(tmp_path / "x", "b") as b:
         assert len(parts(tmp_path)) == 2
-        assert a.communicate()[0] == "" and a.returncode == 0
+        assert a.communicate(timeout=PATIENCE)[0] == "" and a.returncode == 0
         assert (tmp_path / "x").read_bytes() == b"a" * 2**20
-        assert b.communicate()[0] == "" and b.returncode == 0
+        assert b.communicate(timeout=PATIENCE)[0] == "" and b.returncode == 0
     assert (tmp_path / "x").read_bytes() == b"b" * 2**20 and not parts(tmp_path)
 
 
@@ -172,11 +173,11 @@ def test_what_a_killed_process_leaves_is_removed_and_what_a_live_one_writes_is_n
     with writer(tmp_path / "x", "a") as live, writer(tmp_path / "x", "b") as killed:
         of_live, of_killed = (next(name for name in parts(tmp_path) if f"-{p.pid}-" in name) for p in (live, killed))
         killed.kill()
-        killed.wait()
+        killed.wait(PATIENCE)
         atomic._remove_leftovers.cache_clear()
         write_whole(tmp_path / "y", b"")
         assert parts(tmp_path) == [of_live] != [of_killed]
-        live.communicate()
+        live.communicate(timeout=PATIENCE)
         assert live.returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.part", "x", "y"]
 

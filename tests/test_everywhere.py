@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from cyclegan.recipe import write_recipe
+from tests.patience import run
 from tests.tiny import tiny_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -53,9 +53,7 @@ def test_every_module_is_imported_and_a_run_trained_without_what_only_posix_has(
     write_recipe(tiny_recipe(data, training={"constant": "1 images", "decay": "1 images"}), recipe)
     words = ["train", str(recipe), "--out", str(tmp_path / "run")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    told = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, *words], env=environment, capture_output=True, encoding="utf-8"
-    )
+    told = run([sys.executable, "-c", ELSEWHERE, *words], environment)
     assert told.returncode == 0, told.stderr
     assert "Unpaired image-to-image translation" in told.stdout
     assert f"report: {tmp_path / 'run' / 'report.html'}" in told.stdout, told.stderr

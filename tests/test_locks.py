@@ -13,6 +13,7 @@ import pytest
 from cyclegan import locks
 from cyclegan.locks import Busy, locked
 from tests.forked import ROOT
+from tests.patience import PATIENCE
 
 HOLDER = """
 import sys
@@ -43,7 +44,7 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
             locked(tmp_path / "lock"),
         ):
             raise AssertionError
-        holder.communicate()
+        holder.communicate(timeout=PATIENCE)
     assert not list(tmp_path.iterdir())
     with locked(tmp_path / "lock") as held:
         assert held

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from cyclegan.stop import SIGNALS, StopSignals
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -71,5 +72,5 @@ def test_outside_the_main_thread_no_handler_is_touched() -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join()
+    thread.join(PATIENCE)
     assert seen == before

@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,11 +31,6 @@ needs_hang_up = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIG
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 
 
-def wait_until(there: Callable[[], object], alive: Callable[[], bool]) -> None:
-    while alive() and not there():
-        time.sleep(0.02)
-
-
 def endless(data: Path) -> Path:
     write_recipe(tiny_recipe(data, training={"constant": "100000 images"}), data.parent / "recipe.yaml")
     return data.parent / "recipe.yaml"
@@ -46,7 +40,7 @@ def endless(data: Path) -> Path:
 def test_a_training_whose_terminal_is_closed_saves_and_ends_with_129(data: Path, tmp_path: Path, forks: Forks) -> None:
     run = tmp_path / "run"
     process = forks.start_on_a_terminal("train", endless(data), "--out", run, "--speed.compile", "off")
-    wait_until(lambda: checkpoints_in(run), process.alive)
+    process.until(lambda: bool(checkpoints_in(run)))
     seen = read_newest(run).images
     process.hang_up()
     assert process.wait() == 129
@@ -122,7 +116,7 @@ def test_a_translation_that_is_stopped_leaves_whole_files_and_resumes(
     write_generator(ResnetConfig(width=8, blocks=2).build(), "AtoB", tmp_path / "g.safetensors")
     words = ("translate", tmp_path / "g.safetensors", photos, out, "--precision", "float32")
     process = forks.start(*words, log=tmp_path / "log")
-    wait_until(lambda: len(list(out.glob("*.png"))) > 2, process.alive)
+    process.until(lambda: len(list(out.glob("*.png"))) > 2)
     process.send(getattr(signal, name))
     assert process.wait() == code, process.told
     done = outputs(out)

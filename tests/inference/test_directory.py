@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -287,8 +286,7 @@ def test_a_killed_process_keeps_nobody_out(generator: Path, tmp_path: Path, fork
     write_pictures(tmp_path / "in", 30, size=64)
     words = ("translate", generator, tmp_path / "in", tmp_path / "out", "--resume", *PLAIN)
     first = forks.start(*words, log=tmp_path / "log")
-    while first.alive() and not outputs(tmp_path / "out"):
-        time.sleep(0.005)
+    first.until(lambda: bool(outputs(tmp_path / "out")), pause=0.005)
     first.send(signal.SIGKILL)
     first.wait()
     done = len(outputs(tmp_path / "out"))

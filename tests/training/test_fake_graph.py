@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.patience import PATIENCE
 from tests.training.fake_graph import CaptureError, FakeCuda, FakeGraph, fake_cuda
 
 
@@ -133,7 +134,7 @@ def test_another_thread_ends_a_global_capture_alone(mode: str, survives: bool, c
         with torch.cuda.graph(torch.cuda.CUDAGraph(), capture_error_mode=mode):
             thread = threading.Thread(target=pin)
             thread.start()
-            thread.join()
+            thread.join(PATIENCE)
 
     refused: list[bool] = []
     if survives:

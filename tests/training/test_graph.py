@@ -29,6 +29,7 @@ from cyclegan.training.trainer import train
 from cyclegan.training.tuning import bench_of
 from cyclegan.training.turn import Move
 from cyclegan.types import Batch
+from tests.patience import PATIENCE
 from tests.tiny import tiny_recipe
 from tests.training.fake_graph import CaptureError, FakeCuda, fake_cuda
 from tests.training.test_training import assert_equal
@@ -182,7 +183,7 @@ def test_a_loader_that_pins_memory_disturbs_no_recording(
         if cuda.capture:
             loader = threading.Thread(target=pin)
             loader.start()
-            loader.join()
+            loader.join(PATIENCE)
         return batch.a + 1
 
     def pin() -> None:
