@@ -39,16 +39,21 @@ EVERY = [Levers(*each) for each in itertools.product(get_args(Precision), SWITCH
 def tune(game: Game, pixels: Batch, steps: int, run: Path) -> str:
     """Let a game run by the levers that are right and fast here, for so many steps; returns one line that tells them.
 
-    `pixels` is the first batch, uint8 (N, 3, H, W). The choice of the first process counts for all of them. It is kept
-    in `run`, so that the run goes on by the same arithmetic on this machine. Levers set by hand stay. Where all are, or
-    with `speed.deterministic`, nothing is timed.
+    `pixels` is the first batch, uint8 (N, 3, H, W). The first process chooses for all, and the others, which may be on
+    other machines, check it: where it is wrong in one of them, nobody uses it. The choice is kept in `run`, so that the
+    run goes on by the same arithmetic on this machine. Levers set by hand stay. Where all are, or with
+    `speed.deterministic`, nothing is timed.
     """
-    machine = _machine(game)
+    machine, by_recipe = _machine(game), game.levers
     choice = _kept(run, machine)
     with game.at_rest():
         if choice is None:
             choice = _chosen(game, pixels, steps) if game.processes.first else Choice(PLAIN, "")
         levers = EVERY[game.processes.largest(EVERY.index(choice.levers) if game.processes.first else 0)]
+        doubted = levers != by_recipe and not game.processes.first and _is_wrong(game, pixels, levers)
+        if game.processes.largest(int(doubted)):
+            told = f"levers: {by_recipe.options()} (those chosen, {levers.options()}, are wrong in another process)"
+            levers, choice = by_recipe, Choice(by_recipe, told)
     game.pull(levers)
     if game.processes.first:
         kept = {"machine": machine, "levers": levers._asdict(), "told": choice.told}
@@ -92,6 +97,12 @@ def _chosen(game: Game, pixels: Batch, steps: int) -> Choice:
             if not is_out_of_memory(error) or min(pixels.a.shape[2:]) < 2 * SMALLEST_TRIAL:
                 raise
             pixels = Batch(*(domain[..., : domain.shape[2] // 2, : domain.shape[3] // 2] for domain in pixels))
+
+
+def _is_wrong(game: Game, pixels: Batch, levers: Levers) -> bool:
+    """Whether levers that another process chose do not compute here what plain float32 does."""
+    with bench_of(game, pixels) as bench:
+        return bool(choose_levers(bench, levers, [], steps=0).wrong)
 
 
 @contextmanager

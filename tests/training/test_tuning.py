@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cyclegan.recipe import Recipe
 from cyclegan.training import tuning
 from cyclegan.training.finite import Diverged
 from cyclegan.training.game import Game
+from cyclegan.training.processes import Processes
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.tuning import EVERY, bench_of, tune
 from cyclegan.training.turn import LossScale
@@ -191,6 +193,36 @@ def test_a_batch_too_large_for_a_trial_is_tried_in_part(
     game = Game(tiny_recipe(data, speed={"precision": "bf16"}), CPU, epoch=5)
     tune(game, Batch(*torch.zeros(2, 1, 3, 256, 256, dtype=torch.uint8)), 8, tmp_path)
     assert sizes[:3] == [256, 128, 64]
+
+
+@dataclass(frozen=True)
+class Agreeing(Processes):
+    """One of two processes; what the other one says of each question is known."""
+
+    others: list[int] = field(default_factory=list)
+
+    def largest(self, number: int) -> int:
+        return max(number, self.others.pop(0))
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_what_the_first_process_chose_is_checked_in_the_others(
+    spoilt: bool, recipe: Recipe, pixels: Batch, tmp_path: Path
+) -> None:
+    chosen = Levers("bf16")
+    game = Game(recipe, CPU, epoch=5, processes=Agreeing(1, 2, 2, [EVERY.index(chosen), 0]))
+    with poisoned(game.method.get_submodule("a_to_b"), "bf16") if spoilt else nullcontext():
+        tune(game, pixels, 100, tmp_path)
+    assert game.levers == (PLAIN if spoilt else chosen)
+
+
+def test_levers_that_are_wrong_in_another_process_are_used_in_none(
+    recipe: Recipe, pixels: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(Levers("bf16"), "chosen"))
+    game = Game(recipe, CPU, epoch=5, processes=Agreeing(0, 2, 2, [0, 1]))
+    assert "are wrong in another process" in tune(game, pixels, 100, tmp_path)
+    assert game.levers == PLAIN and '"float32"' in (tmp_path / "levers.json").read_text(encoding="utf-8")
 
 
 def test_processes_can_tell_each_other_every_choice() -> None:
