@@ -195,6 +195,18 @@ def test_a_batch_too_large_for_a_trial_is_tried_in_part(
     assert sizes[:3] == [256, 128, 64]
 
 
+def test_without_the_memory_for_any_trial_a_run_goes_on_as_it_was_told(
+    data: Path, pixels: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(game: Game, pixels: Batch) -> dict[str, Tensor]:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(Game, "probe", never)
+    game = Game(tiny_recipe(data, speed={"precision": "bf16"}), CPU, epoch=5)
+    assert tune(game, pixels, 8, tmp_path).endswith("(not checked: plain float32 does not fit into memory)")
+    assert game.levers == Levers("bf16")
+
+
 @dataclass(frozen=True)
 class Agreeing(Processes):
     """One of two processes; what the other one says of each question is known."""
