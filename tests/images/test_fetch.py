@@ -74,6 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         status, body = (206 if start else 200), self.server.archive[start:]
         if start and start >= size:
             status, body = 416, b""
+        self.server.sent.append((status, len(body[: self.server.cut_after])))  # before whoever asked has any of it
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         if start:
@@ -81,7 +82,6 @@ class Handler(BaseHTTPRequestHandler):
                 "Content-Range", f"bytes */{size}" if status == 416 else f"bytes {start}-{size - 1}/{size}"
             )
         self.end_headers()
-        self.server.sent.append((status, len(body[: self.server.cut_after])))  # before whoever asked has all of it
         self.wfile.write(body[: self.server.cut_after])
 
     def log_message(self, format: str, *args: object) -> None:
