@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import torch
 
+from cyclegan.machine import first_line
 from cyclegan.methods.pool import Pool
 from cyclegan.recipe import SpeedConfig
 from cyclegan.types import Batch
@@ -90,6 +91,9 @@ class Graphed(Generic[Result]):
 
     Graphs share their memory, in which nothing lasts from call to call but the result of the last one. That is why they
     may be replayed in any order: none of them reads what another one has left.
+
+    A step that cannot be recorded, for want of memory or because of its kernels, is told; it and those of other new
+    shapes are played without a graph.
     """
 
     def __init__(self, step: Callable[[Batch], Result], pools: Sequence[Pool]) -> None:
@@ -102,9 +106,8 @@ class Graphed(Generic[Result]):
         shapes = batch.a.shape, batch.b.shape
         if shapes not in self._recordings:
             plays = self._plays.get(shapes, Plays(0, []))
-            if plays.number < UNRECORDED or self._is_full():
+            if plays.number < UNRECORDED or self.failed or self._is_full() or not self._record(batch, plays.pools):
                 return self._play(batch, shapes, plays.number + 1)
-            self._recordings[shapes] = self._record(batch, plays.pools)
         recording = self._recordings[shapes]
         self._fit(recording.pools)
         for kept, new in zip(recording.batch, batch, strict=True):
@@ -130,6 +133,8 @@ class Graphed(Generic[Result]):
         torch.cuda.empty_cache()
 
     def _forget(self) -> None:
+        self.failed = ""
+        """Why a step could not be recorded."""
         self._plays: dict[Shapes, Plays] = {}
         self._recordings: dict[Shapes, Recording[Result]] = {}
         self._stream: torch.cuda.Stream | None = None
@@ -156,17 +161,23 @@ class Graphed(Generic[Result]):
         self._plays[shapes] = Plays(number, [pool.shape for pool in self.pools])
         return result
 
-    def _record(self, batch: Batch, pools: Sequence[torch.Size]) -> Recording[Result]:
-        """Note down the kernels of a step; nothing is computed yet."""
+    def _record(self, batch: Batch, pools: Sequence[torch.Size]) -> bool:
+        """Note down the kernels of a step, if they can be; nothing is computed yet."""
         self._fit(pools)  # or else the graph would empty them at each replay, and fill memory that is not theirs
         for pool in self.pools:
             pool.hold()
         graph, kept = torch.cuda.CUDAGraph(), Batch(*(domain.clone() for domain in batch))
         # By default what any other thread does may end a recording, such as the loader's when it pins a batch.
-        with torch.cuda.graph(graph, pool=self._memory, stream=self._stream, capture_error_mode="thread_local"):
-            result = self.step(kept)
+        try:
+            with torch.cuda.graph(graph, pool=self._memory, stream=self._stream, capture_error_mode="thread_local"):
+                result = self.step(kept)
+        except RuntimeError as error:
+            self.failed = first_line(error)
+            log.warning("speed.graph: a step could not be recorded (%s); it plays slower, without a graph", self.failed)
+            return False
         self._memory = graph.pool()
-        return Recording(graph, kept, result, list(pools))
+        self._recordings[batch.a.shape, batch.b.shape] = Recording(graph, kept, result, list(pools))
+        return True
 
     def _fit(self, pools: Sequence[torch.Size]) -> None:
         """Let the pools hold what they did when these shapes were played."""

@@ -33,7 +33,10 @@ from cyclegan.types import Batch
 from cyclegan.untouched import untouched
 from cyclegan.words import shown
 
-LESS_MEMORY = "a smaller crop in data.transforms, a smaller training.batch, or --speed.checkpoint_activations"
+LESS_MEMORY = (
+    "a smaller crop in data.transforms, a smaller training.batch, --speed.checkpoint_activations, or on a GPU "
+    "--speed.graph off"
+)
 """What helps most when a training runs out of it."""
 
 

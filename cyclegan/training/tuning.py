@@ -31,6 +31,9 @@ SMALLEST_TRIAL = 64
 SETTLING = 16
 """Probes in fp16 in which the scale of the loss falls from 65536 to where no gradient overflows."""
 
+LOOK = "look at the pictures named above, then try a lower training.rate, or a training.clip of 1"
+"""What is left to try when no lever is to blame."""
+
 SWITCH = (False, True)
 EVERY = [Levers(*each) for each in itertools.product(get_args(Precision), SWITCH, get_args(Compile), SWITCH)]
 """Every combination, so that processes can tell each other theirs by its number."""
@@ -64,18 +67,20 @@ def tune(game: Game, pixels: Batch, steps: int, run: Path) -> str:
 def blame(game: Game, pixels: Batch) -> str:
     """Why the numbers of a batch are not finite, and what helps, as far as a plain step on the same pictures tells."""
     levers = game.levers
-    with game.at_rest(), bench_of(game, pixels) as bench:
-        bench.pull(PLAIN)
-        finite = all(bool(value.isfinite().all()) for value in bench.probe().values())
-        game.pull(levers)
+    try:
+        with game.at_rest(), bench_of(game, pixels) as bench:
+            bench.pull(PLAIN)
+            finite = all(bool(value.isfinite().all()) for value in bench.probe().values())
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return f"plain float32, which would tell why, does not fit into memory here: {LOOK}"
+    game.pull(levers)
     if finite and levers != PLAIN:
         return f"the same pictures give finite numbers with plain float32: go on with --resume {PLAIN.options()}"
     if not all(parameter.isfinite().all() for parameter in game.method.parameters()):
         return "the weights themselves are not finite: start from an earlier checkpoint"
-    return (
-        "plain float32 gives the same: look at the pictures named above, then try a lower training.rate, "
-        "or a training.clip of 1"
-    )
+    return f"plain float32 gives the same: {LOOK}"
 
 
 def _chosen(game: Game, pixels: Batch, steps: int) -> Choice:
@@ -125,6 +130,8 @@ def bench_of(game: Game, pixels: Batch) -> Iterator[Bench]:
         play = Graphed(game.probe, game.method.pools) if levers.graph else game.probe
         while isinstance(play, Graphed) and not play.recorded:
             probe()
+            if play.failed:
+                raise RuntimeError(play.failed)
         if levers.precision == "fp16" and levers not in settled:
             settled.add(levers)
             for _ in range(SETTLING):

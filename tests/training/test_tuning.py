@@ -275,6 +275,20 @@ def test_numbers_that_are_not_finite_are_blamed_on_what_makes_them_so(
     assert helps in str(diverged.value)
 
 
+def test_a_plain_step_that_memory_does_not_hold_blames_no_lever(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(game: Game, pixels: Batch) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99999999999 bytes")
+
+    recipe = tiny_recipe(data, training={"constant": "100 images", "tolerate": 3})
+    trainer = Trainer(recipe, tmp_path / "run")
+    with poisoned(trainer.game.method.get_submodule("a_to_b"), "any"), pytest.raises(Diverged) as diverged:
+        monkeypatch.setattr("cyclegan.training.game.Game.probe", too_large)
+        trainer.train()
+    assert "plain float32, which would tell why, does not fit into memory here: look at" in str(diverged.value)
+
+
 def test_accumulated_batches_are_one_large_one(data: Path, pixels: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """In float64, and before the pools are full: then they draw, in another order."""
     monkeypatch.setattr("cyclegan.training.game.from_bytes", lambda pixels: pixels.double() / 127.5 - 1)
