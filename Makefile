@@ -14,7 +14,7 @@ demo: $(VENV)/demo        ## set up, train on the built-in pictures, translate, 
 test: lint types          ## set up, lint, types, tests
 	$(BIN)/python -m pytest $(PARALLEL)
 
-elsewhere: $(VENV)/dev    ## the tests as on other machines: instruction sets, threads, users, languages, Pythons
+elsewhere: $(VENV)/dev    ## the tests as on other machines: instruction sets, threads, users, languages, Pythons, libraries
 	$(BIN)/python tests/elsewhere.py $(PARALLEL)
 
 # Of each worker; there are as many of them as cores.

@@ -1,10 +1,10 @@
-"""Run the tests as on other machines: other instruction sets, threads, users, languages, time zones, Pythons.
+"""Run the tests as on other machines: instruction sets, threads, users, languages, time zones, Pythons, libraries.
 
     make elsewhere
     python tests/elsewhere.py --only "two threads" --only "Python 3.12" tests/training -n 2
 
 Each setting stands alone, against what is here; the slow machine is all of its own at once. Other arguments are
-pytest's. What it prints is kept in runs/elsewhere, and so are the environments of other Pythons.
+pytest's. What it prints is kept in runs/elsewhere, and so are the environments of other Pythons and libraries.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ SETTINGS: dict[str, dict[str, str]] = {
     "another order of sets": {"PYTHONHASHSEED": "1"},
 }
 PYTHONS = ("3.11", "3.12", "3.13")
+OLDEST = "oldest libraries"
+"""With the lowest versions that pyproject.toml allows."""
 
 
 class NotHere(Exception):  # noqa: N818
@@ -56,20 +58,30 @@ def pytest_in(setting: str, more: list[str], clean_up: ExitStack) -> tuple[list[
     if setting == "another user":
         checkout = clean_up.enter_context(tempfile.TemporaryDirectory())
         return as_nobody(command), copied(Path(checkout, "copy")), {"HOME": "/nowhere", "PYTHONPATH": ""}
-    return [str(python(setting.removeprefix("Python "))), *command[1:]], ROOT, {}
+    if setting == OLDEST:
+        interpreter = environment(sys.executable, KEPT / "oldest", "--resolution", "lowest-direct")
+    else:
+        interpreter = python(setting.removeprefix("Python "))
+    return [str(interpreter), *command[1:]], ROOT, {}
 
 
 def python(version: str) -> Path:
-    """An environment of that version, made at the first time."""
-    found, place = shutil.which(f"python{version}"), KEPT / f"python{version}"
+    """An environment of that version."""
+    found = shutil.which(f"python{version}")
     if not found or subprocess.run([found, "-c", ""], capture_output=True).returncode:
         raise NotHere(f"no python{version}")
+    return environment(found, KEPT / f"python{version}")
+
+
+def environment(base: str, place: Path, *options: str) -> Path:
+    """An environment of the project, made at the first time: its interpreter. The options are uv's."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if not uv:
         raise NotHere("no uv, which `make test` installs")
-    subprocess.run([found, "-m", "venv", "--without-pip", place], check=True)
+    subprocess.run([base, "-m", "venv", "--without-pip", place], check=True)
     interpreter = place / "bin" / "python"
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", interpreter, "--editable", f"{ROOT}[dev]"], check=True)
+    words = ["--quiet", "--python", interpreter, *options, "--editable", f"{ROOT}[dev]"]
+    subprocess.run([uv, "pip", "install", *words], check=True)
     return interpreter
 
 
@@ -127,7 +139,7 @@ def main() -> int:
     """The command line: 1 when the tests fail in a setting."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     others = [f"Python {version}" for version in PYTHONS if not sys.version.startswith(f"{version}.")]
-    settings = [*SETTINGS, "another user", *others]
+    settings = [*SETTINGS, "another user", *others, OLDEST]
     parser.add_argument("--only", action="append", choices=settings, help="a setting; give it again for more")
     args, more = parser.parse_known_args()
     KEPT.mkdir(parents=True, exist_ok=True)
