@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import logging
 import shutil
+import sys
+from contextlib import redirect_stderr
 from types import TracebackType
 
 import torch
@@ -86,16 +89,18 @@ def compiler_problem(device: torch.device) -> str:
 
 def import_extensions() -> None:
     """Import what torch first compiles with, but for its warning that this machine has CUDA's tools and no GPU."""
-    logger = logging.getLogger("torch.utils.cpp_extension")
-    logger.addFilter(_is_no_news_of_cuda)
+    logger, said = logging.getLogger("torch.utils.cpp_extension"), io.StringIO()
+    logger.addFilter(_is_worth_saying)
     try:
-        importlib.import_module(logger.name)
+        with redirect_stderr(said):  # torch 2.7 prints it
+            importlib.import_module(logger.name)
     finally:
-        logger.removeFilter(_is_no_news_of_cuda)
+        logger.removeFilter(_is_worth_saying)
+        sys.stderr.writelines(filter(_is_worth_saying, said.getvalue().splitlines(keepends=True)))
 
 
-def _is_no_news_of_cuda(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("No CUDA runtime is found")
+def _is_worth_saying(line: logging.LogRecord | str) -> bool:
+    return not (line if isinstance(line, str) else line.getMessage()).startswith("No CUDA runtime is found")
 
 
 def first_line(error: Exception) -> str:

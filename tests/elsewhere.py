@@ -80,7 +80,7 @@ def environment(base: str, place: Path, *options: str) -> Path:
         raise NotHere("no uv, which `make test` installs")
     subprocess.run([base, "-m", "venv", "--without-pip", place], check=True)
     interpreter = place / "bin" / "python"
-    words = ["--quiet", "--python", interpreter, *options, "--editable", f"{ROOT}[dev]"]
+    words = ["--quiet", "--python", str(interpreter), *options, "--editable", f"{ROOT}[dev]"]
     subprocess.run([uv, "pip", "install", *words], check=True)
     return interpreter
 
