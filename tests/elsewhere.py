@@ -66,11 +66,13 @@ def pytest_in(setting: str, more: list[str], clean_up: ExitStack) -> tuple[list[
 
 
 def python(version: str) -> Path:
-    """An environment of that version."""
-    found = shutil.which(f"python{version}")
-    if not found or subprocess.run([found, "-c", ""], capture_output=True).returncode:
-        raise NotHere(f"no python{version}")
-    return environment(found, KEPT / f"python{version}")
+    """An environment of the Python on the path, or of pyenv's own, whose command on the path may do nothing."""
+    name = f"python{version}"
+    own = map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}"))
+    for found in filter(None, [shutil.which(name), *own]):
+        if not subprocess.run([found, "-c", ""], capture_output=True).returncode:
+            return environment(found, KEPT / name)
+    raise NotHere(f"no {name}")
 
 
 def environment(base: str, place: Path, *options: str) -> Path:

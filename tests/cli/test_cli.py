@@ -44,6 +44,22 @@ def test_help_needs_no_torch() -> None:
     assert run_to_the_end([sys.executable, "-c", code]).stderr == "False\n"
 
 
+@pytest.mark.parametrize(
+    "asked, told",
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_threads_that_wait_soon_leave_their_core_to_others_unless_asked_otherwise(
+    asked: dict[str, str], told: str
+) -> None:
+    code = (
+        "import os, sys, cyclegan.cli\n"
+        "try: cyclegan.cli.main(['--version'])\n"
+        "except SystemExit: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules, file=sys.stderr)"
+    )
+    others = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    assert run_to_the_end([sys.executable, "-c", code], others | asked).stderr == f"{told} False\n"
+
+
 def test_a_character_that_the_output_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Output to a file has the old code page on Windows, and ASCII under LANG=C."""
     output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")

@@ -1,0 +1,76 @@
+"""Time a small training step while other programs need the cores, by how long a waiting thread keeps its own busy.
+
+    python experiments/benchmarks/busy.py
+
+Each row is a process of its own, because OpenMP reads GOMP_SPINCOUNT once. 300,000 is its default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import quantiles
+
+FOREVER = "while True: pass"
+
+
+def seconds(args: argparse.Namespace) -> list[float]:
+    """Of each step of the demo's networks, plain, on random pictures, after three that are not counted."""
+    import torch
+
+    from cyclegan.demo import demo_recipe
+    from cyclegan.recipe import recipe_from
+    from cyclegan.training.game import Game
+    from cyclegan.types import Batch
+
+    plain = {"precision": "float32", "channels_last": "off", "compile": "off", "graph": "off"}
+    game = Game(
+        recipe_from(demo_recipe(Path("nowhere")).to_dict() | {"speed": plain}, "the demo"), torch.device("cpu"), epoch=5
+    )
+    pixels = Batch(*(torch.randint(256, (1, 3, args.size, args.size), dtype=torch.uint8) for _ in "ab"))
+    took: list[float] = []
+    end = time.monotonic() + args.seconds
+    while time.monotonic() < end or len(took) < 6:
+        begin = time.perf_counter()
+        game.step(pixels)
+        took.append(time.perf_counter() - begin)
+    return took[3:]
+
+
+def row(spins: int, others: int, args: argparse.Namespace) -> str:
+    """One measurement, as a row of a Markdown table; it is given up when six steps take ten minutes."""
+    with ExitStack() as clean_up:
+        for _ in range(others):
+            clean_up.callback(subprocess.Popen([sys.executable, "-c", FOREVER]).kill)
+        words = [sys.executable, __file__, "--once", "--size", str(args.size), "--seconds", str(args.seconds)]
+        environment = os.environ | {"GOMP_SPINCOUNT": str(spins)}
+        told = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=600).stdout
+    low, median, high = (1000 * float(number) for number in told.split())
+    return f"| {others} | {spins:,} | {median:.0f} | {low:.0f} to {high:.0f} |"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement, at least")
+    parser.add_argument("--spins", type=int, nargs="+", default=[300_000, 30_000, 10_000, 3_000, 0])
+    parser.add_argument("--others", type=int, nargs="+", default=[0, os.cpu_count() or 1], help="busy programs")
+    parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.once:
+        print(*quantiles(seconds(args), n=4))
+        return
+    print("| other programs | spins | median, ms | quartiles |\n|---|---|---|---|", flush=True)
+    for others in args.others:
+        for spins in args.spins:
+            print(row(spins, others, args), flush=True)
+
+
+if __name__ == "__main__":
+    main()
