@@ -90,12 +90,15 @@ def assert_one_line(line: str, longest: int) -> None:
 
 
 def assert_names_the_key(line: str, touched: list[KeyPath]) -> None:
-    """It begins with a key that was touched, or one above or below it; of transforms with any, as each follows others."""
-    said = re.sub(r"^data\.transforms\.\d+", "data.transforms", line.split(": ")[0])
+    """It begins with a key that was touched, or one above or below it, or with a transform after one that was."""
+    said = line.split(": ")[0]
+    later = re.fullmatch(r"data\.transforms\.(\d+)", said)
     if said in ("the recipe", "not valid YAML"):
         return
     for path in touched:
         dotted = ".".join(map(str, path))
+        if later and any(dotted.startswith(f"data.transforms.{earlier}.") for earlier in range(int(later[1]))):
+            return
         if said == dotted or said.startswith(f"{dotted}.") or dotted.startswith(f"{said}.") or not path:
             return
         if any(not re.fullmatch(r"[\w-]{1,40}", str(part)) for part in path):  # told as Python writes it, and cut
