@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("cyclegan", "experiments", "tests") for path in (ROOT / folder).rglob("*.py"))
 
 ELSEWHERE = """
+import asyncio  # Python's own, which knows which system it was built for
 import importlib, os, pkgutil, signal, sys
 
 class Hidden:

@@ -49,7 +49,9 @@ def row(spins: int, others: int, args: argparse.Namespace) -> str:
             clean_up.callback(subprocess.Popen([sys.executable, "-c", FOREVER]).kill)
         words = [sys.executable, __file__, "--once", "--size", str(args.size), "--seconds", str(args.seconds)]
         environment = os.environ | {"GOMP_SPINCOUNT": str(spins)}
-        told = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=600).stdout
+        told = subprocess.run(
+            words, env=environment, stdout=subprocess.PIPE, encoding="utf-8", check=True, timeout=600
+        ).stdout
     low, median, high = (1000 * float(number) for number in told.split())
     return f"| {others} | {spins:,} | {median:.0f} | {low:.0f} to {high:.0f} |"
 
