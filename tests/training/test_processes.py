@@ -210,7 +210,8 @@ def test_what_only_sounds_like_a_lost_process_is_told_as_itself(tmp_path: Path, 
 
 def test_processes_find_out_who_is_on_their_machine(tmp_path: Path, forks: Forks) -> None:
     [told, _] = started(forks, "tell_places", log=tmp_path / "log")
-    assert sorted(told.told.splitlines()) == ["0 of 2, 2 here", "1 of 2, 2 here"]
+    lines = [line for line in told.told.splitlines() if not line.startswith("[Gloo]")]  # torch 2.8 tells its own
+    assert sorted(lines) == ["0 of 2, 2 here", "1 of 2, 2 here"]
 
 
 @pytest.mark.parametrize(
