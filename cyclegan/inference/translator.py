@@ -19,7 +19,9 @@ from cyclegan.inference.imported import import_generator
 from cyclegan.inference.inputs import Picture, batch_from, picture_from
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.levers import (
+    HOPE,
     PLAIN,
+    TURNS,
     Bench,
     Compile,
     Compiler,
@@ -44,8 +46,8 @@ MEGAPIXELS = 2
 TRIAL = 256
 """Pixels of a side of the picture, or part of one, on which levers are tried."""
 
-REPAYS = 16
-"""Pictures of the trial's size that make a trial worth it."""
+REPAYS = round((1 + 2 * TURNS) / HOPE)
+"""Pictures of the trial's size that make a trial worth it: with fewer, `may_pay` denies every lever."""
 
 COMPILING = 30.0
 """Seconds that compiling a generator for one size takes."""

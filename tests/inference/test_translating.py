@@ -1,5 +1,7 @@
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 
 import cyclegan
 import cyclegan.inference.pipeline
@@ -16,7 +19,7 @@ from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.export import write_generator
 from cyclegan.inference.show import describe
-from cyclegan.inference.translator import Translator, load_generator
+from cyclegan.inference.translator import REPAYS, TRIAL, Translator, load_generator
 from cyclegan.levers import PLAIN, Levers
 from cyclegan.machine import has_compiler
 from cyclegan.networks.config import ResnetConfig
@@ -204,6 +207,17 @@ def test_what_the_compiler_fails_at_goes_on_uncompiled(
     assert len(notes) == 2 and not caplog.records
 
 
+@contextmanager
+def called(network: nn.Module) -> Iterator[list[int]]:
+    """How many pictures each call of the network has."""
+    calls: list[int] = []
+    handle = network.register_forward_pre_hook(lambda network, inputs: calls.append(len(inputs[0])))
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
 def test_levers_are_chosen_once_there_is_enough_to_translate(
     pays: None, translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +229,11 @@ def test_levers_are_chosen_once_there_is_enough_to_translate(
     for _ in range(2):
         free.translate_batch(one)
     assert not notes  # two small pictures repay no trial
-    free.expected = 16 * 256**2
+    free.expected = REPAYS * TRIAL**2 - 1
+    with called(free.network) as calls:
+        free.translate_batch(one)
+    assert calls == [1] and not notes
+    free.expected += 1
     torch.testing.assert_close(free.translate_batch(one), expected, rtol=0, atol=1e-5)
     assert free.levers == Levers(channels_last=True) and len(notes) == 1
     assert notes[0].startswith("levers: --precision float32 --channels_last on --compile off (")
@@ -225,13 +243,14 @@ def test_a_lever_that_paints_something_else_is_dropped(
     pays: None, translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cyclegan.inference.translator, "has_bf16", lambda device: True)
-    free = Translator(translator.network, device="cpu", channels_last=False)
+    free, notes = Translator(translator.network, device="cpu", channels_last=False), list[str]()
     spoil = free.network.register_forward_hook(
         lambda network, inputs, output: output * torch.nan if torch.is_autocast_enabled("cpu") else output
     )
-    free.expected = 16 * 256**2
+    free.note = notes.append
+    free.expected = REPAYS * TRIAL**2
     assert free.translate_batch(torch.rand(1, 3, 64, 64)).isfinite().all()
-    assert free.levers == PLAIN
+    assert free.levers == PLAIN and "bf16 the picture is not finite" in notes[0]
     spoil.remove()
 
 
