@@ -166,9 +166,10 @@ class Graphed(Generic[Result]):
         self._fit(pools)  # or else the graph would empty them at each replay, and fill memory that is not theirs
         for pool in self.pools:
             pool.hold()
-        graph, kept = torch.cuda.CUDAGraph(), Batch(*(domain.clone() for domain in batch))
-        # By default what any other thread does may end a recording, such as the loader's when it pins a batch.
+        graph = torch.cuda.CUDAGraph()
         try:
+            kept = Batch(*(domain.clone() for domain in batch))
+            # By default what any other thread does may end a recording, such as the loader's when it pins a batch.
             with torch.cuda.graph(graph, pool=self._memory, stream=self._stream, capture_error_mode="thread_local"):
                 result = self.step(kept)
         except RuntimeError as error:

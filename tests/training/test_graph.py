@@ -240,6 +240,18 @@ def test_a_step_that_cannot_be_recorded_is_told_and_played_without_a_graph(
     assert told.startswith("speed.graph: a step could not be recorded (") and told.endswith("slower, without a graph")
 
 
+def test_a_step_whose_recording_finds_no_memory_is_played_without_a_graph(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(tensor: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    graphed = Graphed(lambda batch: batch.a * 2, [])
+    monkeypatch.setattr(Tensor, "clone", none_left)  # the first thing that a recording asks for
+    assert play(graphed, UNRECORDED + 2) == [2.0 * n for n in range(UNRECORDED + 2)]
+    assert graphed.failed == "CUDA out of memory" and not cuda.recorded()
+
+
 def test_a_trial_that_cannot_be_recorded_is_a_lever_that_does_not_run_here(
     data: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
