@@ -43,7 +43,7 @@ COMMANDS: dict[str, type[Command]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with one of `codes`."""
     if "OMP_WAIT_POLICY" not in os.environ:
-        # By default a thread that waits for the others turns on its core 300,000 times. Where other programs need the
+        # By default a thread that waits for the others spins on its core 300,000 times. Where other programs need the
         # cores, a step then takes many times as long (see experiments/README.md). GNU's OpenMP, in torch's builds for
         # Linux, reads this when torch is imported.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
