@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from cyclegan.atomic import write_whole
-from cyclegan.images.held_out import Chosen
-from cyclegan.pickled import load_pickled
+from cyclegan.data.held_out import Chosen
 from cyclegan.recipe import Recipe, recipe_from
 from cyclegan.types import Direction
-from cyclegan.words import shown
+from cyclegan.util.atomic import write_whole
+from cyclegan.util.text import shown
+from cyclegan.util.torchfile import load_pickled
 
 FORMAT = 4
 """Raised when the fields change; `_UPGRADES` tells how to read the formats before."""

@@ -9,22 +9,22 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from cyclegan.images.config import DataConfig
-from cyclegan.images.demo import build_demo
-from cyclegan.images.files import find_images, read_image, to_tensor
+from cyclegan.data.config import DataConfig
+from cyclegan.data.files import find_images, read_image, to_tensor
+from cyclegan.data.painted import build_demo
+from cyclegan.data.sheet import write_sheet
 from cyclegan.inference.translator import Translator
-from cyclegan.machine import choose_device
+from cyclegan.machine.device import choose_device
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.paired import closeness
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
-from cyclegan.progress import duration
 from cyclegan.recipe import JournalConfig, Recipe, SpeedConfig, TrainingConfig
 from cyclegan.report.gallery import write_gallery
-from cyclegan.report.sheet import write_sheet
-from cyclegan.training.game import Game
+from cyclegan.training.learner import Game
 from cyclegan.training.trainer import train
 from cyclegan.types import Batch
-from cyclegan.untouched import untouched
+from cyclegan.util.progress import duration
+from cyclegan.util.untouched import untouched
 
 SIZE = 96
 """Pixels of the pictures that the demo translates."""

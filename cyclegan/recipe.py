@@ -14,14 +14,14 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic import ValidationError as PydanticError
 from pydantic_core import ErrorDetails
 
-from cyclegan.atomic import write_whole
-from cyclegan.images.config import DataConfig
+from cyclegan.data.config import DataConfig
 from cyclegan.methods import MethodConfig
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.config import FeaturesConfig
-from cyclegan.plain import parse_yaml, refuse_endless
 from cyclegan.types import NUMBER, Device, Precision
-from cyclegan.words import key_of, mistake, quoted, reason
+from cyclegan.util.atomic import write_whole
+from cyclegan.util.text import key_of, mistake, quoted, reason
+from cyclegan.util.yaml import parse_yaml, refuse_endless
 
 Span = Annotated[str, Field(pattern=r"^[0-9]{1,12} (images?|epochs?)$")]
 """A length of training, "100 epochs" or "50000 images". Images count pairs; an epoch is max(|A|, |B|) of them."""

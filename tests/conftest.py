@@ -20,8 +20,8 @@ from torchvision.models import squeezenet1_1
 
 import cyclegan.inference.translator
 import cyclegan.training.tuning
-from cyclegan.progress import Progress
 from cyclegan.recipe import Recipe
+from cyclegan.util.progress import Progress
 from tests.forked import THREADS, Forks
 from tests.tiny import tiny_recipe, write_pictures
 

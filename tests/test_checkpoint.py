@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan.atomic import write_whole
 from cyclegan.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -28,8 +27,9 @@ from cyclegan.checkpoint import (
 from cyclegan.cli import main
 from cyclegan.cli.codes import UNSAVED
 from cyclegan.recipe import Recipe, read_recipe, write_recipe
-from cyclegan.training.keeper import Unsaved
+from cyclegan.training.checkpointer import Unsaved
 from cyclegan.training.trainer import train
+from cyclegan.util.atomic import write_whole
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import assert_equal, everything
 

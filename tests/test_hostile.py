@@ -23,7 +23,7 @@ from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.inference.directory import translate_directory
-from cyclegan.inference.export import FORMAT
+from cyclegan.inference.generator_file import FORMAT
 from cyclegan.inference.translator import Translator, load_generator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train

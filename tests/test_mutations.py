@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from cyclegan.cli import COMMANDS, main, parse
 from cyclegan.cli.others import Demo, Fetch
-from cyclegan.images.fetch import DATA_SETS
+from cyclegan.data.fetch import DATA_SETS
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, write_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cyclegan.cli import COMMANDS, parse
-from cyclegan.images.transforms import Augment
+from cyclegan.data.transforms import Augment
 from cyclegan.recipe import recipe_from
 
 ROOT = Path(__file__).parents[1]

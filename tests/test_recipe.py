@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cyclegan.images.config import DataConfig
-from cyclegan.images.transforms import Augment
+from cyclegan.data.config import DataConfig
+from cyclegan.data.transforms import Augment
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.recipe import Recipe, images_in, read_recipe, recipe_from, write_recipe
 from tests.patience import run

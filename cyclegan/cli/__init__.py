@@ -21,9 +21,9 @@ from cyclegan.cli.parsing import parse_words
 from cyclegan.cli.report import Compare, Report
 from cyclegan.cli.train import Train, parse_train
 from cyclegan.cli.translate import Translate
-from cyclegan.stop import Stopped
-from cyclegan.streams import lasting_streams
-from cyclegan.words import as_typed, one_line, shown
+from cyclegan.util.signals import Stopped
+from cyclegan.util.streams import lasting_streams
+from cyclegan.util.text import as_typed, one_line, shown
 
 Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Show | Fetch | Demo
 
@@ -71,7 +71,7 @@ def _main(arguments: list[str]) -> int:
         print(f"cyclegan: {one_line(_told(error), 2000)}", file=sys.stderr)
         return code_of(error)
     except (MemoryError, RuntimeError) as error:
-        from cyclegan.memory import is_out_of_memory, told  # here, not above: torch takes seconds to import
+        from cyclegan.machine.memory import is_out_of_memory, told  # here, not above: torch takes seconds to import
 
         if not is_out_of_memory(error):
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cyclegan.atomic import is_about_its_name
+from cyclegan.util.atomic import is_about_its_name
 
 MISTAKE = 2
 """Of the person; told in one line."""

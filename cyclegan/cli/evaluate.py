@@ -9,10 +9,10 @@ from tyro.conf import Positional
 
 from cyclegan.cli.parsing import parse_words
 from cyclegan.metrics.config import FeaturesConfig
-from cyclegan.progress import Progress
 from cyclegan.recipe import read_recipe
 from cyclegan.types import Device
-from cyclegan.words import shown
+from cyclegan.util.progress import Progress
+from cyclegan.util.text import shown
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Evaluate:
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
-        from cyclegan.evaluation import evaluate_folders, evaluate_run, metrics_path, record_test, write_metrics
+        from cyclegan.inference.evaluate import evaluate_folders, evaluate_run, metrics_path, record_test, write_metrics
 
         features = self.features.build()
         with Progress("scoring") as progress:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.progress import Progress
 from cyclegan.types import Direction
-from cyclegan.words import shown
+from cyclegan.util.progress import Progress
+from cyclegan.util.text import shown
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Export:
         if self.private and self.push is None:
             raise ValueError("--private: says how to --push; give a repository, user/name")
 
-        from cyclegan.card import export, push_export
         from cyclegan.inference.hub import check_name
+        from cyclegan.publish.export import export, push_export
 
         if self.push is not None:
             check_name(self.push)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.progress import Progress
+from cyclegan.util.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Show:
 
     def run(self) -> int:
         """Print it."""
-        from cyclegan.inference.show import describe
+        from cyclegan.inference.describe import describe
 
         print(describe(self.checkpoint))
         return 0
@@ -37,7 +37,7 @@ class Fetch:
 
     def run(self) -> int:
         """Download with a bar."""
-        from cyclegan.images.fetch import fetch
+        from cyclegan.data.fetch import fetch
 
         with Progress(self.name, "MiB", size=2**20) as progress:
             fetched = fetch(self.name, self.root, report=progress.report)

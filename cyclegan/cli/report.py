@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from cyclegan.progress import Progress
 from cyclegan.types import Device
-from cyclegan.words import shown
+from cyclegan.util.progress import Progress
+from cyclegan.util.text import shown
 
 
 @dataclass(frozen=True)

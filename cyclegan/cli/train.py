@@ -13,9 +13,9 @@ from tyro.conf import Positional
 
 from cyclegan.cli.codes import DIVERGED, UNSAVED
 from cyclegan.cli.parsing import parse_words
-from cyclegan.progress import Progress
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
-from cyclegan.words import as_typed, one_line, shown
+from cyclegan.util.progress import Progress
+from cyclegan.util.text import as_typed, one_line, shown
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Train:
         first = os.environ.get("RANK", "0") == "0"
         restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
-        from cyclegan.training.finite import Diverged
-        from cyclegan.training.keeper import Unsaved
+        from cyclegan.training.checkpointer import Unsaved
+        from cyclegan.training.nonfinite import Diverged
         from cyclegan.training.trainer import train
 
         try:
@@ -61,8 +61,8 @@ def _look_back(run: Path, recipe: Recipe) -> None:
 
     The training is done and saved: what goes wrong here is told, and costs nothing of it.
     """
-    from cyclegan.evaluation import evaluate_run, record_test, write_metrics
-    from cyclegan.memory import memory_told
+    from cyclegan.inference.evaluate import evaluate_run, record_test, write_metrics
+    from cyclegan.machine.memory import memory_told
     from cyclegan.report.run import write_report
 
     try:

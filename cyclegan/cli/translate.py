@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from cyclegan.cli.codes import UNREADABLE
-from cyclegan.progress import Progress
 from cyclegan.recipe import Compile, Switch
 from cyclegan.types import Device, Direction, Precision
-from cyclegan.words import shown
+from cyclegan.util.progress import Progress
+from cyclegan.util.text import shown
 
 if TYPE_CHECKING:
     from cyclegan.inference.directory import Outcome
@@ -52,7 +52,7 @@ class Translate:
 
         from cyclegan.inference.directory import Unfinished, translate_directory
         from cyclegan.inference.translator import Translator
-        from cyclegan.room import only_what_is_there
+        from cyclegan.machine.memory_limit import only_what_is_there
 
         translator = Translator.load(
             self.checkpoint,

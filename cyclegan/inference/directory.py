@@ -10,16 +10,16 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from cyclegan.atomic import Unwritten
-from cyclegan.images.files import find_images
+from cyclegan.data.files import find_images
 from cyclegan.inference.manifest import How, Manifest
 from cyclegan.inference.pipeline import Pipeline
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import digest
-from cyclegan.locks import locked
-from cyclegan.stop import Stopped, StopSignals
-from cyclegan.untouched import untouched
-from cyclegan.words import shown
+from cyclegan.util.atomic import Unwritten
+from cyclegan.util.locks import locked
+from cyclegan.util.signals import Stopped, StopSignals
+from cyclegan.util.text import shown
+from cyclegan.util.untouched import untouched
 
 LOCK = ".cyclegan-translate.lock"
 """The hidden file by which a directory belongs to one process."""

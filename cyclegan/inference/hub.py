@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyclegan.inference.export import direction_of
+from cyclegan.inference.generator_file import direction_of
 from cyclegan.types import Direction
-from cyclegan.words import one_line, reason
+from cyclegan.util.text import one_line, reason
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

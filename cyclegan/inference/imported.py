@@ -12,8 +12,8 @@ from torch import Tensor
 from cyclegan.inference.weights import fill
 from cyclegan.networks.config import GeneratorConfig
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.pickled import load_pickled
-from cyclegan.words import mistake
+from cyclegan.util.text import mistake
+from cyclegan.util.torchfile import load_pickled
 
 FORGOTTEN = re.compile(r"running_(mean|var)|num_batches_tracked")
 """Old files carry statistics of every norm; instance norm does not use them."""

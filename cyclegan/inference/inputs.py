@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cyclegan.images.files import UnreadableImage, as_seen, read_image
-from cyclegan.words import reason
+from cyclegan.data.files import UnreadableImage, as_seen, read_image
+from cyclegan.util.text import reason
 
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any]"
 """A file, a picture of Pillow's, or an array as `picture_from` takes it."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from cyclegan.atomic import Unwritten, sync, write_whole
-from cyclegan.words import shown
+from cyclegan.util.atomic import Unwritten, sync, write_whole
+from cyclegan.util.text import shown
 
 NAME = ".cyclegan-translate.jsonl"
 """A hidden file in the directory: one line of JSON for each output."""

@@ -13,9 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan.atomic import Unwritten, is_about_its_name, write_whole
-from cyclegan.images.ahead import ahead
-from cyclegan.images.files import (
+from cyclegan.data.files import (
     UnreadableImage,
     UnwritableImage,
     encoded,
@@ -26,8 +24,10 @@ from cyclegan.images.files import (
 )
 from cyclegan.inference.manifest import FileState, Manifest, state_of
 from cyclegan.inference.translator import Translator
-from cyclegan.memory import free_memory, is_out_of_memory, told
-from cyclegan.words import reason, shown
+from cyclegan.machine.memory import free_memory, is_out_of_memory, told
+from cyclegan.util.atomic import Unwritten, is_about_its_name, write_whole
+from cyclegan.util.prefetch import ahead
+from cyclegan.util.text import reason, shown
 
 THREADS = 2
 """Threads that read, and as many that write, while the network works."""

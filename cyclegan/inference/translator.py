@@ -12,13 +12,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
-from cyclegan.images.files import from_bytes, from_pixels, to_bytes, to_pixels
-from cyclegan.inference.export import read_generator
+from cyclegan.data.files import from_bytes, from_pixels, to_bytes, to_pixels
+from cyclegan.inference.generator_file import read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_generator
 from cyclegan.inference.inputs import Picture, batch_from, picture_from
 from cyclegan.inference.weights import fill, weights_of
-from cyclegan.levers import (
+from cyclegan.machine.device import Arithmetic, choose_device, has_bf16, has_compiler
+from cyclegan.machine.levers import (
     HOPE,
     PLAIN,
     TURNS,
@@ -34,8 +35,7 @@ from cyclegan.levers import (
     offers_for,
     set_layout,
 )
-from cyclegan.machine import Arithmetic, choose_device, has_bf16, has_compiler
-from cyclegan.memory import is_out_of_memory, one_by_one_if_need_be
+from cyclegan.machine.memory import is_out_of_memory, one_by_one_if_need_be
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.recipe import Recipe
 from cyclegan.types import Device, Direction, Precision

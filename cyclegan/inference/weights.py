@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cyclegan.words import quoted
+from cyclegan.util.text import quoted
 
 
 def fill(network: nn.Module, weights: Any) -> None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan.losses.gan import GAN_LOSSES
+from cyclegan.losses.adversarial import GAN_LOSSES
 from cyclegan.methods.base import Judge, Method, Player
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.pool import Pool

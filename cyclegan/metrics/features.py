@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cyclegan.download import sha256_of
-from cyclegan.images.files import to_bytes
+from cyclegan.data.files import to_bytes
 from cyclegan.metrics.config import Backbone
 from cyclegan.metrics.sources import SOURCES, downloaded
-from cyclegan.pickled import load_pickled
-from cyclegan.untouched import untouched
-from cyclegan.words import reason
+from cyclegan.util.download import sha256_of
+from cyclegan.util.text import reason
+from cyclegan.util.torchfile import load_pickled
+from cyclegan.util.untouched import untouched
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, as torchvision's backbones expect it."""

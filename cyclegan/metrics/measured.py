@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cyclegan.words import key_of, mistake, one_line, shown
+from cyclegan.util.text import key_of, mistake, one_line, shown
 
 LARGEST_FILE = 2**24
 """Bytes of a metrics.json."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cyclegan.images.files import from_bytes, to_bytes
+from cyclegan.data.files import from_bytes, to_bytes
 from cyclegan.metrics.distances import Distances, distances
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.paired import Closeness, ssim_and_psnr

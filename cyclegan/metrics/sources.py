@@ -11,10 +11,10 @@ from typing import BinaryIO, NamedTuple
 
 from torch.hub import get_dir
 
-from cyclegan.atomic import Unwritten, write_whole
-from cyclegan.download import open_url, sha256_of, why
 from cyclegan.metrics.config import Backbone
-from cyclegan.progress import Progress
+from cyclegan.util.atomic import Unwritten, write_whole
+from cyclegan.util.download import open_url, sha256_of, why
+from cyclegan.util.progress import Progress
 
 
 class Source(NamedTuple):

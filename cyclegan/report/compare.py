@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.images.batches import training_size
+from cyclegan.data.batches import training_size
 from cyclegan.inference.translator import translators_of
-from cyclegan.memory import memory_told
+from cyclegan.machine.memory import memory_told
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, note, section, side_by_side, subsection, table, warning
@@ -18,8 +18,8 @@ from cyclegan.report.runs import DIRECTIONS, comparison, remarks
 from cyclegan.report.showcase import Progress
 from cyclegan.training.charts import charts
 from cyclegan.types import Device, Direction
-from cyclegan.untouched import untouched
-from cyclegan.words import shown
+from cyclegan.util.text import shown
+from cyclegan.util.untouched import untouched
 
 CHARTS = ("loss/cycle", "validation/kid")
 LEAD = "Lower is better for KID and FID. Below each figure stands its 95 % interval, below each run by whose features."

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from cyclegan.atomic import write_whole
+from cyclegan.util.atomic import write_whole
 
 STYLE, SCRIPT = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
 

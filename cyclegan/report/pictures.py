@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_image, to_tensor
-from cyclegan.images.overlay import overlaid
+from cyclegan.data.files import UnreadableImage, find_images, read_fitted, to_image, to_tensor
+from cyclegan.data.overlay import overlaid
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.methods.base import Judge

@@ -16,7 +16,7 @@ from cyclegan.metrics.measured import Metrics, read_metrics
 from cyclegan.recipe import Recipe, images_in, read_recipe
 from cyclegan.report.curves import Point
 from cyclegan.types import Direction
-from cyclegan.words import reason, shown
+from cyclegan.util.text import reason, shown
 
 T = TypeVar("T")
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import yaml
 from PIL import Image
 
-from cyclegan.images.files import UnreadableImage, read_image
-from cyclegan.memory import memory_told
-from cyclegan.progress import duration
+from cyclegan.data.files import UnreadableImage, read_image
+from cyclegan.machine.memory import memory_told
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, box, details, facts, note, section, steps, subsection, table, warning
@@ -20,8 +19,9 @@ from cyclegan.report.scores import score_table
 from cyclegan.report.showcase import Progress, showcase
 from cyclegan.training.charts import charts
 from cyclegan.types import Device
-from cyclegan.untouched import untouched
-from cyclegan.words import shown
+from cyclegan.util.progress import duration
+from cyclegan.util.text import shown
+from cyclegan.util.untouched import untouched
 
 STEPS = 12
 """Sample grids of a direction that the page steps through."""

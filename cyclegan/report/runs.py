@@ -10,7 +10,7 @@ from typing import get_args
 from cyclegan.report.records import Records, read_run
 from cyclegan.report.scores import with_interval
 from cyclegan.types import Direction
-from cyclegan.words import shown
+from cyclegan.util.text import shown
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 PROTOCOL = ("features", "size", "data", "split")

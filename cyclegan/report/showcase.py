@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.images.batches import training_size
-from cyclegan.images.files import UnreadableImage, read_fitted
+from cyclegan.data.batches import training_size
+from cyclegan.data.files import UnreadableImage, read_fitted
 from cyclegan.inference.translator import translators_of
 from cyclegan.report.parts import Figure, box, card, legend, note, section, subsection
 from cyclegan.report.pictures import (
@@ -20,7 +20,7 @@ from cyclegan.report.pictures import (
     translated,
 )
 from cyclegan.types import Device, Direction
-from cyclegan.words import shown
+from cyclegan.util.text import shown
 
 JUDGED = 200
 """Test pictures of a direction that the best and the worst are taken from."""

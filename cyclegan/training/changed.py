@@ -8,8 +8,8 @@ from typing import Any
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.recipe import Recipe, images_in
-from cyclegan.training.turn import rate_after
-from cyclegan.words import key_of, one_line
+from cyclegan.training.optimizer import rate_after
+from cyclegan.util.text import key_of, one_line
 
 SCHEDULE = ("training.constant", "training.decay", "training.rate")
 """Keys that the learning rate follows from, beside the length of an epoch."""

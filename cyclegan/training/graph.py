@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import torch
 
-from cyclegan.machine import first_line
+from cyclegan.machine.device import first_line
 from cyclegan.methods.pool import Pool
 from cyclegan.recipe import SpeedConfig
 from cyclegan.types import Batch

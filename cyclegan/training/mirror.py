@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from cyclegan.atomic import write_whole
 from cyclegan.recipe import Recipe
-from cyclegan.words import one_line
+from cyclegan.util.atomic import write_whole
+from cyclegan.util.text import one_line
 
 
 @contextmanager

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cyclegan.images.files import from_bytes
-from cyclegan.images.overlay import overlaid
-from cyclegan.memory import free_memory, memory_told
-from cyclegan.provenance import provenance
+from cyclegan.data.files import from_bytes
+from cyclegan.data.overlay import overlaid
+from cyclegan.machine.memory import free_memory, memory_told
+from cyclegan.machine.memory_used import memory_used
 from cyclegan.recipe import Recipe
-from cyclegan.training.game import Game
-from cyclegan.training.journal import Journal
-from cyclegan.training.memory import memory_used
+from cyclegan.training.learner import Game
+from cyclegan.training.log import Journal
+from cyclegan.training.optimizer import Move
 from cyclegan.training.samples import Samples, channels, grid, looking
-from cyclegan.training.turn import Move
 from cyclegan.types import Batch, Direction
+from cyclegan.util.provenance import provenance
 
 SETTINGS = ("method", "training")
 """Sections of the recipe that decide what is learned: the columns of TensorBoard's table."""

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from cyclegan.images.files import UnreadableImage, find_images, read_fitted, to_tensor
-from cyclegan.machine import Arithmetic
-from cyclegan.memory import one_by_one_if_need_be
+from cyclegan.data.files import UnreadableImage, find_images, read_fitted, to_tensor
+from cyclegan.machine.device import Arithmetic
+from cyclegan.machine.memory import one_by_one_if_need_be
 from cyclegan.types import OPPOSITE, Direction
 
 

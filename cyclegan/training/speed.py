@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from cyclegan.levers import Levers
+from cyclegan.machine.levers import Levers
 from cyclegan.recipe import SpeedConfig
 
 

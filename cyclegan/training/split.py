@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.images.folders import Folder
-from cyclegan.images.held_out import Changes, Chosen, changes, draw, draw_by_number
+from cyclegan.data.folder import Folder
+from cyclegan.data.held_out import Changes, Chosen, changes, draw, draw_by_number
 from cyclegan.recipe import Recipe
-from cyclegan.words import shown
+from cyclegan.util.text import shown
 
 Files: TypeAlias = Mapping[str, Path]
 """Pictures of a folder by their names, sorted."""

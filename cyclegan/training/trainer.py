@@ -10,28 +10,28 @@ from functools import partial
 from pathlib import Path
 
 from cyclegan.checkpoint import FOLDERS, Checkpoint, checkpoint_path, checkpoints_in, read_newest
-from cyclegan.images.folders import Folder
-from cyclegan.images.loader import Loader
-from cyclegan.machine import choose_device
-from cyclegan.memory import memory_told
+from cyclegan.data.folder import Folder
+from cyclegan.data.loader import Loader
+from cyclegan.machine.device import choose_device
+from cyclegan.machine.memory import memory_told
+from cyclegan.machine.memory_used import memory_used
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
-from cyclegan.stop import Stopped, StopSignals
 from cyclegan.training.changed import changes_told
-from cyclegan.training.finite import Diverged
-from cyclegan.training.game import Game
-from cyclegan.training.journal import Journal
-from cyclegan.training.keeper import Keeper
-from cyclegan.training.memory import memory_used
+from cyclegan.training.checkpointer import Keeper
+from cyclegan.training.distributed import ALONE, Processes, open_processes
+from cyclegan.training.learner import Game
+from cyclegan.training.log import Journal
 from cyclegan.training.mirror import mirrored
+from cyclegan.training.nonfinite import Diverged
 from cyclegan.training.observer import Observer
-from cyclegan.training.processes import ALONE, Processes, open_processes
+from cyclegan.training.optimizer import Move
 from cyclegan.training.split import Split, split
 from cyclegan.training.tuning import blame, tune
-from cyclegan.training.turn import Move
 from cyclegan.training.validation import Validation
 from cyclegan.types import Batch
-from cyclegan.untouched import untouched
-from cyclegan.words import shown
+from cyclegan.util.signals import Stopped, StopSignals
+from cyclegan.util.text import shown
+from cyclegan.util.untouched import untouched
 
 LESS_MEMORY = (
     "a smaller crop in data.transforms, a smaller training.batch, --speed.checkpoint_activations, or on a GPU "

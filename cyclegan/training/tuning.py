@@ -15,15 +15,15 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from cyclegan.atomic import write_whole
-from cyclegan.levers import PLAIN, Bench, Choice, Compile, Levers, choose_levers, offers_for
-from cyclegan.machine import has_bf16, has_compiler
-from cyclegan.memory import is_out_of_memory
-from cyclegan.provenance import device_name
-from cyclegan.training.game import Game
+from cyclegan.machine.device import has_bf16, has_compiler
+from cyclegan.machine.levers import PLAIN, Bench, Choice, Compile, Levers, choose_levers, offers_for
+from cyclegan.machine.memory import is_out_of_memory
 from cyclegan.training.graph import Graphed, has_graphs
+from cyclegan.training.learner import Game
 from cyclegan.training.speed import by_hand
 from cyclegan.types import Batch, Precision
+from cyclegan.util.atomic import write_whole
+from cyclegan.util.provenance import device_name
 
 SMALLEST_TRIAL = 64
 """Pixels of a side: a batch that does not fit into memory as plain float32 needs it is cut in half down to this."""

@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from cyclegan.images.batches import Pictures
-from cyclegan.images.files import from_bytes
-from cyclegan.images.folders import Folder
-from cyclegan.machine import Arithmetic
-from cyclegan.memory import memory_told
+from cyclegan.data.batches import Pictures
+from cyclegan.data.files import from_bytes
+from cyclegan.data.folder import Folder
+from cyclegan.machine.device import Arithmetic
+from cyclegan.machine.memory import memory_told
 from cyclegan.metrics.distances import ENOUGH, FEWEST
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import figures
 from cyclegan.metrics.scores import Score, score_translation
-from cyclegan.training.game import Game
-from cyclegan.training.journal import Journal
+from cyclegan.training.learner import Game
+from cyclegan.training.log import Journal
 from cyclegan.training.samples import looking
 from cyclegan.types import OPPOSITE, Direction
-from cyclegan.words import shown
+from cyclegan.util.text import shown
 
 
 class Validation:

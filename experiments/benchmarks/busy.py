@@ -27,7 +27,7 @@ def seconds(args: argparse.Namespace) -> list[float]:
 
     from cyclegan.demo import demo_recipe
     from cyclegan.recipe import recipe_from
-    from cyclegan.training.game import Game
+    from cyclegan.training.learner import Game
     from cyclegan.types import Batch
 
     plain = {"precision": "float32", "channels_last": "off", "compile": "off", "graph": "off"}

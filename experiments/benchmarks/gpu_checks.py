@@ -21,15 +21,15 @@ from torch import Tensor
 from translate import measure as measure_translating
 
 from cyclegan.checkpoint import read_checkpoint, write_checkpoint
-from cyclegan.levers import TOLERANCES
-from cyclegan.machine import choose_device, has_bf16
-from cyclegan.provenance import provenance
+from cyclegan.machine.device import choose_device, has_bf16
+from cyclegan.machine.levers import TOLERANCES
 from cyclegan.recipe import Recipe, SpeedConfig, recipe_from
-from cyclegan.training.game import Game
+from cyclegan.training.distributed import ALONE, Processes, open_processes
 from cyclegan.training.graph import UNRECORDED, has_graphs
-from cyclegan.training.processes import ALONE, Processes, open_processes
+from cyclegan.training.learner import Game
 from cyclegan.training.tuning import tune
 from cyclegan.types import Batch, Device, Precision
+from cyclegan.util.provenance import provenance
 
 Outcome = Literal["is", "right", "wrong", "measured", "failed", "skipped"]
 """`is` says what the machine is; `right` and `wrong` are against the tolerance that the row states."""

@@ -26,15 +26,15 @@ from torch import Tensor
 
 from cyclegan.inference.translator import TOLERANCES as OF_PICTURES
 from cyclegan.inference.translator import Translator
-from cyclegan.levers import PLAIN, Bench, Levers, choose_levers, disagreement, offers_for
-from cyclegan.machine import choose_device, has_bf16, has_compiler
+from cyclegan.machine.device import choose_device, has_bf16, has_compiler
+from cyclegan.machine.levers import PLAIN, Bench, Levers, choose_levers, disagreement, offers_for
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import ResnetConfig
-from cyclegan.provenance import device_name
 from cyclegan.recipe import Recipe, read_recipe
-from cyclegan.training.game import Game
+from cyclegan.training.learner import Game
 from cyclegan.training.tuning import bench_of
 from cyclegan.types import Batch
+from cyclegan.util.provenance import device_name
 
 FOREVER = 10.0**9
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cyclegan.images.config import DataConfig
-from cyclegan.images.folders import Folder
-from cyclegan.images.loader import Loader
+from cyclegan.data.config import DataConfig
+from cyclegan.data.folder import Folder
+from cyclegan.data.loader import Loader
 
 
 def make_pictures(root: Path, number: int) -> None:

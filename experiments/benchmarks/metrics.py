@@ -24,8 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cyclegan.images.batches import Pictures
-from cyclegan.images.files import from_bytes
+from cyclegan.data.batches import Pictures
+from cyclegan.data.files import from_bytes
 from cyclegan.metrics import distances as module
 from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import load_features

@@ -25,14 +25,14 @@ from plain import Step, plain
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclegan.levers import layout_of, set_layout
-from cyclegan.machine import Arithmetic, choose_device, compiler_problem, has_bf16
+from cyclegan.machine.device import Arithmetic, choose_device, compiler_problem, has_bf16
+from cyclegan.machine.levers import layout_of, set_layout
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
 from cyclegan.training.graph import Graphed
+from cyclegan.training.optimizer import Turn
 from cyclegan.training.speed import checkpoint_activations
-from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Losses
 
 Pictures = Iterator[tuple[Tensor, Tensor]]

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cyclegan.images.files import SAVE_OPTIONS, to_image, to_tensor
+from cyclegan.data.files import SAVE_OPTIONS, to_image, to_tensor
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.translator import Translator
-from cyclegan.machine import choose_device
+from cyclegan.machine.device import choose_device
 from cyclegan.networks.config import ResnetConfig
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from cyclegan.atomic import Unwritten
 from cyclegan.cli import codes
 from cyclegan.cli.codes import MISTAKE, REFUSED, code_of
 from cyclegan.cli.others import Show
 from cyclegan.inference.translator import load_generator
 from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.trainer import train
+from cyclegan.util.atomic import Unwritten
 from tests.cli.test_cli import run_main
 from tests.forked import ROOT
 from tests.tiny import write_pictures

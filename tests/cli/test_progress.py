@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-import cyclegan.images.fetch
-from cyclegan.images.fetch import Fetched, Report
+import cyclegan.data.fetch
+from cyclegan.data.fetch import Fetched, Report
 from cyclegan.training.trainer import train
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures
@@ -66,7 +66,7 @@ def test_fetching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
             report(mebibytes * 2**20, 10 * 2**20)
         return Fetched(root / name, "0" * 64, expected=True)
 
-    monkeypatch.setattr(cyclegan.images.fetch, "fetch", fetch)
+    monkeypatch.setattr(cyclegan.data.fetch, "fetch", fetch)
     lines = lines_of("horse2zebra", capsys, "fetch", "horse2zebra", "--root", tmp_path)
     assert lines[0].startswith("horse2zebra: 5 of 10 MiB (50 %), ")
     assert lines[-1].startswith("horse2zebra: 10 of 10 MiB (100 %) in ")

@@ -16,12 +16,12 @@ from PIL import Image
 
 from cyclegan.checkpoint import checkpoints_in, read_newest
 from cyclegan.cli.codes import REFUSED
-from cyclegan.inference.export import write_generator
+from cyclegan.inference.generator_file import write_generator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.recipe import write_recipe
-from cyclegan.training.game import Game
+from cyclegan.training.learner import Game
+from cyclegan.training.optimizer import Move
 from cyclegan.training.trainer import train
-from cyclegan.training.turn import Move
 from cyclegan.types import Batch
 from tests.cli.test_cli import run_main
 from tests.forked import Forks

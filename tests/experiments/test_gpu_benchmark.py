@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-import cyclegan.training.game
+import cyclegan.training.learner
 from cyclegan.recipe import SpeedConfig
-from cyclegan.training.game import Game
-from cyclegan.training.processes import ALONE
-from cyclegan.training.turn import Move
+from cyclegan.training.distributed import ALONE
+from cyclegan.training.learner import Game
+from cyclegan.training.optimizer import Move
 from cyclegan.types import Batch
 from tests.training.fake_graph import FakeCuda, fake_cuda
 
@@ -155,7 +155,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
         return config.graph != "off"
 
     monkeypatch.setattr(gpu_checks, "STEPS", (0, 0, 0, 0, 1, 0, 0))
-    for module in (gpu_checks, cyclegan.training.game):
+    for module in (gpu_checks, cyclegan.training.learner):
         monkeypatch.setattr(module, "has_graphs", has_graphs)
     return fake_cuda(monkeypatch)
 
@@ -235,7 +235,7 @@ def test_a_precision_that_is_wrong_is_wrong(bad: float, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("share, outcome", [(1.0, "right"), (0.5, "wrong")])
 def test_two_processes_are_compared_with_one(share: float, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two steps stand in for the processes; torchrun's own are in tests/training/test_processes.py."""
+    """Two steps stand in for the processes; torchrun's own are in tests/training/test_distributed.py."""
 
     def together(settings: Settings, path: Path) -> list[Tensor]:
         first, second = (gpu_checks.gradients_of_a_step(settings, _rank(rank), pairs=1) for rank in (0, 1))

@@ -17,18 +17,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cyclegan.atomic import Unwritten, write_whole
 from cyclegan.cli.codes import MISTAKE, REFUSED, UNREADABLE
-from cyclegan.images import files
-from cyclegan.images.files import read_image
+from cyclegan.data import files
+from cyclegan.data.files import read_image
 from cyclegan.inference import pipeline
 from cyclegan.inference.directory import LOCK, Unfinished, translate_directory
-from cyclegan.inference.export import write_generator
+from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.manifest import Manifest
 from cyclegan.inference.translator import Translator
-from cyclegan.locks import locked
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.util.atomic import Unwritten, write_whole
+from cyclegan.util.locks import locked
 from tests.cli.test_cli import run_main
 from tests.forked import Forks
 from tests.pictures import SUPERUSER
@@ -301,7 +301,7 @@ def test_a_disk_without_locks_is_told(translator: Translator, pictures: Path, mo
     def no_locks(file: int) -> bool:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("cyclegan.locks.try_lock", no_locks)
+    monkeypatch.setattr("cyclegan.util.locks.try_lock", no_locks)
     notes: list[str] = []
     outcome = translate_directory(translator, pictures, pictures.parent / "out", note=notes.append)
     assert len(outcome.translated) == 5

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from cyclegan.inference.export import write_generator
+from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.hub import fetch_generators, is_hub_name
 from cyclegan.inference.translator import Translator, load_generator, load_translators
 from cyclegan.networks.config import ResnetConfig
@@ -149,7 +149,7 @@ def test_a_refusal_is_one_line(
     answer: int, told: str, hub: FakeHub, run: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("cyclegan.card.read_text", lambda *_: None)  # so that making the repository is refused
+    monkeypatch.setattr("cyclegan.publish.export.read_text", lambda *_: None)  # so that making it is refused
     hub.answer = answer
     assert run_main("export", run, "h2z.safetensors", "--push", "someone/h2z") == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cyclegan: ")]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cyclegan.images.files import read_image
+from cyclegan.data.files import read_image
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.inputs import batch_from, picture_from
 from cyclegan.inference.translator import Translator

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from cyclegan.inference.imported import import_generator
-from cyclegan.machine import Arithmetic
+from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
-from cyclegan.training.turn import Turn
+from cyclegan.training.optimizer import Turn
 from cyclegan.types import Batch, Images, Losses
 from tests.methods.test_plain_reference import LOSSES, NETWORKS, PARITY, flat, needs_parity, networks
 

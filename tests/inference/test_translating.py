@@ -14,14 +14,14 @@ from torch import nn
 import cyclegan
 import cyclegan.inference.pipeline
 import cyclegan.inference.translator
-import cyclegan.levers
+import cyclegan.machine.levers
 from cyclegan.checkpoint import newest_checkpoint
+from cyclegan.inference.describe import describe
 from cyclegan.inference.directory import translate_directory
-from cyclegan.inference.export import write_generator
-from cyclegan.inference.show import describe
+from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.translator import REPAYS, TRIAL, Translator, load_generator
-from cyclegan.levers import PLAIN, Levers
-from cyclegan.machine import has_compiler
+from cyclegan.machine.device import has_compiler
+from cyclegan.machine.levers import PLAIN, Levers
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
 from cyclegan.types import Direction
@@ -150,10 +150,10 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
 @pytest.fixture
 def pays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every lever is worth a trial after 8 pictures, and any that is right is taken, however fast."""
-    for module in (cyclegan.levers, cyclegan.inference.translator):
+    for module in (cyclegan.machine.levers, cyclegan.inference.translator):
         monkeypatch.setattr(module, "may_pay", lambda *_: True)
-    monkeypatch.setattr(cyclegan.levers, "FASTER", 0.0)
-    monkeypatch.setattr(cyclegan.levers, "BURST", 1e-9)
+    monkeypatch.setattr(cyclegan.machine.levers, "FASTER", 0.0)
+    monkeypatch.setattr(cyclegan.machine.levers, "BURST", 1e-9)
     monkeypatch.setattr(cyclegan.inference.pipeline, "SOME", 8)
 
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from cyclegan.inference.imported import import_generator
-from cyclegan.machine import Arithmetic
+from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.cyclegan import Cyclegan
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
-from cyclegan.training.turn import Turn, rate_after
+from cyclegan.training.optimizer import Turn, rate_after
 from cyclegan.types import Batch, Images, Losses
 from tests.methods import plain_reference as plain
 

@@ -14,7 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 from torchvision.models import get_model, squeezenet1_1
 
-from cyclegan.images.files import from_bytes, to_bytes
+from cyclegan.data.files import from_bytes, to_bytes
 from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import LAYERS, SMALLEST, Features, _Torchvision
 from cyclegan.metrics.paired import closeness

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cyclegan.data.sheet import CELL, GUTTER, HEADING, write_sheet
 from cyclegan.report.gallery import write_gallery
-from cyclegan.report.sheet import CELL, GUTTER, HEADING, write_sheet
 
 TITLES = ("photo", "translated", "truth")
 

@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from cyclegan.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint
 from cyclegan.cli import main
-from cyclegan.images.overlay import FAKE, REAL
+from cyclegan.data.overlay import FAKE, REAL
 from cyclegan.metrics.measured import Interval
 from cyclegan.recipe import write_recipe
 from cyclegan.report.compare import write_comparison

@@ -27,12 +27,12 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cyclegan.cli.codes import UNREADABLE
-from cyclegan.images.files import UnreadableImage, read_image
+from cyclegan.data.files import UnreadableImage, read_image
 from cyclegan.inference.directory import LOCK
-from cyclegan.inference.export import write_generator
+from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.manifest import NAME
 from cyclegan.networks.config import ResnetConfig
-from cyclegan.words import shown
+from cyclegan.util.text import shown
 from tests.forked import Forks, Started
 
 SUFFIXES = (".png", ".jpg", ".webp", ".bmp", ".gif")

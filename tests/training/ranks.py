@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.recipe import read_recipe
-from cyclegan.training.game import Game
-from cyclegan.training.processes import open_processes
+from cyclegan.training.distributed import open_processes
+from cyclegan.training.learner import Game
 from cyclegan.training.trainer import Trainer
 
 

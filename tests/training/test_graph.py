@@ -15,20 +15,20 @@ import pytest
 import torch
 from torch import Tensor
 
-import cyclegan.training.game
+import cyclegan.training.learner
 import cyclegan.training.tuning
-from cyclegan.levers import Levers, Offer, choose_levers
+from cyclegan.machine.levers import Levers, Offer, choose_levers
 from cyclegan.methods.pool import Pool
 from cyclegan.recipe import Recipe, SpeedConfig
-from cyclegan.stop import Stopped
 from cyclegan.training import graph
-from cyclegan.training.game import Game
 from cyclegan.training.graph import MOST_GRAPHS, UNRECORDED, Graphed, has_graphs
+from cyclegan.training.learner import Game
 from cyclegan.training.observer import Observer
+from cyclegan.training.optimizer import Move
 from cyclegan.training.trainer import train
 from cyclegan.training.tuning import bench_of
-from cyclegan.training.turn import Move
 from cyclegan.types import Batch
+from cyclegan.util.signals import Stopped
 from tests.patience import PATIENCE
 from tests.tiny import tiny_recipe
 from tests.training.fake_graph import CaptureError, FakeCuda, fake_cuda
@@ -321,7 +321,7 @@ def graphs_at(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         pictures(self)
 
     monkeypatch.setattr(Observer, "pictures", noted)
-    for module in (cyclegan.training.game, cyclegan.training.tuning):
+    for module in (cyclegan.training.learner, cyclegan.training.tuning):
         monkeypatch.setattr(module, "has_graphs", lambda *_: True)
     gc.disable()  # a cycle would hide it
     yield seen

@@ -13,8 +13,8 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import Tensor, nn
 
-from cyclegan.images.overlay import FAKE, MOST, REAL, overlaid
-from cyclegan.machine import Arithmetic
+from cyclegan.data.overlay import FAKE, MOST, REAL, overlaid
+from cyclegan.machine.device import Arithmetic
 from cyclegan.recipe import Recipe, read_recipe
 from cyclegan.training.charts import charts
 from cyclegan.training.observer import flat

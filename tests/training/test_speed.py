@@ -10,7 +10,7 @@ from cyclegan.cli import main
 from cyclegan.cli.codes import REFUSED
 from cyclegan.networks.blocks import ResidualBlock
 from cyclegan.recipe import Recipe, write_recipe
-from cyclegan.training.game import Game
+from cyclegan.training.learner import Game
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Losses
 from tests.tiny import tiny_recipe

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from cyclegan.checkpoint import newest_checkpoint, read_newest
-from cyclegan.images.held_out import draw_by_number
+from cyclegan.data.held_out import draw_by_number
 from cyclegan.recipe import Recipe
-from cyclegan.training.processes import Processes
+from cyclegan.training.distributed import Processes
 from cyclegan.training.trainer import Trainer
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_validation import scored

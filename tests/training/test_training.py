@@ -10,12 +10,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
-from cyclegan.machine import Arithmetic
+from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe
-from cyclegan.training.average import Average
+from cyclegan.training.ema import Average
+from cyclegan.training.optimizer import Turn
 from cyclegan.training.trainer import Trainer, train
-from cyclegan.training.turn import Turn
 from cyclegan.types import Batch, Images, Losses
 from tests.forked import Forks
 from tests.tiny import tiny_recipe, write_pictures

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cyclegan.levers import PLAIN, TOLERANCES, Choice, Levers, disagreement
-from cyclegan.machine import has_compiler
+from cyclegan.machine.device import has_compiler
+from cyclegan.machine.levers import PLAIN, TOLERANCES, Choice, Levers, disagreement
 from cyclegan.recipe import Recipe
 from cyclegan.training import tuning
-from cyclegan.training.finite import Diverged
-from cyclegan.training.game import Game
-from cyclegan.training.processes import Processes
+from cyclegan.training.distributed import Processes
+from cyclegan.training.learner import Game
+from cyclegan.training.nonfinite import Diverged
+from cyclegan.training.optimizer import LossScale
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.tuning import EVERY, bench_of, tune
-from cyclegan.training.turn import LossScale
 from cyclegan.types import Batch
 from tests.tiny import tiny_recipe
 from tests.training.test_training import assert_equal, everything
@@ -284,14 +284,14 @@ def test_a_plain_step_that_memory_does_not_hold_blames_no_lever(
     recipe = tiny_recipe(data, training={"constant": "100 images", "tolerate": 3})
     trainer = Trainer(recipe, tmp_path / "run")
     with poisoned(trainer.game.method.get_submodule("a_to_b"), "any"), pytest.raises(Diverged) as diverged:
-        monkeypatch.setattr("cyclegan.training.game.Game.probe", too_large)
+        monkeypatch.setattr("cyclegan.training.learner.Game.probe", too_large)
         trainer.train()
     assert "plain float32, which would tell why, does not fit into memory here: look at" in str(diverged.value)
 
 
 def test_accumulated_batches_are_one_large_one(data: Path, pixels: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """In float64, and before the pools are full: then they draw, in another order."""
-    monkeypatch.setattr("cyclegan.training.game.from_bytes", lambda pixels: pixels.double() / 127.5 - 1)
+    monkeypatch.setattr("cyclegan.training.learner.from_bytes", lambda pixels: pixels.double() / 127.5 - 1)
     games = []
     for training in ({"batch": 2}, {"batch": 1, "accumulate": 2}):
         game = Game(tiny_recipe(data, training=training, method={"pool": 50}), CPU, epoch=5)

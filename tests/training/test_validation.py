@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
-from cyclegan.images.batches import Pictures
-from cyclegan.images.files import from_bytes
+from cyclegan.data.batches import Pictures
+from cyclegan.data.files import from_bytes
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.distances import distances
 from cyclegan.recipe import Recipe, write_recipe
-from cyclegan.training.game import Game
+from cyclegan.training.learner import Game
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.validation import Validation
 from cyclegan.types import Direction
@@ -131,7 +131,7 @@ def test_a_best_that_could_not_be_saved_does_not_count(
 
     kids = iter([3.0, 5.0, 6.0, 6.0])
     monkeypatch.setattr(Validation, "score", lambda *_: next(kids))
-    monkeypatch.setattr("cyclegan.training.keeper.write_checkpoint", full_at_first)
+    monkeypatch.setattr("cyclegan.training.checkpointer.write_checkpoint", full_at_first)
     train(evaluated, tmp_path / "run")
     best = read_checkpoint(best_path(tmp_path / "run"))
     assert (best.images, best.best) == (4, 5.0) and "best.pt could not be saved" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Pictures: found, read, transformed, in batches."""

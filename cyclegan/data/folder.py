@@ -1,0 +1,103 @@
+"""The pictures of one domain: found, read, prepared, kept in RAM while they fit; broken ones are told and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cyclegan.data.enlarge import enlarging
+from cyclegan.data.files import UnreadableImage, find_images, read_image
+from cyclegan.data.held_out import Chosen
+from cyclegan.data.transforms import Pixels
+from cyclegan.util.text import shown
+
+TOLERATED = 10
+"""Training stops when more than one in this many pictures of a folder cannot be read."""
+
+
+class Folder:
+    """Pictures by number. `prepare` is applied once to each; up to `memory` bytes of the results stay in RAM.
+
+    Raises FileNotFoundError when the folder is missing or holds no picture.
+    """
+
+    def __init__(
+        self, path: Path, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None]
+    ) -> None:
+        if not path.is_dir():
+            needed = "a data set holds trainA and trainB; cyclegan fetch downloads known ones"
+            raise FileNotFoundError(f"{shown(path)}: no such folder; {needed}")
+        self.path, self.files = path, find_images(path)
+        self.held_out: list[Path] = []
+        """Pictures that are not among them, but score what is learned."""
+        self.broken: dict[int, str] = {}
+        self.enlarged: set[int] = set()
+        """Those that were too small for a crop."""
+        self._prepare, self._warn = prepare, warn
+        self._kept: dict[int, Pixels] = {}
+        self._room = memory
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def by_name(self) -> dict[str, Path]:
+        """The pictures by their names, from the folder on, in their order."""
+        return {path.relative_to(self.path).as_posix(): path for path in self.files}
+
+    def hold_out(self, chosen: Chosen) -> None:
+        """Take chosen pictures out, before any was read. Raises ValueError when none would be left."""
+        files = self.by_name
+        self.held_out = [path for name, path in files.items() if chosen.get(name)]
+        self.files = [path for name, path in files.items() if name not in chosen]
+        if not self.files:
+            raise ValueError(
+                f"{shown(self.path)}: all of its {len(files)} pictures are held out; add some to learn from"
+            )
+
+    def __getitem__(self, index: int) -> Pixels:
+        """The prepared picture, (H, W, 3) in 0..255.
+
+        Raises UnreadableImage for a broken one, and ValueError for one that `prepare` does not take, or once more than
+        a tenth of the folder is broken.
+        """
+        if index in self._kept:
+            return self._kept[index]
+        if index in self.broken:
+            raise UnreadableImage(self.broken[index])
+        try:
+            image = read_image(self.files[index])
+        except UnreadableImage as error:
+            self._leave_out(index, str(error))
+            raise
+        try:
+            pixels, enlarged = enlarging(self._prepare, np.asarray(image))
+        except ValueError as error:
+            raise ValueError(f"{shown(self.files[index])}: {error}") from None
+        if enlarged:
+            self.enlarged.add(index)
+        if pixels.nbytes <= self._room:
+            self._room -= pixels.nbytes
+            self._kept[index] = pixels
+        return pixels
+
+    def enlarged_told(self) -> str:
+        """How many were too small for a crop, in one line; empty where none was."""
+        if not self.enlarged:
+            return ""
+        first = shown(self.files[min(self.enlarged)].relative_to(self.path))
+        are, more = ("is", "") if len(self.enlarged) == 1 else ("are", ", ...")
+        small = f"{len(self.enlarged):,} of {len(self):,} pictures {are} smaller than a crop in data.transforms takes"
+        return f"{shown(self.path)}: {small}, and {are} enlarged: {first}{more}"
+
+    def _leave_out(self, index: int, reason: str) -> None:
+        if index in self.broken:  # another thread met it at the same moment
+            return
+        self.broken[index] = reason
+        self._warn(f"left out: {reason}")
+        if len(self.broken) * TOLERATED > len(self.files):
+            some = "; ".join(list(self.broken.values())[:3])
+            of_all = f"{len(self.broken)} of {len(self.files)} pictures"
+            raise ValueError(f"{shown(self.path)}: {of_all} cannot be read; repair or remove them: {some}")

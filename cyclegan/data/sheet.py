@@ -1,0 +1,38 @@
+"""Pictures side by side on a contact sheet, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from cyclegan.data.files import write_image
+
+CELL = 192  # pixels; smaller pictures are enlarged by the whole number that comes nearest
+GUTTER = 12
+HEADING = 40
+PAPER, INK = "#f7f3ec", "#1d2b2f"
+
+
+def write_sheet(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str], path: Path) -> Path:
+    """Write pictures of one size as a table, a title above each column, whole or not at all; returns `path`.
+
+    Raises ValueError for a row that has more or fewer pictures than there are titles.
+    """
+    width, height = rows[0][0].size
+    factor = max(1, round(CELL / width))
+    width, height = width * factor, height * factor
+    across, down = width + GUTTER, height + GUTTER
+    sheet = Image.new("RGB", (GUTTER + across * len(titles), HEADING + down * len(rows)), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=18)
+    for column, title in enumerate(titles):
+        middle = GUTTER + across * column + width // 2
+        draw.text((middle, HEADING // 2), title, fill=INK, font=font, anchor="mm")
+        for row, pictures in enumerate(rows):
+            if len(pictures) != len(titles):
+                raise ValueError(f"row {row + 1} has {len(pictures)} pictures for {len(titles)} titles")
+            cell = pictures[column].resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(cell, (GUTTER + across * column, HEADING + down * row))
+    write_image(sheet, path)
+    return path

@@ -1,0 +1,176 @@
+"""Augmentation by albumentations, as the recipe lists it, split where chance begins."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError as PydanticError
+
+from cyclegan.data.config import Transform
+from cyclegan.data.enlarge import TooSmall, by
+from cyclegan.util.text import key_of, mistake, one_line, quoted, reason
+from cyclegan.util.untouched import environment
+
+with environment(NO_ALBUMENTATIONS_UPDATE="1"):  # importing it would ask the network for a newer version
+    import albumentations as A
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+"""One picture, (H, W, 3) in 0..255."""
+
+LARGEST_NUMBER = 2**16
+"""In a transform's arguments: no size, limit or shift of a picture is beyond it."""
+
+ABSTRACT = {A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D}
+WITHOUT_CHANCE = {"Resize", "SmallestMaxSize", "LongestMaxSize", "CenterCrop"}
+CROPS = {"RandomCrop", "CenterCrop", "AtLeastOneBBoxRandomCrop"}
+"""That take a `height` and a `width` out of a picture which must have them."""
+
+
+class Augment:
+    """The transforms of a recipe. `prepare` is what every draw of a picture shares, calling is what differs.
+
+    Both raise TooSmall for a picture that is smaller than a crop; `enlarging` helps.
+    Raises ValueError naming the first transform that albumentations does not know or would not take.
+    """
+
+    def __init__(self, transforms: Sequence[Transform]) -> None:
+        built = [_build(transform, f"data.transforms.{i}") for i, transform in enumerate(transforms)]
+        _check_sizes(built)
+        chance = next((i for i, one in enumerate(built) if not _is_certain(one)), len(built))
+        self._certain = A.Compose(_measured(built[:chance]))
+        self._random = A.Compose(_measured(built[chance:]))
+        self._own = threading.local()  # albumentations keeps its random state inside the transform: one for each thread
+
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """The leading transforms that leave nothing to chance: worth doing once and keeping."""
+        return self._apply(self._certain, pixels)
+
+    def __call__(self, prepared: Pixels, key: int) -> Pixels:
+        """The rest, a function of the prepared picture and of `key` alone."""
+        if not hasattr(self._own, "random"):
+            self._own.random = copy.deepcopy(self._random)
+        self._own.random.set_random_seed(key)
+        return self._apply(self._own.random, prepared)
+
+    def _apply(self, transforms: A.Compose, pixels: Pixels) -> Pixels:
+        if not transforms.transforms:
+            return pixels
+        try:
+            result: Pixels = transforms(image=pixels)["image"]
+        except TooSmall:
+            raise
+        except Exception as error:  # transforms raise almost anything on arguments that they should have refused
+            raise ValueError(f"data.transforms: {reason(error)}") from None
+        if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
+            raise ValueError("data.transforms: must end in an 8-bit RGB picture; leave Normalize and ToTensorV2 out")
+        return result
+
+
+def _build(transform: Transform, where: str) -> A.BasicTransform:
+    if len(transform) != 1:
+        raise ValueError(f"{where}: write one transform as {{Name: {{argument: value}}}}, not {quoted(transform)}")
+    [(name, arguments)] = transform.items()
+    kind: Any = getattr(A, name, None)
+    if kind in ABSTRACT:
+        raise ValueError(f"{where}: '{name}' is what transforms are made of, and none itself")
+    if not (inspect.isclass(kind) and issubclass(kind, A.BasicTransform)):
+        raise ValueError(f"{where}: albumentations has no {quoted(name)}{_nearest(name, dir(A))}")
+    known = inspect.signature(kind).parameters
+    for argument, value in arguments.items():
+        if argument not in known:
+            raise ValueError(f"{where}: {name} takes no {quoted(argument)}{_nearest(argument, list(known))}")
+        if not all(abs(number) <= LARGEST_NUMBER for number in _numbers(value)):  # NaN is not <= either
+            raise ValueError(f"{where}.{name}.{argument}: {quoted(value)} is beyond {LARGEST_NUMBER:,}")
+    try:
+        with warnings.catch_warnings(record=True, action="always") as warned:
+            built: A.BasicTransform = kind(**arguments)
+    except Exception as error:  # a constructor that checks little fails in almost any way
+        if isinstance(error.__cause__, PydanticError):
+            first = error.__cause__.errors()[0]
+            raise ValueError(mistake(key_of([*where.split("."), name, *first["loc"]]), first)) from None
+        raise ValueError(f"{where}.{name}: {reason(error)}") from None
+    for warning in warned:  # most are advice; but what is not done as asked should be asked for otherwise
+        if "adjusted" in str(warning.message):
+            raise ValueError(f"{where}.{name}: {one_line(str(warning.message))}")
+    return built
+
+
+def _taken(one: Any) -> tuple[int, int] | None:
+    """Height and width that a crop asks of its picture; None for transforms that take pictures of any size."""
+    if getattr(one, "pad_if_needed", False):
+        return None
+    match type(one).__name__:
+        case name if name in CROPS:
+            return one.height, one.width
+        case "Crop":
+            return one.y_max, one.x_max
+        case "RandomSizedCrop":
+            height = max(one.min_max_height)
+            return height, int(height * one.w2h_ratio)
+    return None
+
+
+def _measured(built: Sequence[A.BasicTransform]) -> list[A.BasicTransform]:
+    """The transforms, and before each crop a look at whether its picture is large enough."""
+    measured = []
+    for one in built:
+        if needed := _taken(one):
+            # Of equal chance and with the same seed, it looks whenever the crop is about to come.
+            measured.append(A.Lambda(image=partial(_look, needed=needed), name="look", p=one.p))
+        measured.append(one)
+    return measured
+
+
+def _look(pixels: Pixels, needed: tuple[int, int], **_: Any) -> Pixels:
+    height, width = pixels.shape[:2]
+    if height < needed[0] or width < needed[1]:
+        raise TooSmall((height, width), needed)
+    return pixels
+
+
+def _check_sizes(built: Sequence[A.BasicTransform]) -> None:
+    """Raise ValueError for a crop that is larger than what transforms before it leave, whatever the picture."""
+    left: tuple[int, int] | None = None
+    for i, one in enumerate(built):
+        needed = _taken(one)
+        if needed and left and (needed[0] > left[0] or needed[1] > left[1]):
+            what = f"takes {by(needed)} pixels, and those before it leave {by(left)}"
+            raise ValueError(f"data.transforms.{i}: {type(one).__name__} {what}")
+        if type(one).__name__ in {"Resize", *CROPS} and one.p == 1:
+            left = one.height, one.width
+        elif not isinstance(one, A.ImageOnlyTransform | A.HorizontalFlip | A.VerticalFlip):
+            left = None
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """Every number in plain data."""
+    match value:
+        case bool():
+            return
+        case int() | float():
+            yield value
+        case dict():
+            for part in value.values():
+                yield from _numbers(part)
+        case list() | tuple():
+            for part in value:
+                yield from _numbers(part)
+
+
+def _is_certain(transform: Any) -> bool:
+    one_size = isinstance(getattr(transform, "max_size", 0), int | None)
+    return type(transform).__name__ in WITHOUT_CHANCE and transform.p == 1 and one_size
+
+
+def _nearest(word: str, words: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,1 +1,0 @@
-"""Images: from files to batches and back."""

@@ -1,0 +1,269 @@
+"""How good a translation is: scored against real pictures, by a protocol that is written beside the figures."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from cyclegan.checkpoint import best_path
+from cyclegan.data.batches import Pictures, training_size
+from cyclegan.data.files import find_images, from_bytes
+from cyclegan.inference.translator import Translator, Translators, load_translators
+from cyclegan.machine.device import choose_device
+from cyclegan.machine.memory import one_by_one_if_need_be
+from cyclegan.metrics import perceptual, structure
+from cyclegan.metrics.distances import INTERVAL, distances
+from cyclegan.metrics.features import Features
+from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
+from cyclegan.metrics.measured import read_metrics
+from cyclegan.metrics.scores import Score, score_translation
+from cyclegan.types import OPPOSITE, Device, Direction
+from cyclegan.util.atomic import write_whole
+from cyclegan.util.provenance import LIBRARIES
+from cyclegan.util.text import shown
+from cyclegan.util.untouched import untouched
+
+SAME = ("checkpoint", "fake", "real", "data", "split", "size", "features_sha256")
+"""Of a protocol: figures whose protocols agree in these replace each other."""
+
+
+@untouched()
+def evaluate_folders(
+    fake: Path,
+    real: Path,
+    features: Features,
+    *,
+    size: int | None = None,
+    device: Device = "auto",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Score any folder against another, so that other people's outputs are scored alike.
+
+    `report` is told (done, total) in pictures.
+    Raises FileNotFoundError for an empty folder, ValueError for too few pictures or, without `size`, mixed sizes.
+    """
+    features.to(place := choose_device(device))
+    square = (size, size) if size else None
+    pictures = [Pictures(folder, square) for folder in (fake, real)]
+    counted = _Count(sum(map(len, pictures)), report)
+    seen = [_seen(folder, features, place, counted) for folder in pictures]
+    row = Row(shown(fake), Score(len(seen[0]), len(seen[1]), distances(*seen)))
+    return Evaluation(_protocol(features, square, {"fake": _place(fake), "real": _place(real)}, own=False), [row])
+
+
+@untouched()
+def evaluate_run(
+    path: Path,
+    features: Features,
+    *,
+    data: Path | None = None,
+    split: str = "test",
+    size: int | None = None,
+    device: Device = "auto",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Score all that a run (its last weights and its best), checkpoint or exported generator translates.
+
+    The pictures of a split of `data`, by default of what it learned from, are fitted to the size that it was trained
+    at, or to a square of `size`; for an exported generator, which knows neither, they stay as the files are. They are
+    scored untranslated too. In the split "test", folders `truthB` and `truthA` hold the truth of `testA` and `testB`.
+    `report` is told (done, total) in pictures, looked at or translated.
+    Raises what `Translator.load` and `evaluate_folders` raise, and FileNotFoundError for a picture without its truth.
+    """
+    loaded = _load(path, device)
+    known = next(iter(loaded.values()))
+    if (data := data or (known.recipe.data.root if known.recipe else None)) is None:
+        raise ValueError(f"{shown(path)}: does not say what it learned from; give --data")
+    fitted: tuple[int, int] | None = (size, size) if size else None
+    if known.recipe and not size:
+        fitted = training_size(known.recipe.data, find_images(data / f"{split}A"))
+    root = known.recipe.data.root if known.recipe else None
+    own = root is not None and root.resolve() == data.resolve() and split == "test" and not size
+    features.to(place := next(iter(known.directions.values())).device)
+    pictures = {name: Pictures(data / f"{split}{name}", fitted) for name in ("A", "B")}
+    sources = [pictures[direction[0]] for each in loaded.values() for direction in each.directions]
+    counted = _Count(sum(map(len, [*pictures.values(), *sources])), report)
+    domains = {name: _domain(data, split, name, pictures[name], features, place, counted) for name in pictures}
+    untranslated = [_untranslated(domains, direction) for direction in known.directions]
+    rows = _translated(domains, loaded, features, counted)
+    about = {"checkpoint": _place(path), "data": _place(data), "split": split}
+    about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
+    return Evaluation(_protocol(features, fitted, about, own=own), [*rows, *untranslated])
+
+
+def metrics_path(evaluation: Evaluation, run: Path | None) -> Path:
+    """Where figures go by default: `metrics.json` of a run holds those of its own test pictures and of no others."""
+    protocol, folder = evaluation.protocol, run or Path()
+    if run is None or protocol["own_test_pictures"]:
+        return folder / "metrics.json"
+    parts = "metrics", Path(protocol["data"]).name, protocol["split"], protocol["size"].replace(" ", "")
+    return folder / ("-".join(re.sub(r"[^\w.-]+", "_", part)[:60] for part in parts) + ".json")
+
+
+def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
+    """Write figures, whole or not at all; older ones of the same pictures and features are replaced.
+
+    Anything else that is there moves to a free name, which is returned.
+    """
+    aside = None
+    if path.is_file() and not _is_of(evaluation.protocol, path):
+        numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
+        path.rename(aside := next(free for free in numbered if not free.exists()))
+    text = json.dumps(evaluation.as_data(), indent=1) + "\n"
+    write_whole(path, text.encode())
+    return aside
+
+
+def _is_of(protocol: dict[str, Any], path: Path) -> bool:
+    """Whether the figures in a file are of the same pictures, seen by the same features."""
+    try:
+        there = read_metrics(path).protocol
+    except (ValueError, OSError):
+        return False
+    return all(there.get(key) == protocol.get(key) for key in SAME)
+
+
+def record_test(evaluation: Evaluation, run: Path) -> None:
+    """Write the scores of a run's last weights, and of its best, into its TensorBoard events: `test/kid_AtoB`, ..."""
+    with SummaryWriter(str(run)) as events:
+        for what, score, weights, images in evaluation.rows:
+            if weights:
+                group = "test" if weights == "last" else "test_best"
+                for name, value in figures(score).items():
+                    events.add_scalar(f"{group}/{name}_{what}", value, images)
+
+
+class _Count:
+    """Tells `report` how many pictures are done of all that there are to look at and to translate."""
+
+    def __init__(self, total: int, report: Callable[[int, int], None]) -> None:
+        self.total, self.report = total, report
+        self._tell(0)
+
+    def begin(self) -> Callable[[int], None]:
+        """For a part of the work: takes how much of it is done."""
+        before = self.done
+        return lambda done: self._tell(before + done)
+
+    def _tell(self, done: int) -> None:
+        self.done = done
+        self.report(done, self.total)
+
+
+class Domain(NamedTuple):
+    """The pictures of a split in one domain."""
+
+    pictures: Pictures
+    seen: Tensor
+    """Their features, (N, D) on the CPU."""
+    truth: Path | None
+    """Folder of their true translations."""
+
+
+def _domain(
+    data: Path, split: str, name: str, pictures: Pictures, features: Features, device: torch.device, counted: _Count
+) -> Domain:
+    seen = _seen(pictures, features, device, counted)
+    truth = data / ("truthB" if name == "A" else "truthA")
+    if split != "test" or not truth.is_dir():
+        return Domain(pictures, seen, None)
+    pictures.partners(truth)  # a missing one is better told before minutes of translating
+    return Domain(pictures, seen, truth)
+
+
+def _untranslated(domains: dict[str, Domain], direction: Direction) -> Row:
+    """What the score of a direction would be if nothing were done."""
+    source, target = domains[direction[0]].seen, domains[direction[-1]].seen
+    return Row(f"{direction[0]} untranslated", Score(len(source), len(target), distances(source, target)))
+
+
+def _translated(
+    domains: dict[str, Domain],
+    loaded: dict[Weights | None, Translators],
+    features: Features,
+    counted: _Count,
+) -> list[Row]:
+    """Every direction by all weights."""
+    jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.directions]
+    rows: list[Row] = []
+    for weights, direction in jobs:
+        source, target, known = domains[direction[0]], domains[direction[-1]], loaded[weights]
+        back = known.directions.get(OPPOSITE[direction])
+        score = score_translation(
+            source.pictures,
+            target.seen,
+            features,
+            translate=_in_portions(known.directions[direction]),
+            back=_in_portions(back) if back else None,
+            truths=source.pictures.partners(source.truth) if source.truth else None,
+            report=counted.begin(),
+        )
+        rows.append(Row(direction, score, weights, known.images))
+    return rows
+
+
+def _load(path: Path, device: Device) -> dict[Weights | None, Translators]:
+    """The last weights of a run, and its best if it keeps them; of a file, those in it."""
+    if not path.is_dir():
+        return {None: load_translators(path, device=device)}
+    loaded: dict[Weights | None, Translators] = {"last": load_translators(path, device=device)}
+    if best_path(path).is_file():
+        loaded["best"] = load_translators(best_path(path), device=device)
+    return loaded
+
+
+def _seen(pictures: Pictures, features: Features, device: torch.device, counted: _Count) -> Tensor:
+    return features.of(from_bytes(batch.to(device)) for batch in _counted(pictures, counted.begin()))
+
+
+def _counted(batches: Iterable[Tensor], report: Callable[[int], None]) -> Iterator[Tensor]:
+    """The same batches; `report` is told how many pictures of them are done with."""
+    done = 0
+    for batch in batches:
+        yield batch
+        report(done := done + len(batch))
+
+
+def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
+    """Translate as many pictures at once as the device likes."""
+
+    def translate(images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        portions = torch.split(images, translator.batch(height, width))
+        return torch.cat([one_by_one_if_need_be(translator.translate_batch, portion) for portion in portions])
+
+    return translate
+
+
+def _place(path: Path) -> str:
+    """The whole path, which means the same from any folder; as it is of what comes from the hub."""
+    return shown(path.resolve() if path.exists() else path)
+
+
+def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str], *, own: bool) -> dict[str, Any]:
+    """All that the figures depend on besides the pictures.
+
+    `own` says that these are a run's own test pictures, at the size that it was trained at.
+    """
+    return {
+        **about,
+        "own_test_pictures": own,
+        "features": features.name,
+        "features_sha256": features.sha256,
+        "size": f"{size[1]} x {size[0]}" if size else "as the files are",
+        "resampling": "fitted to the size by Pillow's bicubic filter, the middle kept" if size else "none",
+        "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
+        "interval": INTERVAL,
+        "versions": {name: version(name) for name in LIBRARIES}
+        | {"cyclegan": version("cyclegan"), "python": platform.python_version()},
+    }

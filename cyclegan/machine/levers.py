@@ -1,0 +1,350 @@
+"""Levers: what makes networks fast and must not change what they compute; checked, then measured, then chosen."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan.machine.device import first_line, import_extensions
+from cyclegan.types import Precision
+
+Results = Mapping[str, Tensor]
+"""What the networks compute of one batch, by name: losses and gradients, or pictures."""
+
+FASTER = 1.03
+"""How many times as fast a lever must be to join; what is nearer to 1 is noise, and each lever is one more risk."""
+
+HOPE = 0.25
+"""Share of the time left that a lever may save: it is tried where that is more than what trying it costs."""
+
+COMPILING = 90.0
+"""Seconds that compiling takes on two cores: 45 for small networks, 120 for the reference's."""
+
+BURST = 0.3
+"""Seconds of work that are timed at once, so that small networks are not timed by the clock's grain."""
+
+FAILS = "does not run here"
+
+TURNS = 3
+"""Times that a lever and what was chosen before it are timed in turns; once is enough where they are far apart."""
+
+FAR = 2.0
+"""Times as fast, or as slow, at which no second turn is needed."""
+
+
+MOST_SHAPES = 8
+"""Shapes of batches to compile for, a minute or two each."""
+
+PER_SHAPE = 8
+"""Compilations for one shape: each network with and without a gradient of its input, and with identities."""
+
+Compile = Literal["off", "on", "simd256"]
+
+
+log = logging.getLogger(__name__)
+
+
+class Levers(NamedTuple):
+    """How networks are run. The defaults are plain: eager float32."""
+
+    precision: Precision = "float32"
+    channels_last: bool = False
+    compile: Compile = "off"
+    graph: bool = False
+
+    def options(self, prefix: str = "--speed.") -> str:
+        """What to write on the command line to get them: of `train`, or with the prefix `--` of `translate`."""
+        words = {name: {True: "on", False: "off"}.get(value, value) for name, value in self._asdict().items()}
+        return " ".join(f"{prefix}{name} {word}" for name, word in words.items() if name != "graph" or prefix != "--")
+
+
+PLAIN = Levers()
+
+
+class Tolerance(NamedTuple):
+    """The largest relative difference from plain float32 that is rounding."""
+
+    loss: float
+    """Of a single number, by its size."""
+    tensor: float
+    """Of a gradient or a picture, in norm, by its norm."""
+
+
+TOLERANCES: Mapping[Precision, Tolerance] = {
+    "float32": Tolerance(loss=1e-3, tensor=0.03),  # sums in another order; L1 turns a rounded 0 into a gradient of 1
+    "tf32": Tolerance(loss=0.02, tensor=0.2),  # 10 bits
+    "fp16": Tolerance(loss=0.02, tensor=0.3),  # 10 bits, and stored so
+    "bf16": Tolerance(loss=0.1, tensor=0.7),  # 7 bits; up to 0.36 was measured in healthy gradients
+}
+"""Of losses and gradients, by precision. What a broken kernel computes is off by 1 and more, or not finite."""
+
+SMALL = 1e-3
+"""A gradient with less than this share of the norm of all is not compared by itself: it may be nothing but rounding."""
+
+
+class Bench(NamedTuple):
+    """Networks and a batch on which levers are tried."""
+
+    pull: Callable[[Levers], object]
+    """Let the networks run so from now on."""
+    probe: Callable[[], Results]
+    """What they compute of the batch; the same work each time, and nothing is learned."""
+    wait: Callable[[], object] = lambda: None
+    """Until the device has done what it was told."""
+    tolerances: Mapping[Precision, Tolerance] = TOLERANCES
+    prefix: str = "--speed."
+    """Of the options that ask for levers."""
+    clock: Callable[[], float] = time.perf_counter
+
+
+class Trial(NamedTuple):
+    """What became of one lever."""
+
+    levers: Levers
+    """With it, beside what was chosen before it."""
+    name: str
+    problem: str = ""
+    """Why it must not be used; empty where it computes what plain float32 does."""
+    times: float = 0.0
+    """How many times as fast as without it; 0 where it was not timed."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether it is right and pays."""
+        return not self.problem and self.times >= FASTER
+
+    def __str__(self) -> str:
+        """One lever in words."""
+        return f"{self.name} {self.problem or f'{self.times:.2f} times as fast'}"
+
+
+class Choice(NamedTuple):
+    """The levers to use, and how they were found."""
+
+    levers: Levers
+    told: str
+    """One line for the person."""
+    trials: tuple[Trial, ...] = ()
+    wrong: str = ""
+    """Why what was set by hand should not be used."""
+
+
+class Offer(NamedTuple):
+    """One lever to try."""
+
+    name: str
+    change: dict[str, Any]
+    """Fields of `Levers`."""
+    seconds: float = 0.0
+    """That it takes once, before the first batch is done."""
+    only_after: str = ""
+    """The name of another that must have been tried and found wrong."""
+
+
+def offers_for(device: torch.device, given: Mapping[str, object], *, bf16: bool) -> list[Offer]:
+    """What there is to try on a device, in this order; a field that is `given` by hand is left alone.
+
+    `bf16` says whether the device has it in hardware; where it has not, a CPU takes forever for either short type.
+    """
+    on_cuda = device.type == "cuda"
+    offers = []
+    if "precision" not in given:
+        offers += [Offer("tf32", {"precision": "tf32"})] if on_cuda else []
+        offers += [Offer("bf16", {"precision": "bf16"})] if bf16 else []
+        offers += [Offer("fp16", {"precision": "fp16"})] if on_cuda and not bf16 else []
+    if "channels_last" not in given:
+        offers += [Offer("channels_last", {"channels_last": True})]
+    if "compile" not in given:
+        offers += [Offer("compile", {"compile": "on"}, COMPILING)]
+        # What g++ makes of 512-bit vectors may be wrong where 256-bit ones are right.
+        offers += [] if on_cuda else [Offer("simd256", {"compile": "simd256"}, COMPILING, only_after="compile")]
+    if "graph" not in given and on_cuda:
+        offers += [Offer("graph", {"graph": True})]
+    return offers
+
+
+def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: float) -> Choice:
+    """Try the offers one after another on top of `start`, and keep what is right and faster, for `steps` to come.
+
+    A lever that raises, that gives another result than plain float32, or that does not pay, is dropped and named. One
+    whose trial would take longer than it may save is not tried. `start`, set by hand, is obeyed, and checked.
+    """
+    bench.pull(PLAIN)
+    begin = bench.clock()
+    reference = {name: value.clone() for name, value in bench.probe().items()}
+    bench.wait()
+    pace = bench.clock() - begin  # at most: it was the first
+    wrong = _problem(bench, start, reference) if start != PLAIN else ""
+    if wrong.startswith(FAILS):
+        start = start._replace(compile="off", graph=False)
+        bench.pull(start)
+        bench.probe()
+    if any(may_pay(offer, pace, steps) for offer in offers):
+        pace = _seconds(bench, start)
+    chosen, before, trials, left_out = start, pace, list[Trial](), list[str]()
+    for offer in offers:
+        if offer.only_after and not any(trial.name == offer.only_after and trial.problem for trial in trials):
+            continue
+        if not may_pay(offer, pace, steps):
+            left_out.append(offer.name)
+            continue
+        trials.append(trial := _tried(bench, chosen, offer, reference))
+        if trial.joins:
+            chosen, pace = trial.levers, pace / trial.times
+    bench.pull(chosen)
+    told = _told(chosen.options(bench.prefix), trials, left_out, before / pace, wrong)
+    return Choice(chosen, told, tuple(trials), wrong)
+
+
+def may_pay(offer: Offer, pace: float, steps: float) -> bool:
+    """Whether so many steps, of `pace` seconds each, may save more than trying the lever takes."""
+    return steps * pace * HOPE > offer.seconds + (1 + 2 * TURNS) * max(pace, BURST)
+
+
+def _told(options: str, trials: Sequence[Trial], left_out: Sequence[str], times: float, wrong: str) -> str:
+    """What was chosen, what was dropped and why, in one line."""
+    parts = [f"{times:.2f} times as fast as without them"] if times > 1 else []
+    parts += [f"tried: {', '.join(map(str, trials))}"] if trials else []
+    parts += [f"not tried, this run is too short to repay it: {', '.join(left_out)}"] if left_out else []
+    parts += [f"WARNING, set by hand: {wrong}"] if wrong else []
+    return f"levers: {options}" + (f" ({'; '.join(parts)})" if parts else "")
+
+
+def disagreement(results: Results, reference: Results, tolerance: Tolerance) -> str:
+    """Where results differ from those of plain float32 by more than rounding; empty where nowhere.
+
+    Single numbers are compared by their size, tensors by the norm of their difference. Names group tensors by what
+    stands before the first dot: one that is tiny beside its group may be nothing but rounding, and is compared with it.
+    """
+    groups: dict[str, float] = {}
+    for name, value in reference.items():
+        group = name.partition(".")[0]
+        groups[group] = math.hypot(groups.get(group, 0.0), float(value.double().norm()))
+    for name, expected in reference.items():
+        if not expected.isfinite().all():
+            continue  # the weights or the pictures, not the lever
+        seen = results[name]
+        if not seen.isfinite().all():
+            return f"{name} is not finite"
+        size = max(float(expected.double().norm()), SMALL * groups[name.partition(".")[0]])
+        off, allowed = (
+            float((seen.double() - expected.double()).norm()),
+            tolerance.tensor if seen.ndim else tolerance.loss,
+        )
+        if off > allowed * size:
+            return (
+                f"{name} is off by {off / size if size else math.inf:.0%}, where rounding gives at most {allowed:.0%}"
+            )
+    return ""
+
+
+def set_layout(network: nn.Module, channels_last: bool) -> None:
+    """Put the weights of convolutions in memory as the layout wants them; the numbers stay, and so do parameters."""
+    network.to(memory_format=layout_of(channels_last))
+
+
+def layout_of(channels_last: bool) -> torch.memory_format:
+    """The memory format of pictures and weights."""
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
+class Compiler:
+    """Keeps what networks compile to, so that switching back and forth costs nothing.
+
+    Each is compiled at its first call for a shape, for the first `MOST_SHAPES` of them; others run as they are written.
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        self.networks = list(networks)
+        self.shapes: set[tuple[torch.Size, ...]] = set()
+        self._how: Compile = "off"
+        self._last: Compile = "off"
+        self._forms: list[Any] = []
+        self._told = False
+
+    def set(self, how: Compile) -> None:
+        """Run compiled, with vectors of 256 bits at most, or as written, from the next call on."""
+        if how not in ("off", self._last):
+            torch.compiler.reset()  # what is compiled is kept by code, whatever the options
+            import_extensions()
+            options: dict[str, Any] | None = {"cpp.simdlen": 256} if how == "simd256" else None
+            for network in self.networks:
+                network.compile(dynamic=False, options=options)
+            self._forms, self._last = [network._compiled_call_impl for network in self.networks], how
+            self.shapes.clear()
+        for number, network in enumerate(self.networks):
+            network._compiled_call_impl = None if how == "off" else self._forms[number]
+        self._how = how
+
+    @contextmanager
+    def calls(self, shapes: Iterable[Tensor], *, as_written: bool = False) -> Iterator[None]:
+        """Calls of the networks on batches of these shapes belong in here; `as_written` uses nothing compiled.
+
+        By itself dynamo runs everything as written, in silence, once it has compiled a function eight times.
+        """
+        if self._how == "off":
+            yield
+            return
+        compiled = not as_written and self._has_room(tuple(batch.shape for batch in shapes))
+        stance = torch.compiler.set_stance("default" if compiled else "force_eager")
+        with torch._dynamo.config.patch(recompile_limit=PER_SHAPE * MOST_SHAPES), stance:
+            yield
+
+    def _has_room(self, shapes: tuple[torch.Size, ...]) -> bool:
+        """Whether these are among the first shapes; that others are not compiled is told once."""
+        if len(self.shapes) < MOST_SHAPES:
+            self.shapes.add(shapes)
+        elif shapes not in self.shapes and not self._told:
+            self._told = True
+            log.warning("compiled for %d sizes of pictures; batches of other sizes run uncompiled", MOST_SHAPES)
+        return shapes in self.shapes
+
+
+def _tried(bench: Bench, chosen: Levers, offer: Offer, reference: Results) -> Trial:
+    levers = chosen._replace(**offer.change)
+    problem = _problem(bench, levers, reference)
+    return Trial(levers, offer.name, problem, 0.0 if problem else _times_as_fast(bench, levers, chosen))
+
+
+def _problem(bench: Bench, levers: Levers, reference: Results) -> str:
+    """Why these levers must not be used, in a few words; empty where they compute what plain float32 does."""
+    silent = logging.root.manager.disable
+    logging.disable()  # a compiler logs pages about its own mistakes; one line is told here
+    try:
+        bench.pull(levers)
+        return disagreement(bench.probe(), reference, bench.tolerances[levers.precision])
+    except Exception as error:  # compilers, drivers and kernels raise nearly anything
+        return f"{FAILS} ({first_line(error)})"
+    finally:
+        logging.disable(silent)
+
+
+def _times_as_fast(bench: Bench, levers: Levers, than: Levers) -> float:
+    """By the quickest probe of each in several turns, which other programs disturbed least."""
+    one, two = math.inf, math.inf
+    for _ in range(TURNS):
+        one, two = min(one, _seconds(bench, than)), min(two, _seconds(bench, levers))
+        if not 1 / FAR < one / two < FAR:
+            break
+    return one / two
+
+
+def _seconds(bench: Bench, levers: Levers) -> float:
+    """Of the quickest probe in a burst with these levers, which have run before."""
+    bench.pull(levers)
+    bench.wait()
+    begin = bench.clock()
+    quickest, now = math.inf, begin
+    while now - begin < BURST:
+        bench.probe()
+        bench.wait()
+        before, now = now, bench.clock()
+        quickest = min(quickest, now - before)
+    return quickest

@@ -1,0 +1,1 @@
+"""What leaves a run: a generator's file with its card, and the hub."""

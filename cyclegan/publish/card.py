@@ -1,0 +1,237 @@
+"""The text of a model card: Markdown under a YAML header, as the Hugging Face hub shows it. Data in, text out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from cyclegan.metrics.measured import Interval, Measured, warnings_of
+from cyclegan.types import Direction
+from cyclegan.util.text import one_line
+
+MARK = "<!-- Written by cyclegan export for {}; delete this line to keep your changes. -->"
+
+TAGS = ["image-to-image", "unpaired-image-translation", "unpaired", "cyclegan", "pytorch"]
+
+NAMES = {"ssim": "SSIM", "psnr": "PSNR", "perceptual": "perceptual distance"}
+
+ARITHMETIC = ("ssim", "psnr", "structure")
+"""Figures that no network had a part in; all others stand beside its name."""
+
+CITATION = """\
+@inproceedings{zhu2017unpaired,
+  title     = {Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks},
+  author    = {Zhu, Jun-Yan and Park, Taesung and Isola, Phillip and Efros, Alexei A.},
+  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
+  year      = {2017}
+}"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a card tells. Texts may come from any file: they are made safe where they are written."""
+
+    file: str
+    """Name of the generator's file."""
+    direction: Direction
+    generator: Mapping[str, Any]
+    """Its config."""
+    parameters: int
+    versions: Mapping[str, str]
+    """Of the programs that exported it."""
+    origin: str = ""
+    """Where it comes from, as a sentence, if it is not from a run."""
+    data: str | None = None
+    """Name of the data set's folder."""
+    recipe: Mapping[str, Any] | None = None
+    trained: str = ""
+    """How long, in words."""
+    sheet: str | None = None
+    """Name of the contact sheet's file."""
+    rows: list[Measured] = field(default_factory=list)
+    """Of the direction first, then of the pictures untranslated."""
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    unscored: str = ""
+    """Why there are no rows, as a sentence."""
+    repository: str | None = None
+    """`user/name` on the hub, where it is pushed there."""
+
+
+def card_text(card: Card) -> str:
+    """The whole page; everything in it that came from a file is quoted, so that header and page stay whole."""
+    header = yaml.safe_dump(_header(card), sort_keys=False, allow_unicode=True)
+    parts = [f"---\n{header}---", marked(card.file), f"# {plain(_stem(card.file))}", *_parts(card)]
+    return "\n\n".join(parts) + "\n"
+
+
+def marked(file: str) -> str:
+    """The line by which a card is known as ours, and as the card of this file."""
+    return MARK.format(re.sub("-{2,}|[<>]", "", one_line(file)))
+
+
+def _header(card: Card) -> dict[str, Any]:
+    """What the hub reads. No licence: only who trained it can give one."""
+    header: dict[str, Any] = {"library_name": "cyclegan", "pipeline_tag": "image-to-image", "tags": TAGS}
+    if card.rows:
+        header["model-index"] = [{"name": _stem(card.file), "results": [_result(card)]}]
+    return header
+
+
+def _result(card: Card) -> dict[str, Any]:
+    name, split = card.data or "unknown", str(card.protocol.get("split", "test"))
+    task = {"type": "image-to-image", "name": "Unpaired image-to-image translation"}
+    return {
+        "task": task,
+        "dataset": {"type": _word(name), "name": one_line(name), "split": one_line(split)},
+        "metrics": [
+            {"type": kind, "name": f"{named} ({told}{_by(kind, _features(card))})", "value": value}
+            for kind, named, told, value in _figures(card.rows[0])
+        ],
+    }
+
+
+def _figures(row: Measured) -> Iterator[tuple[str, str, str, float]]:
+    """Every figure of a row: its type for the hub, its name, what belongs to it in words, its value."""
+    for kind, named in (("fid", "FID"), ("kid", "KID"), ("precision", "precision"), ("recall", "recall")):
+        interval: Interval = getattr(row, kind)
+        yield kind, f"{row.what} {named}", f"interval {interval.low:.4g} to {interval.high:.4g}", interval.value
+    yield "kid_std", f"{row.what} KID", "standard deviation", row.kid_std
+    if row.structure is not None:
+        yield "structure", f"{row.what} structure", "distance to the input", row.structure
+    for where, group in (("there and back", row.cycle), ("against the truth", row.truth)):
+        for kind, value in (group or {}).items():
+            yield _word(kind), f"{row.what} {NAMES.get(kind, one_line(kind, 40))}", where, value
+
+
+def _parts(card: Card) -> Iterator[str]:
+    source, target = card.direction[0], card.direction[-1]
+    data = f"of the data set {code(card.data)}" if card.data else "of a data set that its file does not name"
+    yield (
+        f"Translates pictures of domain {source} {data} into domain {target} ({card.direction}), one picture at a time "
+        f"and at its own size. It was learned without paired examples."
+    )
+    if card.data:
+        yield f"Domain {source} are the pictures of `train{source}`, domain {target} those of `train{target}`."
+    yield from filter(None, [card.origin])
+    if card.sheet:
+        yield f"![input and translation of test pictures]({quote(card.sheet.encode(errors='surrogateescape'))})"
+        yield "*Left the input, from the test split, right its translation; chosen by name, not by looks.*"
+    yield "## Use"
+    yield _use(card)
+    yield "## How good it is"
+    yield from _measured(card) if card.rows else [card.unscored]
+    yield "## How it was made"
+    yield from _made(card)
+    yield "## Cite"
+    yield f"The method is CycleGAN (Zhu et al. 2017):\n\n{fenced(CITATION, 'bibtex')}"
+    yield "## Licence"
+    yield "None is stated. Whoever trained it may add `license:` to the header of this page."
+
+
+def _use(card: Card) -> str:
+    name = card.repository or one_line(card.file)
+    fetch = "\nfetched from this page by its name (`pip install 'cyclegan[hub]'`)" if card.repository else ""
+    line = shlex.join(["cyclegan", "translate", name if not name.startswith("-") else f"./{name}", "photos", "out"])
+    python = "\n".join([
+        "from PIL import Image",
+        "from cyclegan import Translator",
+        "",
+        f"translator = Translator.load({json.dumps(name, ensure_ascii=False)})",
+        'translator.translate(Image.open("photo.jpg")).save("translated.jpg")',
+    ])  # fmt: skip
+    alone = f"\n\nOr with the file {code(card.file)} alone, given in place of the name." if card.repository else ""
+    return (
+        f"With the package `cyclegan`, on one picture or a folder of them{',' if fetch else ''}{fetch}:\n\n"
+        f"{fenced(line, 'bash')}\n\n{fenced(python, 'python')}{alone}"
+    )
+
+
+def _measured(card: Card) -> Iterator[str]:
+    """The rows as a table, what is no distance below it; the network's name stands in every line of figures."""
+    features, protocol = plain(_features(card)), card.protocol
+    lines = [
+        "| | features | pictures : real | FID | KID | std of KID | precision | recall |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in card.rows:
+        figures = [_with_interval(row.fid, ".1f"), _with_interval(row.kid, ".4g"), f"{row.kid_std:.3g}"]
+        figures += [_with_interval(share, ".2f") for share in (row.precision, row.recall)]
+        lines.append(f"| {' | '.join([plain(row.what), features, f'{row.images} : {row.real}', *figures])} |")
+    yield "\n".join(lines)
+    yield (
+        "FID and KID are distances to real pictures, smaller is better; precision and recall say how real and how "
+        "varied, up to 1. The second row is what doing nothing scores."
+    )
+    yield from (f"**{plain(line)}**" for line in warnings_of((row.what, row.warnings) for row in card.rows))
+    others = [
+        f"- {plain(named)} ({told}{_by(kind, features)}): {value:.4g}"
+        for row in card.rows
+        for kind, named, told, value in _figures(row)
+        if kind not in ("fid", "kid", "kid_std", "precision", "recall")
+    ]
+    yield from ["\n".join(others)] if others else []
+    told = {key: protocol.get(key) for key in ("data", "split", "size", "resampling", "interval")}
+    words = [f"{key} {plain(str(value))}" for key, value in told.items() if value is not None]
+    versions = protocol.get("versions")
+    words += [f"{plain(str(k))} {plain(str(v))}" for k, v in versions.items()] if isinstance(versions, dict) else []
+    yield f"Protocol: features {features}; {'; '.join(words)}."
+
+
+def _made(card: Card) -> Iterator[str]:
+    config = ", ".join(f"{plain(str(key))} {plain(str(value))}" for key, value in card.generator.items())
+    trained = f"{card.trained} " if card.trained else ""
+    yield f"{trained}The generator has {card.parameters:,} parameters: {config}."
+    if card.recipe is not None:
+        text = yaml.safe_dump(card.recipe, sort_keys=False, allow_unicode=True).rstrip()
+        yield f"<details><summary>The recipe</summary>\n\n{fenced(text, 'yaml')}\n\n</details>"
+    yield (
+        "Exported with " + ", ".join(f"{plain(name)} {plain(version)}" for name, version in card.versions.items()) + "."
+    )
+
+
+def plain(text: str) -> str:
+    """A text of any origin as plain words in Markdown: on one line, and nothing in it is markup."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&$@])", r"\\\1", one_line(text))
+
+
+def code(text: str) -> str:
+    """A text of any origin as a code span."""
+    line = one_line(text)
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    space = " " if "`" in line else ""
+    return f"{ticks}{space}{line}{space}{ticks}"
+
+
+def fenced(text: str, language: str) -> str:
+    """A text of any origin as a block of code, whatever it holds."""
+    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{ticks}{language}\n{text}\n{ticks}"
+
+
+def _with_interval(interval: Interval, form: str) -> str:
+    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+
+
+def _by(kind: str, features: str) -> str:
+    return "" if kind in ARITHMETIC else f"; {features}"
+
+
+def _features(card: Card) -> str:
+    return one_line(str(card.protocol.get("features", "an unnamed network")))
+
+
+def _stem(file: str) -> str:
+    return one_line(PurePosixPath(Path(file).name).stem)
+
+
+def _word(text: str) -> str:
+    """As the hub wants its identifiers."""
+    return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-") or "unknown"

@@ -1,0 +1,1 @@
+"""What every floor uses, and no floor owns: files, text, signals, progress."""

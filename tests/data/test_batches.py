@@ -1,0 +1,51 @@
+"""A folder is gone through in batches as often as asked, and nothing in it is left out in silence."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from cyclegan.data.batches import BATCH, Pictures
+from tests.tiny import write_pictures
+
+
+def test_a_folder_is_the_same_each_time_and_what_is_broken_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pictures(tmp_path, BATCH + 3)[1].write_bytes(b"broken")
+    pictures = Pictures(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        first, again = list(pictures), list(pictures)
+    assert [len(batch) for batch in first] == [BATCH, 2] and all(map(torch.equal, first, again))
+    assert len(caplog.messages) == 1 and "1.png" in caplog.messages[0] and len(pictures) == BATCH + 2
+
+
+def test_pictures_are_fitted_to_height_and_width(tmp_path: Path) -> None:
+    write_pictures(tmp_path, 2)
+    [batch] = Pictures(tmp_path, (20, 30))
+    assert batch.shape == (2, 3, 20, 30) and batch.dtype == torch.uint8
+
+
+def test_another_size_is_named_even_in_a_later_batch(tmp_path: Path) -> None:
+    write_pictures(tmp_path, BATCH)
+    Image.new("RGB", (50, 30)).save(tmp_path / "odd.png")
+    with pytest.raises(ValueError, match=r"2 sizes; give --size .* \(.*odd.png has 50 x 30 pixels, those before 40 x"):
+        list(Pictures(tmp_path))
+
+
+def test_partners_come_in_the_order_of_the_pictures(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", 12)
+    write_pictures(tmp_path / "b" / "more", 12)
+    (tmp_path / "a" / "3.png").write_bytes(b"broken")
+    (tmp_path / "a" / "4.png").rename(tmp_path / "a" / "z.png")
+    (tmp_path / "b" / "more" / "4.png").rename(tmp_path / "b" / "more" / "z.tif.png")
+    pictures = Pictures(tmp_path / "a")
+    seen = torch.cat(list(pictures))
+    with pytest.raises(FileNotFoundError, match=r"b: no picture for .*a/0.png; give one for each, or none"):
+        pictures.partners(tmp_path / "b")
+    (tmp_path / "b" / "more" / "z.tif.png").rename(tmp_path / "b" / "more" / "z.bmp")
+    assert torch.equal(torch.cat(list(pictures.partners(tmp_path / "b" / "more"))), seen)

@@ -1,0 +1,137 @@
+"""Pictures are held out by their names: no other file has a say, and bytes are known again under any name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cyclegan.data.folder import Folder
+from cyclegan.data.held_out import Chosen, changes, draw, draw_by_number
+from tests.tiny import write_pictures
+
+
+def silence(line: str) -> None:
+    pass
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    return Folder(folder, lambda x: x, memory=0, warn=silence).by_name
+
+
+def drawn(folder: Path, number: int = 8, seed: int = 0) -> Chosen:
+    return draw(folder, files_in(folder), number, seed, silence)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """30 pictures of a few pixels."""
+    write_pictures(tmp_path / "A", 30, size=4)
+    return tmp_path / "A"
+
+
+def test_the_seed_decides(folder: Path) -> None:
+    assert drawn(folder, seed=1).keys() == drawn(folder, seed=1).keys() != drawn(folder, seed=2).keys()
+    assert len(drawn(folder)) == 8
+
+
+def test_other_files_have_no_say(folder: Path) -> None:
+    before = drawn(folder)
+    others = [path for name, path in files_in(folder).items() if name not in before]
+    others[0].unlink()
+    others[1].rename(folder / "renamed.png")
+    shutil.copy(others[2], folder / "added.png")
+    after = drawn(folder)
+    assert len(before.keys() & after.keys()) >= 6 and {*after} - {*before} <= {"renamed.png", "added.png"}
+
+
+def test_two_folders_hold_out_pictures_of_the_same_names(folder: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "B", 30, size=4, seed=1)
+    assert drawn(folder).keys() == drawn(tmp_path / "B").keys()
+
+
+def test_the_draw_is_the_same_everywhere(folder: Path) -> None:
+    """The names as BLAKE2b sorts them, keyed by the seed: no library, machine or locale has a part in it."""
+    assert list(drawn(folder)) == ["18.png", "29.png", "26.png", "16.png", "1.png", "8.png", "17.png", "15.png"]
+
+
+def test_one_that_cannot_be_read_is_told_and_another_drawn(folder: Path) -> None:
+    first, *_, last = drawn(folder)
+    (folder / first).write_bytes(b"")
+    told: list[str] = []
+    chosen = draw(folder, files_in(folder), 8, 0, told.append)
+    assert chosen[first] == "" and sum(map(bool, chosen.values())) == 8 and last in chosen
+    [line] = told
+    assert line.startswith(f"left out, and another picture held out for it: {folder / first} cannot be read")
+    pictures = Folder(folder, lambda x: x, memory=0, warn=silence)
+    pictures.hold_out(chosen)
+    assert len(pictures.held_out) == 8 and len(pictures) == 21 and folder / first not in pictures.files
+
+
+@pytest.mark.parametrize(
+    ("number", "broken", "told"),
+    [
+        (30, 0, r"A: holds 30 pictures, and data\.validation keeps 30 out of training; give it a lower number"),
+        (20, 15, r"A: only 15 pictures can be read, and data\.validation keeps 20 out of training"),
+    ],
+)
+def test_too_few_are_one_line(folder: Path, number: int, broken: int, told: str) -> None:
+    for path in list(files_in(folder).values())[:broken]:
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match=told):
+        drawn(folder, number)
+
+
+def test_names_that_are_no_text_are_held_out_too(folder: Path) -> None:
+    odd = os.fsdecode(b"\xff\xfe.png")
+    try:
+        shutil.copy(folder / "0.png", folder / odd)
+    except OSError:
+        pytest.skip("this file system does not take the name")
+    assert odd in drawn(folder, 29) or odd in files_in(folder)
+
+
+def test_formats_before_4_drew_by_number(folder: Path) -> None:
+    expected = np.random.default_rng([0x76616C, 7]).permutation(30)[:8]
+    names = list(files_in(folder))
+    assert draw_by_number(files_in(folder), 8, 7).keys() == {names[i] for i in expected}
+
+
+def test_what_became_of_files_is_seen(folder: Path) -> None:
+    names, chosen = list(files_in(folder)), drawn(folder)
+    one, other, third, *_ = chosen
+    learned = [name for name in names if name not in chosen]
+    (folder / one).rename(folder / "new name.png")
+    shutil.copy(folder / other, folder / "copy.png")
+    (folder / third).unlink()
+    (folder / learned[0]).unlink()
+    write_pictures(folder / "sub", 1, size=4, seed=5)
+    found = changes(files_in(folder), names, chosen)
+    assert found.added == ["sub/0.png"] and set(found.removed) == {third, learned[0]}
+    assert found.again == {"new name.png": one, "copy.png": other}
+
+
+def test_nothing_that_was_held_out_is_ever_learned_from(folder: Path) -> None:
+    """By its bytes, whatever is added, removed, renamed and copied in twenty lives of a run."""
+    random, chosen = np.random.default_rng(0), drawn(folder)
+    secret = {(folder / name).read_bytes() for name in chosen}
+    for life in range(20):
+        noted = list(files_in(folder))
+        for what, name in zip(random.integers(0, 4, 3), random.permutation(noted)[:3], strict=True):
+            if what == 0:
+                (folder / name).unlink()
+            elif what == 1:
+                (folder / name).rename(folder / f"renamed {life} {Path(name).name}"[-60:])
+            elif what == 2:
+                shutil.copy(folder / name, folder / f"copy {life} {Path(name).name}"[-60:])
+            else:
+                write_pictures(folder / f"added {life}", 1, size=4, seed=100 + life)
+        found = changes(files_in(folder), noted, chosen)
+        chosen |= {new: "" if old in files_in(folder) else chosen[old] for new, old in found.again.items()}
+        pictures = Folder(folder, lambda x: x, memory=0, warn=silence)
+        pictures.hold_out(chosen)
+        assert not secret & {path.read_bytes() for path in pictures.files}
+        assert not {*noted} - {*chosen} & {path.relative_to(folder).as_posix() for path in pictures.held_out}

@@ -1,0 +1,278 @@
+"""Any translation is scored by a protocol that stands beside its figures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from cyclegan.checkpoint import best_path, read_newest, write_checkpoint
+from cyclegan.cli import main
+from cyclegan.cli.evaluate import parse_evaluate
+from cyclegan.inference.directory import translate_directory
+from cyclegan.inference.evaluate import metrics_path
+from cyclegan.inference.generator_file import write_generator
+from cyclegan.inference.translator import load_generator, load_translators
+from cyclegan.metrics.config import FeaturesConfig
+from cyclegan.metrics.features import load_features
+from cyclegan.metrics.figures import Evaluation
+from cyclegan.recipe import write_recipe
+from cyclegan.training.trainer import train
+from tests.cli.test_cli import run_main
+from tests.tiny import tiny_recipe, write_pictures
+from tests.training.test_training import events
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("evaluated")
+    for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
+        write_pictures(root / "data" / name, 9 + seed, seed=seed)
+    train(tiny_recipe(root / "data"), root / "run")
+    return root / "run"
+
+
+def evaluated(out: Path, weights: Path, *words: str | Path) -> dict[str, Any]:
+    named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
+    assert run_main("evaluate", *words, *named, "--out", out) == 0
+    data: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return data
+
+
+def test_a_run_is_scored_in_both_directions_beside_its_untranslated_pictures(
+    run: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = evaluated(tmp_path / "m.json", weights, run)
+    assert [score["what"] for score in data["scores"]] == ["AtoB", "BtoA", "A untranslated", "B untranslated"]
+    there, _, untranslated, _ = data["scores"]
+    assert (there["weights"], there["images_seen"], there["images"], there["real"]) == ("last", 8, 11, 12)
+    assert set(there["cycle"]) == {"ssim", "psnr", "perceptual"} and 0 < there["structure"] < 2
+    assert untranslated["weights"] is None and not {"structure", "cycle", "truth"} & set(untranslated)
+    assert there["fid"]["low"] <= there["fid"]["value"] <= there["fid"]["high"]
+    digest = sha256(weights.read_bytes()).hexdigest()
+    assert data["protocol"]["features"] == f"squeezenet1_1 ({digest[:8]})"
+    assert data["protocol"]["features_sha256"] == digest
+    told = capsys.readouterr().out
+    assert f"squeezenet1_1 ({digest[:8]})" in told and "A untranslated" in told and "last, after 8 images" in told
+    assert max(map(len, told.splitlines()[:-1])) <= 170
+
+
+def test_a_run_scores_as_the_folder_of_its_translations(run: Path, weights: Path, tmp_path: Path) -> None:
+    data = run.parent / "data"
+    translate_directory(load_translators(run, device="cpu").directions["BtoA"], data / "testB", tmp_path / "fake")
+    folders = evaluated(tmp_path / "f.json", weights, "--fake", tmp_path / "fake", "--real", data / "testA")
+    whole = evaluated(tmp_path / "r.json", weights, run, "--size", "40")
+    for name in ("kid", "fid"):  # a pixel rounds otherwise in a batch than alone, on some CPUs
+        assert folders["scores"][0][name] == pytest.approx(whole["scores"][1][name], rel=0.02)
+
+
+def test_the_best_weights_of_a_run_are_scored_beside_its_last(run: Path, weights: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    first = replace(read_newest(run), images=3, average={})
+    write_checkpoint(replace(first, method={k: v * 0.9 for k, v in first.method.items()}), best_path(tmp_path / "run"))
+    data = evaluated(tmp_path / "m.json", weights, tmp_path / "run")
+    whose = [(score["weights"], score["images_seen"], score["what"]) for score in data["scores"]]
+    assert whose[:4] == [("last", 8, "AtoB"), ("last", 8, "BtoA"), ("best", 3, "AtoB"), ("best", 3, "BtoA")]
+    assert whose[4:] == [(None, None, "A untranslated"), (None, None, "B untranslated")]
+    assert data["scores"][0]["fid"] != data["scores"][2]["fid"]
+
+
+def test_a_run_is_scored_at_the_size_it_was_trained_at(run: Path, weights: Path, tmp_path: Path) -> None:
+    assert evaluated(tmp_path / "r.json", weights, run)["protocol"]["size"] == "32 x 32"
+    assert evaluated(tmp_path / "s.json", weights, run, "--size", "40")["protocol"]["size"] == "40 x 40"
+    write_generator(*load_generator(run, "AtoB"), tmp_path / "g.safetensors")
+    alone = evaluated(tmp_path / "g.json", weights, tmp_path / "g.safetensors", "--data", run.parent / "data")
+    assert alone["protocol"]["size"] == "as the files are"
+    assert [score["what"] for score in alone["scores"]] == ["AtoB", "A untranslated"]
+    assert alone["scores"][0]["weights"] is alone["scores"][0]["images_seen"] is None
+    assert "cycle" not in alone["scores"][0]
+
+
+def test_a_translation_is_scored_against_its_paired_truth(
+    run: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(run.parent / "data", data)
+    shutil.copytree(data / "testA", data / "truthB")
+    (data / "truthB" / "3.png").rename(data / "truthB" / "3.bmp")  # the name counts, not the suffix
+    (data / "testA" / "5.png").write_bytes(b"broken")
+    there, here, *_ = evaluated(tmp_path / "m.json", weights, run, "--data", data)["scores"]
+    assert there["images"] == 10 and set(there["truth"]) == {"ssim", "psnr"} and "truth" not in here
+    assert "truth SSIM" in capsys.readouterr().out
+    (data / "truthB" / "2.png").unlink()
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run), "--data", str(data), "--features.network", "squeezenet1_1",
+              "--features.weights", str(weights)])  # fmt: skip
+    assert f"truthB: no picture for {data / 'testA' / '2.png'}" in capsys.readouterr().err
+
+
+def test_the_recipe_of_a_run_says_by_whose_eyes(run: Path, tmp_path: Path) -> None:
+    changed = FeaturesConfig(network="vgg16", weights=Path("vgg.pth"))
+    write_recipe(replace(tiny_recipe(run.parent / "data"), features=changed), tmp_path / "recipe.yaml")
+    assert parse_evaluate([str(tmp_path)]).features == changed
+    assert parse_evaluate([str(tmp_path), "--features.network", "resnet50"]).features.network == "resnet50"
+    assert parse_evaluate(["--fake", "x", "--real", "y"]).features == FeaturesConfig()
+
+
+def test_a_folder_is_at_no_distance_from_itself(run: Path, weights: Path, tmp_path: Path) -> None:
+    folder = run.parent / "data" / "testB"
+    [score] = evaluated(tmp_path / "m.json", weights, "--fake", folder, "--real", folder)["scores"]
+    assert score["fid"]["value"] == pytest.approx(0, abs=1e-3)
+    assert score["precision"]["value"] == score["recall"]["value"] == 1
+
+
+def test_copies_of_one_picture_are_scored_with_a_warning(
+    run: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = write_pictures(tmp_path, 1)[0].read_bytes()
+    (tmp_path / "fake").mkdir()
+    for number in range(8):
+        (tmp_path / "fake" / f"{number}.png").write_bytes(picture)
+    data = evaluated(tmp_path / "m.json", weights, "--fake", tmp_path / "fake", "--real", run.parent / "data" / "testB")
+    few = "8 pictures against 12 are few: the figures mean little; use at least 50 of each"
+    copies = "the 8 pictures are copies of only 1: the figures and their intervals mean nothing"
+    assert data["scores"][0]["warnings"] == [few, copies]
+    told = capsys.readouterr().out
+    assert f"warning: {tmp_path / 'fake'}: {few}\n" in told and f"warning: {tmp_path / 'fake'}: {copies}\n" in told
+
+
+def test_pictures_of_mixed_sizes_are_fitted_to_one(run: Path, weights: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "mixed", 9)
+    Image.new("RGB", (50, 30)).save(tmp_path / "mixed" / "odd.png")
+    real = run.parent / "data" / "testA"
+    words = ("--fake", tmp_path / "mixed", "--real", real)
+    [score] = evaluated(tmp_path / "m.json", weights, *words, "--size", "32")["scores"]
+    assert score["images"] == 10
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        ("--fake mixed --real real", "mixed: pictures of 2 sizes; give --size 256 to fit them to one"),
+        ("--fake few --real real", "2 and 9 pictures are too few to compare; take at least 4 of each"),
+        ("--fake empty --real real", "no picture in empty"),
+        ("--fake nowhere --real real", "nowhere is not a folder"),
+        ("--fake broken --real real", "broken: no picture in it can be read"),
+        ("--fake real", "give a run, or --fake and --real"),
+        ("", "give a run, or --fake and --real"),
+        ("nowhere", "nowhere: no such"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    words: str, told: str, weights: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for name, number in (("mixed", 9), ("real", 9), ("few", 2), ("empty", 0)):
+        write_pictures(tmp_path / name, number)
+    Image.new("RGB", (50, 30)).save("mixed/odd.png")
+    write_pictures(tmp_path / "broken", 1)[0].write_bytes(b"")
+    named = ["--features.network", "squeezenet1_1", "--features.weights", str(weights)]
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", *words.split(), *named])
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cyclegan: ")]
+    assert end.value.code == 2 and told in line
+
+
+def test_the_name_of_figures_says_what_they_are_of(run: Path) -> None:
+    protocol = {"own_test_pictures": False, "data": "/far/my\ndata", "split": "tra/in", "size": "32 x 40"}
+    path = metrics_path(Evaluation(protocol, []), run)
+    assert path == run / "metrics-my_data-tra_in-32x40.json"
+    assert metrics_path(Evaluation(protocol | {"own_test_pictures": True}, []), run) == run / "metrics.json"
+    assert metrics_path(Evaluation(protocol, []), None) == Path("metrics.json")
+
+
+@pytest.mark.parametrize(
+    "name, told",
+    [("nowhere.pth", "no such file"), ("text.pth", "cannot be read as weights"), ("other.pth", "not the weights of")],
+)
+def test_weights_that_cannot_be_used_are_one_line(name: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
+    torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises((ValueError, FileNotFoundError), match=told) as caught:
+        load_features("squeezenet1_1", tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_inception_is_loaded_from_a_file_and_sees_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the trained one, which is downloaded: the same layers, with numbers of chance."""
+    torch.save({}, tmp_path / "none.pth")
+    with monkeypatch.context() as patched:
+        patched.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        untrained = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=tmp_path / "none.pth")
+    torch.save(untrained.state_dict(), tmp_path / "inception.pth")
+    network = load_features("inception", tmp_path / "inception.pth")
+    red, blue = torch.full((2, 3, 32, 32), -1.0)
+    red[0], blue[2] = 1.0, 1.0
+    pictures = torch.stack([red, blue, red])
+    seen, layers = network(pictures), network.layers(pictures)
+    assert seen.shape == (3, 2048) and torch.allclose(seen[0], seen[2]) and not torch.allclose(seen[0], seen[1])
+    assert [layer.shape[1] for layer in layers] == [64, 192, 288, 768, 2048]
+    assert torch.allclose(layers[-1].mean(dim=(2, 3)), seen, atol=1e-5)
+    assert network.name.startswith("inception (")  # so that nobody takes its figures for those of the trained one
+
+
+def test_figures_of_other_pictures_never_stand_for_a_runs_own(
+    run: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    for name in ("testA", "testB"):
+        write_pictures(tmp_path / "my other" / name, 4, seed=7)
+    named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
+    assert run_main("evaluate", copy, *named) == 0
+    own = (copy / "metrics.json").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for words in (["--data", "my other"], ["--data", "my other", "--size", "40"]):
+        assert run_main("evaluate", copy, *words, *named) == 0
+    assert {
+        path.name: json.loads(path.read_text(encoding="utf-8"))["protocol"]["own_test_pictures"]
+        for path in copy.glob("metrics*.json")
+    } == {
+        "metrics.json": True,
+        "metrics-my_other-test-32x32.json": False,
+        "metrics-my_other-test-40x40.json": False,
+    }
+    assert (copy / "metrics.json").read_text(encoding="utf-8") == own
+    assert run_main("evaluate", copy, "--data", run.parent / "data", *named) == 0  # by another name the same
+    assert json.loads((copy / "metrics.json").read_text(encoding="utf-8"))["protocol"] == json.loads(own)["protocol"]
+    assert not (copy / "metrics-1.json").exists()
+
+
+def test_figures_of_another_protocol_are_kept(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
+    for seed, name in enumerate(("one", "two", "real")):
+        write_pictures(Path(name), 4, seed=seed)
+    for fake in ("one", "two", "two"):
+        assert run_main("evaluate", "--fake", fake, "--real", "real", *named) == 0
+    fakes = [
+        json.loads(Path(name).read_text(encoding="utf-8"))["protocol"]["fake"]
+        for name in ("metrics-1.json", "metrics.json")
+    ]
+    assert fakes == [str(Path(name).resolve()) for name in ("one", "two")] and len(list(Path().glob("*.json"))) == 2
+    assert capsys.readouterr().out.count("moved what it held before, of another protocol, to metrics-1.json") == 1
+    Path("metrics.json").write_text("mine", encoding="utf-8")
+    assert run_main("evaluate", "--fake", "one", "--real", "real", *named) == 0
+    assert Path("metrics-2.json").read_text(encoding="utf-8") == "mine"
+
+
+def test_only_scores_at_the_size_of_training_become_events_of_the_run(
+    run: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    monkeypatch.chdir(copy)  # so that the run is `.`
+    named = ("--features.network", "squeezenet1_1", "--features.weights", weights, "--device", "cpu")
+    assert run_main("evaluate", ".", *named, "--size", "40") == 0
+    assert not any(tag.startswith("test/") for tag in events(copy).Tags()["scalars"])
+    assert run_main("evaluate", ".", *named) == 0
+    assert {"test/kid_AtoB", "test/kid_BtoA"} <= set(events(copy).Tags()["scalars"])

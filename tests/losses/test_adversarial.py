@@ -1,0 +1,33 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cyclegan.losses.adversarial import GAN_LOSSES, GanKind
+
+REAL, FAKE = torch.randn(2, 1, 5, 5), torch.randn(2, 1, 5, 5)
+
+
+def test_lsgan_is_the_mean_square_to_one_and_zero() -> None:
+    loss, one, zero = GAN_LOSSES["lsgan"], torch.ones_like(REAL), torch.zeros_like(REAL)
+    torch.testing.assert_close(loss.generator(FAKE), F.mse_loss(FAKE, one))
+    torch.testing.assert_close(loss.discriminator(REAL, FAKE), 0.5 * (F.mse_loss(REAL, one) + F.mse_loss(FAKE, zero)))
+
+
+def test_vanilla_is_the_cross_entropy_of_logits() -> None:
+    loss, one, zero = GAN_LOSSES["vanilla"], torch.ones_like(REAL), torch.zeros_like(REAL)
+    cross = F.binary_cross_entropy_with_logits
+    torch.testing.assert_close(loss.generator(FAKE), cross(FAKE, one))
+    torch.testing.assert_close(loss.discriminator(REAL, FAKE), 0.5 * (cross(REAL, one) + cross(FAKE, zero)))
+
+
+def test_hinge_stops_beyond_its_margin() -> None:
+    beyond = torch.full((1, 1, 2, 2), 3.0)
+    assert GAN_LOSSES["hinge"].discriminator(beyond, -beyond) == 0
+
+
+@pytest.mark.parametrize("kind", GAN_LOSSES)
+def test_both_sides_want_the_opposite(kind: GanKind) -> None:
+    loss, fake = GAN_LOSSES[kind], torch.zeros(1, 1, 2, 2, requires_grad=True)
+    [generator] = torch.autograd.grad(loss.generator(fake), fake)
+    [discriminator] = torch.autograd.grad(loss.discriminator(torch.zeros(1, 1, 2, 2), fake), fake)
+    assert (generator < 0).all() and ((discriminator > 0).all() or kind == "lsgan")
