@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,27 +14,17 @@ from torch import Tensor
 
 from cyclegan.data.held_out import Chosen
 from cyclegan.recipe import Recipe, recipe_from
-from cyclegan.types import Direction
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import shown
 from cyclegan.util.torchfile import load_pickled
 
-FORMAT = 4
-"""Raised when the fields change; `_UPGRADES` tells how to read the formats before."""
+FORMAT = 5
+"""Raised when the fields change."""
 
 SUFFIX = ".pt"
 
 FOLDERS = ("trainA", "trainB")
 """Of a data set, that a run learns from."""
-
-_UNNAMED: dict[str, Any] = {"pictures": None, "held_out": None}
-_UPGRADES: dict[Any, dict[str, Any]] = {
-    1: {"processes": 1, "best": math.inf} | _UNNAMED,
-    2: {"best": math.inf} | _UNNAMED,
-    3: _UNNAMED,
-    FORMAT: {},
-}
-"""What each format that can be read lacks."""
 
 log = logging.getLogger(__name__)
 
@@ -55,19 +44,21 @@ class Checkpoint:
     """Lowest KID in validation so far; infinite before the first."""
     method: dict[str, Tensor]
     """The method's `state_dict`: networks and pools."""
-    average: dict[Direction, dict[str, Tensor]]
-    """The averaged translators' `state_dict`s; empty when the recipe keeps no average."""
+    ema: dict[str, dict[str, Tensor]]
+    """The averaged generators' `state_dict`s by direction; empty when the recipe keeps no average."""
+    plateau: dict[str, float]
+    """How far the learning rate has fallen because scores did not improve."""
     optimizers: dict[str, Any]
     """The `state_dict` of each player's optimizer."""
-    pictures: dict[str, list[str]] | None = None
-    """Names of all pictures that were in `trainA` and `trainB`; None in formats before 4, as for `held_out`."""
-    held_out: dict[str, Chosen] | None = None
+    pictures: dict[str, list[str]] = field(default_factory=dict)
+    """Names of all pictures that were in `trainA` and `trainB`."""
+    held_out: dict[str, Chosen] = field(default_factory=dict)
     """Those of them that are kept out of training, by folder."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write the file whole and onto the disk, or leave what was there. Raises OSError when it cannot be written."""
-    state = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
+    state = {each.name: getattr(checkpoint, each.name) for each in fields(checkpoint)}
     state |= {"format": FORMAT, "recipe": checkpoint.recipe.to_dict()}
 
     def save(file: BinaryIO) -> None:
@@ -80,10 +71,10 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in a file, on the CPU; older formats are understood.
+    """The checkpoint in a file, on the CPU.
 
     Raises FileNotFoundError, or ValueError with one line that says why not: damaged (every part carries a CRC-32), of
-    another program, or of a newer cyclegan.
+    another program, or of another version of cyclegan.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
@@ -94,11 +85,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(state, dict) or "format" not in state:
         raise ValueError(f"{path}: not a checkpoint of cyclegan")
     found = state.pop("format")
-    if not isinstance(found, int) or found not in _UPGRADES:
-        raise ValueError(f"{path}: format {found!r}, of another version of cyclegan; this one reads 1 to {FORMAT}")
-    state = _UPGRADES[found] | state
+    if found != FORMAT:
+        raise ValueError(f"{path}: format {found!r}, of another version of cyclegan; this one reads {FORMAT}")
     expected = {"recipe": dict, "images": int, "epoch": int, "processes": int, "best": float}
-    expected |= {"method": dict, "average": dict, "optimizers": dict, "pictures": object, "held_out": object}
+    expected |= {"method": dict, "ema": dict, "plateau": dict, "optimizers": dict, "pictures": dict, "held_out": dict}
     fit = state.keys() == expected.keys() and all(isinstance(state[name], kind) for name, kind in expected.items())
     fit = fit and state["images"] >= 0 and min(state["epoch"], state["processes"]) >= 1
     if not fit or not _named(state["pictures"], state["held_out"]):
@@ -106,9 +96,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
 
 
-def _named(pictures: Any, held_out: Any) -> bool:
+def _named(pictures: dict[Any, Any], held_out: dict[Any, Any]) -> bool:
     """Whether pictures are named as they should be, or not at all."""
-    if pictures is None and held_out is None:
+    if not pictures and not held_out:
         return True
     try:
         words = [word for names in pictures.values() for word in names]
@@ -147,7 +137,7 @@ def why_none(run: Path) -> str:
     recipe = run / "recipe.yaml"
     if not recipe.is_file():
         return f"{shown(run)}: no checkpoint in this folder; is it a run folder?"
-    saved = "training saves one as often as journal.checkpoint_every says, and when it is stopped"
+    saved = "training saves one as often as log.checkpoint_every says, and when it is stopped"
     again = f"cyclegan train {shlex.quote(shown(recipe))} --out {shlex.quote(shown(run))} --resume"
     return f"{shown(run)}: this run has no checkpoint yet; {saved}; if it has ended, go on with: {again}"
 

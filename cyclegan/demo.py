@@ -18,9 +18,9 @@ from cyclegan.machine.device import choose_device
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.paired import closeness
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
-from cyclegan.recipe import JournalConfig, Recipe, SpeedConfig, TrainingConfig
+from cyclegan.recipe import LogConfig, LrScheduleConfig, Recipe, SpeedConfig, TrainingConfig
 from cyclegan.report.gallery import write_gallery
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.trainer import train
 from cyclegan.types import Batch
 from cyclegan.util.progress import duration
@@ -49,7 +49,7 @@ def demo_recipe(data: Path, images: int = MOST) -> Recipe:
     Differs from the reference where minutes ask for it. The generators begin as a copy of the picture (`skip`) and grow
     without a checkerboard (`resize`); the discriminators judge small patches, colours included, for the paintings' are
     others (`norm: none`, and no identity loss, which would hold on to the old ones); less cycle loss, because a brush
-    wipes details away; the average steadies the result. Compiling would take as long as it saves. With fewer `images`
+    wipes details away; the EMA steadies the result. Compiling would take as long as it saves. With fewer `images`
     everything comes sooner.
     """
     return Recipe(
@@ -63,26 +63,27 @@ def demo_recipe(data: Path, images: int = MOST) -> Recipe:
             identity=0.0,
         ),
         training=TrainingConfig(
-            constant=f"{images * 17 // 28} images",
-            decay=f"{images - images * 17 // 28} images",
-            rate=4e-4,
-            average=f"{images // 14} images",
+            lr=4e-4,
+            lr_schedule=LrScheduleConfig(
+                constant=f"{images * 17 // 28} images", decay=f"{images - images * 17 // 28} images"
+            ),
+            ema=f"{images // 14} images",
         ),
         speed=SpeedConfig(compile="off"),
-        journal=JournalConfig(samples_every="500 images", checkpoint_every="1000 images", log_every="20 images"),
+        log=LogConfig(samples_every="500 images", checkpoint_every="1000 images", scalars_every="20 images"),
     )
 
 
 @untouched()
 def steps_per_second(recipe: Recipe, clock: Callable[[], float] = time.perf_counter) -> float:
     """How fast this machine trains by the recipe, told by a few steps on noise; nothing of them is kept."""
-    game = Game(recipe, choose_device(recipe.speed.device), epoch=MOST)
+    learner = Learner(recipe, choose_device(recipe.speed.device), epoch=MOST)
     noise = Batch(*torch.randint(0, 256, (2, 1, 3, CROP, CROP), dtype=torch.uint8))
     for _ in range(WARM_UP):
-        game.step(noise)
+        learner.step(noise)
     steps, began = 0, clock()
     while steps < TIMED and clock() - began < PATIENCE:
-        game.step(noise).finite.item()  # so that the device has done it
+        learner.step(noise).finite.item()  # so that the device has done it
         steps += 1
     return steps / (clock() - began)
 

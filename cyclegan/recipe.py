@@ -54,27 +54,68 @@ def unit_of(span: Span, epoch: int) -> int:
     return epoch if span.split()[1].startswith("epoch") else 1
 
 
+LearningRate = Annotated[float, NUMBER, Field(gt=0, le=1)]
+Betas = tuple[Share, Share]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LrScheduleConfig:
+    """The learning rate over a run: constant, then falling; the defaults are the reference's."""
+
+    constant: Span = "100 epochs"
+    """At the full rate for this long, ..."""
+    decay: Span = "100 epochs"
+    """... then falling for this long; the run ends after both."""
+    shape: Literal["linear", "cosine", "steps", "plateau"] = "linear"
+    """How it falls: in a line or half a cosine towards zero; by `factor` every `step`; or by `factor` whenever the KID
+    of the validation (`log.evaluate_every`) was not the best for `patience` evaluations."""
+    step: Lasting = "50 epochs"
+    """Of `steps`: the time between two."""
+    factor: Annotated[float, NUMBER, Field(gt=0, lt=1)] = 0.1
+    """Of `steps` and `plateau`."""
+    patience: Annotated[int, NUMBER, Field(gt=0, le=1000)] = 5
+    """Of `plateau`: evaluations without a better KID."""
+
+    def length(self, epoch: int) -> int:
+        """Images that training lasts, when an epoch has `epoch` of them."""
+        return images_in(self.constant, epoch) + images_in(self.decay, epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayerConfig:
+    """What one player does otherwise than the run."""
+
+    lr: LearningRate | None = None
+    """Its learning rate; null takes the run's."""
+    betas: Betas | None = None
+    """Its betas; null takes the run's."""
+    every: Annotated[int, NUMBER, Field(gt=0, le=1000)] = 1
+    """It moves in one of so many steps."""
+    repeat: Annotated[int, NUMBER, Field(gt=0, le=1000)] = 1
+    """It moves so many times in a step, on the same batch translated anew."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How long, how fast and in what portions to learn; the defaults are the reference's."""
 
-    batch: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
+    batch_size: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
     """Pairs of pictures that the networks see at once."""
     accumulate: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
     """Batches whose gradients make one step: as one batch so many times as large, in the memory of one."""
-    constant: Span = "100 epochs"
-    """At the full rate for this long, ..."""
-    decay: Span = "100 epochs"
-    """... then linearly towards zero for this long."""
-    rate: Annotated[float, NUMBER, Field(gt=0, le=1)] = 2e-4
+    lr: LearningRate = 2e-4
     """Learning rate of Adam."""
-    betas: tuple[Share, Share] = (0.5, 0.999)
+    betas: Betas = (0.5, 0.999)
     """Decay of Adam's averages of the gradient and of its square."""
-    clip: Annotated[float, NUMBER, Field(ge=0, le=1e9)] = 0.0
+    lr_schedule: LrScheduleConfig = field(default_factory=LrScheduleConfig)
+    """How long training lasts, and how the learning rate falls."""
+    players: Annotated[dict[str, PlayerConfig], tyro.conf.Fixed] = field(default_factory=dict)
+    """What is different for some of the method's players: `{discriminators: {lr: 1e-4}}`."""
+    grad_clip: Annotated[float, NUMBER, Field(ge=0, le=1e9)] = 0.0
     """Largest norm of a player's gradient; 0 does not clip."""
-    tolerate: Annotated[int, NUMBER, Field(gt=0, le=10**6)] = 10
-    """Steps in a row whose losses or gradients may be not finite. Each is left out; at so many the run ends."""
-    average: Lasting | None = None
+    max_nonfinite_steps: Annotated[int, NUMBER, Field(gt=0, le=10**6)] = 10
+    """Steps in a row whose losses or gradients may be not finite. Each is skipped; at so many the run ends."""
+    ema: Lasting | None = None
     """Half-life of a moving average (EMA) of the generators, used for samples and translation; null keeps none."""
     seed: Annotated[int, NUMBER, Field(ge=0, le=2**63 - 1)] = 0
     """Fixes weights, order, augmentation and pool: the same recipe gives the same run."""
@@ -82,7 +123,7 @@ class TrainingConfig:
     @property
     def pairs(self) -> int:
         """Pairs of pictures in a step of one process."""
-        return self.batch * self.accumulate
+        return self.batch_size * self.accumulate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +150,11 @@ class SpeedConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JournalConfig:
+class LogConfig:
     """What a run writes down, and how often."""
 
-    log_every: Span = "100 images"
-    """Losses, rate and speed to TensorBoard."""
+    scalars_every: Span = "100 images"
+    """Losses, learning rate and speed to TensorBoard."""
     samples_every: Span = "5000 images"
     """Grids of real | fake | cycle | identity, both directions, to TensorBoard and to `samples/`."""
     samples: Annotated[int, NUMBER, Field(ge=0, le=1000)] = 4
@@ -143,14 +184,14 @@ class Recipe:
     data: DataConfig = field(default_factory=DataConfig)
     """The pictures."""
     method: MethodConfig = field(default_factory=CycleganConfig)
-    """The networks and their game."""
+    """The networks and their learner."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """The learning."""
     speed: SpeedConfig = field(default_factory=SpeedConfig)
     """The machine."""
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     """By whose eyes translations are scored."""
-    journal: JournalConfig = field(default_factory=JournalConfig)
+    log: LogConfig = field(default_factory=LogConfig)
     """The records."""
 
     def to_dict(self) -> dict[str, Any]:

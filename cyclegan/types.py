@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
@@ -17,10 +19,30 @@ Images: TypeAlias = "dict[str, Tensor]"
 Losses: TypeAlias = "dict[str, Tensor]"
 """Losses by name (`gan_a`, `cycle_a`, ...), each a weighted float32 scalar; their sum is what a player minimises."""
 
-Direction = Literal["AtoB", "BtoA"]
+Domain = Literal["a", "b"]
 
-OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
-"""The way back."""
+
+class Direction(StrEnum):
+    """Which way a generator translates. The names of a data set's folders end in the domain as a capital letter."""
+
+    AtoB = "AtoB"
+    BtoA = "BtoA"
+
+    @property
+    def source(self) -> Domain:
+        """The domain that it translates from."""
+        return "a" if self is Direction.AtoB else "b"
+
+    @property
+    def target(self) -> Domain:
+        """The domain that it translates to."""
+        return self.opposite.source
+
+    @property
+    def opposite(self) -> Direction:
+        """The way back."""
+        return Direction.BtoA if self is Direction.AtoB else Direction.AtoB
+
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
 """`auto` takes cuda, then mps, then cpu."""
@@ -45,7 +67,16 @@ Place = Annotated[Path, PlainSerializer(Path.as_posix, return_type=str)]
 
 
 class Batch(NamedTuple):
-    """Unpaired pictures of the two domains, each (N, C, H, W) in [-1, 1]."""
+    """Pictures of the two domains, each (N, C, H, W) in [-1, 1]: paired or not, as the data source makes them."""
 
     a: Tensor
     b: Tensor
+
+    def of(self, domain: Domain) -> Tensor:
+        """The pictures of one domain."""
+        return self.a if domain == "a" else self.b
+
+    def one_by_one(self) -> Iterator[Batch]:
+        """Batches of one picture of each domain, as many as the larger domain has; the last of the smaller repeats."""
+        for i in range(max(map(len, self))):
+            yield Batch(*(domain[min(i, len(domain) - 1) :][:1] for domain in self))

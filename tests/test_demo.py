@@ -9,7 +9,7 @@ from PIL import Image
 
 import cyclegan.demo
 from cyclegan.demo import demo_recipe, images_to_learn, run_demo, steps_per_second
-from cyclegan.recipe import Recipe, images_in
+from cyclegan.recipe import LrScheduleConfig, Recipe
 from cyclegan.types import Batch
 from tests.snapshot import changed, snapshot
 from tests.test_everywhere import refused_by_windows
@@ -17,7 +17,7 @@ from tests.test_everywhere import refused_by_windows
 
 def short(data: Path, images: int = 4) -> Recipe:
     recipe = demo_recipe(data)
-    training = replace(recipe.training, constant="2 images", decay="2 images")
+    training = replace(recipe.training, lr_schedule=LrScheduleConfig(constant="2 images", decay="2 images"))
     return replace(recipe, training=training, speed=replace(recipe.speed, device="cpu", precision="float32"))
 
 
@@ -42,10 +42,10 @@ def test_the_demo_learns_as_long_as_it_has_time(speed: float, images: int) -> No
 
 def test_a_shorter_demo_has_the_same_shape(tmp_path: Path) -> None:
     long, half = (demo_recipe(tmp_path, images).training for images in (2800, 1400))
-    assert (long.constant, long.decay, long.average) == ("1700 images", "1100 images", "200 images")
-    assert (half.constant, half.decay, half.average) == ("850 images", "550 images", "100 images")
+    assert (long.lr_schedule.constant, long.lr_schedule.decay, long.ema) == ("1700 images", "1100 images", "200 images")
+    assert (half.lr_schedule.constant, half.lr_schedule.decay, half.ema) == ("850 images", "550 images", "100 images")
     odd = demo_recipe(tmp_path, 1300).training
-    assert images_in(odd.constant, 1) + images_in(odd.decay, 1) == 1300
+    assert odd.lr_schedule.length(1) == 1300
 
 
 class FakeGame:
@@ -68,10 +68,10 @@ class FakeGame:
 def test_the_speed_is_that_of_a_few_steps_once_warm(
     seconds: float, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    game = FakeGame(seconds)
-    monkeypatch.setattr(cyclegan.demo, "Game", game)
-    assert steps_per_second(demo_recipe(tmp_path), clock=lambda: game.now) == 1 / seconds
-    assert game.steps == cyclegan.demo.WARM_UP + steps
+    learner = FakeGame(seconds)
+    monkeypatch.setattr(cyclegan.demo, "Learner", learner)
+    assert steps_per_second(demo_recipe(tmp_path), clock=lambda: learner.now) == 1 / seconds
+    assert learner.steps == cyclegan.demo.WARM_UP + steps
 
 
 def test_a_real_game_has_a_speed_and_leaves_nothing_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

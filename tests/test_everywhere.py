@@ -51,7 +51,7 @@ for words in (["--help"], sys.argv[1:]):
 
 def test_every_module_is_imported_and_a_run_trained_without_what_only_posix_has(data: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
-    write_recipe(tiny_recipe(data, training={"constant": "1 images", "decay": "1 images"}), recipe)
+    write_recipe(tiny_recipe(data, training={"lr_schedule": {"constant": "1 images", "decay": "1 images"}}), recipe)
     words = ["train", str(recipe), "--out", str(tmp_path / "run")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     told = run([sys.executable, "-c", ELSEWHERE, *words], environment)

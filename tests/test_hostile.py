@@ -24,9 +24,11 @@ from torch import Tensor
 from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.generator_file import FORMAT
-from cyclegan.inference.translator import Translator, load_generator
+from cyclegan.inference.model import open_model
+from cyclegan.inference.translator import Translator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
+from cyclegan.types import Direction
 from tests.methods.test_parity import published
 from tests.tiny import outputs, tiny_recipe, write_pictures
 
@@ -73,8 +75,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("hostile")
     for name in ("trainA", "trainB"):
         write_pictures(root / "data" / name, 3)
-    train(tiny_recipe(root / "data", training={"average": "4 images"}), root / "run")
-    load_generator(root / "run", None)
+    train(tiny_recipe(root / "data", training={"ema": "4 images"}), root / "run")
+    open_model(root / "run")
     return root / "run"
 
 
@@ -145,11 +147,11 @@ def test_a_checkpoint_whose_weights_do_not_fit_is_refused(
     run: Path, tmp_path: Path, change: Change, told: str, averaged: bool
 ) -> None:
     state = torch.load(newest_checkpoint(run), weights_only=True)
-    changed = state["average"]["AtoB"] if averaged else below("a_to_b.", state["method"])
+    changed = state["ema"]["AtoB"] if averaged else below("a_to_b.", state["method"])
     change(changed)
     if not averaged:
         others = {name: w for name, w in state["method"].items() if not name.startswith("a_to_b.")}
-        state |= {"average": {}, "method": others | {f"a_to_b.{name}": w for name, w in changed.items()}}
+        state |= {"ema": {}, "method": others | {f"a_to_b.{name}": w for name, w in changed.items()}}
     torch.save(state, tmp_path / "c.pt")
     assert refusal(tmp_path / "c.pt").startswith(f"its weights do not fit its recipe: {told}")
 
@@ -191,7 +193,7 @@ def test_weights_of_another_float_type_are_taken_and_those_not_finite_too(run: P
     """NaN is what a run that diverged leaves; it can be looked at, and a picture of it is refused."""
     tensors = weights()
     halves = {name: w.half() for name, w in tensors.items()}
-    loaded = load_generator(write_exported(tmp_path / "half.safetensors", halves), None)[0].state_dict()
+    loaded = open_model(write_exported(tmp_path / "half.safetensors", halves)).generators[Direction.AtoB].state_dict()
     assert all(w.dtype == torch.float32 and torch.equal(w, halves[name].float()) for name, w in loaded.items())
     tensors[NAME][0, 0] = torch.nan
     translator = Translator.load(
@@ -405,7 +407,7 @@ def damage_outcome(path: Path, content: bytes) -> str:
     """Load a file that was damaged: it works, or is refused in one line."""
     path.write_bytes(content)
     try:
-        load_generator(path, None)
+        open_model(path)
     except ValueError as error:
         line = str(error)
         assert line.startswith(f"{path}: ") and line.isprintable(), line

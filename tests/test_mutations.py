@@ -239,7 +239,7 @@ def text_outcome(folder: Path, example: bytes) -> str:
 
 
 def options_of(command: Any, above: str = "--") -> Iterator[str]:
-    """Every option of a command, `--out` and `--training.batch`."""
+    """Every option of a command, `--out` and `--training.batch_size`."""
     for field in fields(command):
         value = getattr(command, field.name, None)
         if is_dataclass(value):
@@ -252,7 +252,7 @@ OPTIONS = {name: sorted(options_of(command)) for name, command in COMMANDS.items
 # fmt: off
 WORDS = [
     *(word for word in ODD_TEXT if "\x00" not in word),  # the system passes no such word
-    *map(str, RECIPES), "-", "--", "---", "-h", "--help", "-v", "--version", "--=", "--out=", "--training.batch=3",
+    *map(str, RECIPES), "-", "--", "---", "-h", "--help", "-v", "--version", "--=", "--out=", "--training.batch_size=3",
     "--no-resume", "True", "nowhere", "nowhere.yaml", "nowhere.pt", "x.safetensors", ".", "/", "AtoB", "8", "3.5",
     "None", "[]", "{}", "\udcff",
 ]
@@ -338,11 +338,14 @@ MANY = ", ".join(["*{0}"] * 9)
         (bomb(f"{{{{<<: [{MANY}]}}}}"), "more than 10,000 values"),
         ("a: " + "[" * 100 + "]" * 100, "nested more than 50 levels deep"),
         ("a: " + "[" * 1000, "recursion"),
-        ("training: {batch: 2}\ntraining: {batch: 3}", "'training' is given twice, in the block that begins in line 1"),
+        (
+            "training: {batch_size: 2}\ntraining: {batch_size: 3}",
+            "'training' is given twice, in the block that begins in line 1",
+        ),
         ("x" * 70000, "more than 65,536 bytes; is it a recipe?"),
         ("training: {seed: 0x" + "f" * 6000 + "}", "(it is a number of 24,000 bits)"),
-        ("training: {batch: yes}", "training.batch: input should be a number (it is True)"),
-        ("training: {average: 0 images}", "training.average: '0 images' is no length"),
+        ("training: {batch_size: yes}", "training.batch_size: input should be a number (it is True)"),
+        ("training: {ema: 0 images}", "training.ema: '0 images' is no length"),
         ("'': 3", "'': no such key"),
         ("pixel: 3", "pixel: no such key"),
     ],
@@ -360,8 +363,8 @@ def test_aliases_that_spare_writing_are_taken(folder: Path) -> None:
     path = folder / "aliases.yaml"
     path.write_text("method: {discriminator: &d {kind: patchgan, width: 8}}\n", encoding="utf-8")
     assert recipe_outcome(path) == VALIDATED
-    path.write_text("journal: {samples_every: &often 5 images, checkpoint_every: *often}\n", encoding="utf-8")
-    assert read_recipe(path).journal.checkpoint_every == "5 images"
+    path.write_text("log: {samples_every: &often 5 images, checkpoint_every: *often}\n", encoding="utf-8")
+    assert read_recipe(path).log.checkpoint_every == "5 images"
 
 
 def test_every_transform_of_albumentations_is_taken_or_refused_in_one_line(folder: Path) -> None:

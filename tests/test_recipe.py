@@ -22,8 +22,12 @@ def test_naming_the_method_alone_is_the_reference(tmp_path: Path) -> None:
     method, training = recipe.method, recipe.training
     assert (method.generator.width, method.generator.blocks, method.discriminator.width) == (64, 9, 64)
     assert (method.gan, method.cycle, method.identity, method.pool) == ("lsgan", 10, 5, 50)
-    assert (training.batch, training.rate, training.betas, training.clip) == (1, 2e-4, (0.5, 0.999), 0)
-    assert (training.constant, training.decay, training.average) == ("100 epochs", "100 epochs", None)
+    assert (training.batch_size, training.lr, training.betas, training.grad_clip) == (1, 2e-4, (0.5, 0.999), 0)
+    assert (training.lr_schedule.constant, training.lr_schedule.decay, training.ema) == (
+        "100 epochs",
+        "100 epochs",
+        None,
+    )
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
@@ -32,7 +36,7 @@ def test_every_recipe_of_experiments_is_valid(path: Path) -> None:
 
 
 def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
-    changed = {"training": {"average": "500 images"}, "method": {"discriminator": {"kind": "pixel"}}}
+    changed = {"training": {"ema": "500 images"}, "method": {"discriminator": {"kind": "pixel"}}}
     recipe = recipe_from(changed, "test")
     write_recipe(recipe, tmp_path / "recipe.yaml")
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
@@ -42,14 +46,20 @@ def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
     "text, told",
     [
         ("method: {cylce: 5}", "method.cylce: no such key; did you mean 'cycle'?"),
-        ("traning: {batch: 2}", "traning: no such key; did you mean 'training'?"),
+        ("traning: {batch_size: 2}", "traning: no such key; did you mean 'training'?"),
         ("method: {discriminator: {kind: patchgan, dept: 2}}", "method.discriminator.dept: no such key; did you mean"),
         ("method: {discriminator: {width: 2}}", "method.discriminator: give its kind"),
         ("method: {kind: cyclogan}", "method.kind: input should be 'cyclegan' (it is 'cyclogan')"),
-        ("training: {batch: many}", "training.batch: input should be a valid integer"),
-        ("training: {batch: 0}", "training.batch: input should be greater than 0 (it is 0)"),
-        ("training: {constant: 100}", "training.constant: input should be a valid string (it is 100)"),
-        ("training: {constant: 100 steps}", "training.constant: '100 steps' is no length; write '100 epochs' or"),
+        ("training: {batch_size: many}", "training.batch_size: input should be a valid integer"),
+        ("training: {batch_size: 0}", "training.batch_size: input should be greater than 0 (it is 0)"),
+        (
+            "training: {lr_schedule: {constant: 100}}",
+            "training.lr_schedule.constant: input should be a valid string (it is 100)",
+        ),
+        (
+            "training: {lr_schedule: {constant: 100 steps}}",
+            "training.lr_schedule.constant: '100 steps' is no length; write '100 epochs' or",
+        ),
         ("training: 3", "training: expected keys and values, not 3"),
         ("- a\n- b", "the recipe: expected keys and values"),
         ("a: [", "not valid YAML"),

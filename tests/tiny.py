@@ -39,8 +39,11 @@ def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
             "discriminator": {"kind": "patchgan", "width": 4, "depth": 2},
             "pool": 3,
         },
-        "training": {"constant": "4 images", "decay": "4 images"},
+        "training": {"lr_schedule": {"constant": "4 images", "decay": "4 images"}},
         "speed": {"device": "cpu", "precision": "float32", "channels_last": "off", "compile": "off"},
-        "journal": {"log_every": "2 images", "samples_every": "4 images", "samples": 2, "checkpoint_every": "3 images"},
+        "log": {"scalars_every": "2 images", "samples_every": "4 images", "samples": 2, "checkpoint_every": "3 images"},
     }
-    return recipe_from({name: section | changes.get(name, {}) for name, section in sections.items()}, "test")
+    schedule = sections["training"]["lr_schedule"] | changes.get("training", {}).get("lr_schedule", {})
+    merged = {name: section | changes.get(name, {}) for name, section in sections.items()}
+    merged["training"]["lr_schedule"] = schedule
+    return recipe_from(merged, "test")

@@ -20,7 +20,7 @@ from cyclegan.util.text import as_typed, one_line, shown
 
 @dataclass(frozen=True)
 class Train:
-    """Train by a recipe. Any of its numbers can be changed on the line: --training.batch 4."""
+    """Train by a recipe. Any of its numbers can be changed on the line: --training.batch_size 4."""
 
     recipe: Positional[Path | None] = None
     """YAML file; experiments/ holds some. Without it, the reference CycleGAN."""
@@ -66,7 +66,7 @@ def _look_back(run: Path, recipe: Recipe) -> None:
     from cyclegan.report.run import write_report
 
     try:
-        if recipe.journal.evaluate_every:
+        if recipe.log.evaluate_every:
             features, device = recipe.features.build(), recipe.speed.device
             with memory_told(), Progress("scoring the test split") as progress:
                 evaluation = evaluate_run(run, features, device=device, report=progress.report)

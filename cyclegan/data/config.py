@@ -33,10 +33,10 @@ class DataConfig:
     transforms: Annotated[tuple[Transform, ...], tyro.conf.Fixed] = REFERENCE_TRANSFORMS
     """Albumentations transforms in order, each `{Name: {argument: value}}`; A and B are drawn and transformed apart."""
     validation: Annotated[int, NUMBER, Field(ge=4, le=10**6)] = 50
-    """Pictures of each training folder kept out of training in runs with `journal.evaluate_every`, drawn by name."""
-    memory: Annotated[float, NUMBER, Field(ge=0, le=2**20)] = 4.0
+    """Pictures of each training folder kept out of training in runs with `log.evaluate_every`, drawn by name."""
+    cache_gib: Annotated[float, NUMBER, Field(ge=0, le=2**20)] = 4.0
     """GiB of RAM for decoded pictures; what does not fit is read again every time."""
-    threads: Annotated[int, NUMBER, Field(ge=0, le=1024)] = 2
+    workers: Annotated[int, NUMBER, Field(ge=0, le=1024)] = 2
     """Threads that prepare batches ahead of the training step; 0 prepares them in between."""
 
     def build(self) -> Augment:

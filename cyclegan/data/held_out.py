@@ -8,12 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
-
 from cyclegan.data.files import UnreadableImage, contents, read_image
 from cyclegan.util.text import shown
-
-HELD_OUT = 0x76616C  # told the draw of checkpoint formats 1 to 3 from all others of the seed
 
 Chosen: TypeAlias = "dict[str, str]"
 """Pictures held out: their names, from their folder on, and a mark of each file's bytes; "" for those never scored."""
@@ -49,13 +45,6 @@ def draw(folder: Path, files: Mapping[str, Path], number: int, seed: int, warn: 
             warn(f"left out, and another picture held out for it: {error}")
             chosen[name] = ""
     raise ValueError(f"{shown(folder)}: only {found} pictures can be read, {few}")
-
-
-def draw_by_number(files: Mapping[str, Path], number: int, seed: int) -> Chosen:
-    """What checkpoint formats 1 to 3 drew, a function of how many files there are."""
-    chosen = np.random.default_rng([HELD_OUT, seed]).permutation(len(files))[:number].tolist()
-    names = list(files)
-    return {names[index]: mark(files[names[index]]) for index in sorted(chosen)}
 
 
 def changes(files: Mapping[str, Path], noted: Collection[str], chosen: Chosen) -> Changes:

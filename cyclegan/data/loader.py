@@ -15,7 +15,7 @@ from cyclegan.data.files import UnreadableImage
 from cyclegan.data.folder import Folder
 from cyclegan.data.transforms import Augment, Pixels
 from cyclegan.types import Batch
-from cyclegan.util.prefetch import ahead
+from cyclegan.util.prefetch import prefetch
 from cyclegan.util.text import shown
 
 DOMAIN_A, DOMAIN_B, ORDER = range(3)
@@ -29,11 +29,11 @@ class Loader:
     """
 
     def __init__(
-        self, a: Folder, b: Folder, augment: Augment, *, batch: int, seed: int, threads: int = 0,
+        self, a: Folder, b: Folder, augment: Augment, *, batch_size: int, seed: int, workers: int = 0,
         rank: int = 0, processes: int = 1, pin: bool = False,
     ) -> None:  # fmt: skip
         self.a, self.b, self.augment = a, b, augment
-        self.batch, self.seed, self.threads = batch, seed, threads
+        self.batch_size, self.seed, self.workers = batch_size, seed, workers
         self.rank, self.processes, self.pin = rank, processes, pin
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
@@ -57,8 +57,8 @@ class Loader:
         return found
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """This process's batches from `start` images seen until `stop`, uint8 (N, 3, H, W), made ahead by threads."""
-        return ahead(self._batch, range(start, stop, self.batch * self.processes), self.threads)
+        """This process's batches from `start` images seen until `stop`, uint8 (N, 3, H, W), made ahead by workers."""
+        return prefetch(self._batch, range(start, stop, self.batch_size * self.processes), self.workers)
 
     def _batch(self, seen: int) -> Batch:
         pairs = [[self._augmented(*drawn) for drawn in self._drawn(number)] for number in self._numbers(seen)]
@@ -66,8 +66,8 @@ class Loader:
         return Batch(*(domain.pin_memory() for domain in batch)) if self.pin else batch
 
     def _numbers(self, seen: int) -> range:
-        first = seen + self.rank * self.batch
-        return range(first, first + self.batch)
+        first = seen + self.rank * self.batch_size
+        return range(first, first + self.batch_size)
 
     def _drawn(self, number: int) -> Iterator[tuple[Folder, int, np.random.Generator]]:
         """For A and for B: the folder, the picture in it, and what decides about its augmentation."""

@@ -9,28 +9,25 @@ import torch
 import yaml
 from torch import nn
 
-from cyclegan.checkpoint import SUFFIX, read_checkpoint, read_newest
-from cyclegan.inference.translator import load_generator
+from cyclegan.inference.model import open_model
 
 
 def describe(path: Path) -> str:
-    """Recipe, images seen and parameters, as YAML. Raises FileNotFoundError or ValueError as `load_generator` does."""
-    if not path.is_dir() and path.suffix != SUFFIX:
-        network, direction = load_generator(path, None)
-        facts: dict[str, object] = {
-            "direction": direction,
-            "generator": asdict(network.config),
-            "parameters": _parameters(network),
-        }
-        return _yaml({str(path): facts})
-
-    checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
+    """Recipe, images seen and parameters, as YAML. Raises what `open_model` raises."""
+    model = open_model(path)
+    checkpoint = model.checkpoint
+    if checkpoint is None:
+        alone = [
+            {"direction": direction.value, "generator": asdict(network.config), "parameters": _parameters(network)}
+            for direction, network in model.generators.items()
+        ]
+        return _yaml({str(path): alone[0] if len(alone) == 1 else alone})
     with torch.device("meta"):  # to count them
         networks = checkpoint.recipe.method.build().named_children()
     run: dict[str, object] = {
         "images": checkpoint.images,
         "epochs": round(checkpoint.images / checkpoint.epoch, 2),
-        "averaged": bool(checkpoint.average),
+        "averaged": bool(checkpoint.ema),
         "parameters": {name: count for name, network in networks if (count := _parameters(network))},
     }
     return _yaml({str(path): run, "recipe": checkpoint.recipe.to_dict()})

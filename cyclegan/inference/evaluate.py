@@ -18,7 +18,8 @@ from torch.utils.tensorboard import SummaryWriter
 from cyclegan.checkpoint import best_path
 from cyclegan.data.batches import Pictures, training_size
 from cyclegan.data.files import find_images, from_bytes
-from cyclegan.inference.translator import Translator, Translators, load_translators
+from cyclegan.inference.model import Model, open_model
+from cyclegan.inference.translator import Translator, plain_translators
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import one_by_one_if_need_be
 from cyclegan.metrics import perceptual, structure
@@ -27,7 +28,7 @@ from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
 from cyclegan.metrics.measured import read_metrics
 from cyclegan.metrics.scores import Score, score_translation
-from cyclegan.types import OPPOSITE, Device, Direction
+from cyclegan.types import Device, Direction
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.provenance import LIBRARIES
 from cyclegan.util.text import shown
@@ -81,7 +82,7 @@ def evaluate_run(
     Raises what `Translator.load` and `evaluate_folders` raise, and FileNotFoundError for a picture without its truth.
     """
     loaded = _load(path, device)
-    known = next(iter(loaded.values()))
+    known = next(iter(loaded.values())).model
     if (data := data or (known.recipe.data.root if known.recipe else None)) is None:
         raise ValueError(f"{shown(path)}: does not say what it learned from; give --data")
     fitted: tuple[int, int] | None = (size, size) if size else None
@@ -89,12 +90,12 @@ def evaluate_run(
         fitted = training_size(known.recipe.data, find_images(data / f"{split}A"))
     root = known.recipe.data.root if known.recipe else None
     own = root is not None and root.resolve() == data.resolve() and split == "test" and not size
-    features.to(place := next(iter(known.directions.values())).device)
+    features.to(place := next(iter(loaded.values())).device)
     pictures = {name: Pictures(data / f"{split}{name}", fitted) for name in ("A", "B")}
-    sources = [pictures[direction[0]] for each in loaded.values() for direction in each.directions]
+    sources = [pictures[direction[0]] for each in loaded.values() for direction in each.model.generators]
     counted = _Count(sum(map(len, [*pictures.values(), *sources])), report)
     domains = {name: _domain(data, split, name, pictures[name], features, place, counted) for name in pictures}
-    untranslated = [_untranslated(domains, direction) for direction in known.directions]
+    untranslated = [_untranslated(domains, direction) for direction in known.generators]
     rows = _translated(domains, loaded, features, counted)
     about = {"checkpoint": _place(path), "data": _place(data), "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
@@ -189,37 +190,54 @@ def _untranslated(domains: dict[str, Domain], direction: Direction) -> Row:
 
 def _translated(
     domains: dict[str, Domain],
-    loaded: dict[Weights | None, Translators],
+    loaded: dict[Weights | None, Loaded],
     features: Features,
     counted: _Count,
 ) -> list[Row]:
     """Every direction by all weights."""
-    jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.directions]
+    jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.translators]
     rows: list[Row] = []
     for weights, direction in jobs:
         source, target, known = domains[direction[0]], domains[direction[-1]], loaded[weights]
-        back = known.directions.get(OPPOSITE[direction])
+        back = known.translators.get(direction.opposite)
         score = score_translation(
             source.pictures,
             target.seen,
             features,
-            translate=_in_portions(known.directions[direction]),
+            translate=_in_portions(known.translators[direction]),
             back=_in_portions(back) if back else None,
             truths=source.pictures.partners(source.truth) if source.truth else None,
             report=counted.begin(),
         )
-        rows.append(Row(direction, score, weights, known.images))
+        rows.append(Row(direction, score, weights, known.model.images))
     return rows
 
 
-def _load(path: Path, device: Device) -> dict[Weights | None, Translators]:
+class Loaded(NamedTuple):
+    """A model, ready to translate."""
+
+    model: Model
+    translators: dict[Direction, Translator]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(iter(self.translators.values())).device
+
+
+def _load(path: Path, device: Device) -> dict[Weights | None, Loaded]:
     """The last weights of a run, and its best if it keeps them; of a file, those in it."""
     if not path.is_dir():
-        return {None: load_translators(path, device=device)}
-    loaded: dict[Weights | None, Translators] = {"last": load_translators(path, device=device)}
+        return {None: _loaded(path, device)}
+    loaded: dict[Weights | None, Loaded] = {"last": _loaded(path, device)}
     if best_path(path).is_file():
-        loaded["best"] = load_translators(best_path(path), device=device)
+        loaded["best"] = _loaded(best_path(path), device)
     return loaded
+
+
+def _loaded(path: Path, device: Device) -> Loaded:
+    model = open_model(path)
+    return Loaded(model, plain_translators(model, device=device))
 
 
 def _seen(pictures: Pictures, features: Features, device: torch.device, counted: _Count) -> Tensor:
@@ -239,7 +257,7 @@ def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
 
     def translate(images: Tensor) -> Tensor:
         height, width = images.shape[2:]
-        portions = torch.split(images, translator.batch(height, width))
+        portions = torch.split(images, translator.batch_size(height, width))
         return torch.cat([one_by_one_if_need_be(translator.translate_batch, portion) for portion in portions])
 
     return translate

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast, get_args
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -13,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from cyclegan.inference.weights import fill
+from cyclegan.networks.base import Generator
 from cyclegan.networks.config import GeneratorConfig
-from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.types import Direction
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import key_of, mistake, reason
@@ -22,10 +21,10 @@ from cyclegan.util.text import key_of, mistake, reason
 FORMAT = "cyclegan generator 1"
 
 
-def write_generator(network: ResnetGenerator, direction: Direction, path: Path) -> None:
+def write_generator(network: Generator, direction: Direction, path: Path) -> None:
     """Write a generator that `Translator.load` reads and that needs nothing else."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    metadata = {"format": FORMAT, "direction": direction, "generator": json.dumps(asdict(network.config))}
+    metadata = {"format": FORMAT, "direction": direction.value, "generator": json.dumps(asdict(network.config))}
     write_whole(path, save(weights, metadata))
 
 
@@ -36,12 +35,12 @@ def direction_of(path: Path) -> Direction | None:
             metadata = file.metadata() or {}
     except Exception:  # as below
         return None
-    known = metadata.get("format") == FORMAT and metadata.get("direction") in get_args(Direction)
-    return cast(Direction, metadata["direction"]) if known else None
+    known = metadata.get("format") == FORMAT and metadata.get("direction") in list(Direction)
+    return Direction(metadata["direction"]) if known else None
 
 
-def read_generator(path: Path) -> tuple[ResnetGenerator, Direction]:
-    """The generator and its direction. Raises ValueError, in one line, for a file that does not hold one."""
+def read_generator(path: Path) -> tuple[Direction, Generator]:
+    """The direction of a generator, and itself. Raises ValueError, in one line, for a file that does not hold one."""
     try:
         path.open("rb").close()  # safetensors calls a file that may not be read one that is not there
         with safe_open(path, framework="pt") as file:
@@ -49,7 +48,7 @@ def read_generator(path: Path) -> tuple[ResnetGenerator, Direction]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
     except Exception as error:  # torch has no name for some of the types that a header may ask for
         raise ValueError(f"{path}: damaged, or no safetensors file: {reason(error)}") from None
-    if metadata.get("format") != FORMAT or metadata.get("direction") not in get_args(Direction):
+    if metadata.get("format") != FORMAT or metadata.get("direction") not in list(Direction):
         raise ValueError(f"{path}: no generator written by `cyclegan export`")
     try:
         config = TypeAdapter(GeneratorConfig).validate_json(metadata.get("generator", ""), strict=True)
@@ -62,4 +61,4 @@ def read_generator(path: Path) -> tuple[ResnetGenerator, Direction]:
         fill(network, weights)
     except ValueError as error:
         raise ValueError(f"{path}: its weights do not fit its config: {error}") from None
-    return network, cast(Direction, metadata["direction"])
+    return Direction(metadata["direction"]), network

@@ -59,7 +59,7 @@ def fetch_generators(name: str) -> dict[Direction, Path]:
     if not files:
         raise FileNotFoundError(f"{name}: no .safetensors file at the top of this repository; is it one of cyclegan?")
     if len(files) == 1:
-        return {direction_of(files[0]) or "AtoB": files[0]}
+        return {direction_of(files[0]) or Direction.AtoB: files[0]}
     found: dict[Direction, Path] = {}
     for file in files:
         if (direction := direction_of(file)) in found:
@@ -79,7 +79,7 @@ def choose(name: str, direction: Direction | None) -> Path:
     """
     found = fetch_generators(name)
     if direction is None:
-        return found.get("AtoB") or next(iter(found.values()))
+        return found.get(Direction.AtoB) or next(iter(found.values()))
     if direction not in found:
         raise ValueError(f"{name}: translates {' and '.join(found)}, not {direction}")
     return found[direction]

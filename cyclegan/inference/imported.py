@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from cyclegan.inference.weights import fill
+from cyclegan.networks.base import Generator
 from cyclegan.networks.config import GeneratorConfig
-from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.util.text import mistake
 from cyclegan.util.torchfile import load_pickled
 
@@ -21,7 +21,7 @@ FORGOTTEN = re.compile(r"running_(mean|var)|num_batches_tracked")
 NAME = re.compile(r"model\.([0-9]{1,3})\.(conv_block\.[0-9]\.)?(?:weight|bias)")
 
 
-def import_generator(path: Path) -> ResnetGenerator:
+def import_generator(path: Path) -> Generator:
     """The ResNet generator in a `*_net_G*.pth`, its width and number of blocks read off its shapes.
 
     Biases before a norm are dropped: it cancels them, so the output is the same. Raises ValueError for other files.

@@ -26,7 +26,7 @@ from cyclegan.inference.manifest import FileState, Manifest, state_of
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.memory import free_memory, is_out_of_memory, told
 from cyclegan.util.atomic import Unwritten, is_about_its_name, write_whole
-from cyclegan.util.prefetch import ahead
+from cyclegan.util.prefetch import prefetch
 from cyclegan.util.text import reason, shown
 
 THREADS = 2
@@ -78,9 +78,9 @@ class Pipeline:
     def through(self, files: list[Path]) -> Iterator[Picture]:
         """Each picture at the end of its way, in order; of those after a refusal, none."""
         # Reading, the network and writing overlap: each line pulls from the one above it.
-        pictures = ahead(self._read, takewhile(lambda _: not (self.refused or self.stopped()), files), THREADS)
+        pictures = prefetch(self._read, takewhile(lambda _: not (self.refused or self.stopped()), files), THREADS)
         translated = self._translated(pictures, len(files))
-        written = ahead(self._write, translated, THREADS)
+        written = prefetch(self._write, translated, THREADS)
         return (picture for picture in written if picture)
 
     def _read(self, path: Path) -> Picture:
@@ -100,7 +100,7 @@ class Pipeline:
             if not shape.numel():
                 yield from alike
                 continue
-            most = self.translator.batch(*shape[1:])
+            most = self.translator.batch_size(*shape[1:])
             while batch := list(islice(alike, 1 if shape in self.alone else most)):
                 if self.refused:
                     return

@@ -5,19 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, overload
+from typing import Literal, overload
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
 from cyclegan.data.files import from_bytes, from_pixels, to_bytes, to_pixels
-from cyclegan.inference.generator_file import read_generator
-from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
-from cyclegan.inference.imported import import_generator
 from cyclegan.inference.inputs import Picture, batch_from, picture_from
-from cyclegan.inference.weights import fill, weights_of
+from cyclegan.inference.model import Model, open_model
 from cyclegan.machine.device import Arithmetic, choose_device, has_bf16, has_compiler
 from cyclegan.machine.levers import (
     HOPE,
@@ -36,8 +32,6 @@ from cyclegan.machine.levers import (
     set_layout,
 )
 from cyclegan.machine.memory import is_out_of_memory, one_by_one_if_need_be
-from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.recipe import Recipe
 from cyclegan.types import Device, Direction, Precision
 
 MEGAPIXELS = 2
@@ -92,30 +86,35 @@ class Translator:
         self._came = 0
         self._tried = False
         self._compiled: set[torch.Size] = set()
-        self.pull(Levers(**self.by_hand))  # type: ignore[arg-type]  # by name
+        self.use(Levers(**self.by_hand))  # type: ignore[arg-type]  # by name
 
     @classmethod
     def load(
         cls,
         path: Path | str,
-        direction: Direction | None = None,
+        direction: Direction | str | None = None,
         *,
         device: Device = "auto",
         precision: Literal["auto"] | Precision = "auto",
         channels_last: Literal["auto"] | bool = "auto",
         compile_: Literal["auto"] | Compile = "auto",
     ) -> Translator:
-        """From a run folder (its newest checkpoint), a checkpoint, an exported `.safetensors`, or a reference `.pth`.
+        """From anything that `open_model` opens, which says what is raised.
 
-        Where there is no such file, `user/name` or `user/name@revision` is a repository on the Hugging Face hub.
-        `direction` may be left out where the file knows only one; a run that knows both is taken AtoB. Averaged weights
-        are used where there are any. Raises FileNotFoundError, or ValueError with one line, for what cannot be loaded;
-        for a repository also ImportError, PermissionError and ConnectionError.
+        `direction`, "AtoB" or "BtoA", may be left out where the file knows only one; a run that knows both is taken
+        AtoB. Averaged weights are used where there are any.
         """
-        network, _ = load_generator(Path(path), direction)
-        return cls(network, device=device, precision=precision, channels_last=channels_last, compile_=compile_)
+        way = None if direction is None else Direction(direction)
+        model = open_model(path, way)
+        return cls(
+            model.generators[model.choose(way)],
+            device=device,
+            precision=precision,
+            channels_last=channels_last,
+            compile_=compile_,
+        )
 
-    def pull(self, levers: Levers) -> None:
+    def use(self, levers: Levers) -> None:
         """Translate by these levers from now on."""
         self.levers, self.arithmetic = levers, Arithmetic(self.device, levers.precision)
         set_layout(self.network, levers.channels_last)
@@ -136,7 +135,7 @@ class Translator:
         """
         if isinstance(picture, Tensor):
             batch = batch_from(picture)
-            portions = torch.split(batch, self.batch(*batch.shape[2:]))
+            portions = torch.split(batch, self.batch_size(*batch.shape[2:]))
             made = [one_by_one_if_need_be(self.translate_batch, portion) for portion in portions]
             return torch.cat(made).reshape(picture.shape)
         pixels = to_pixels(picture_from(picture))
@@ -192,7 +191,7 @@ class Translator:
         self._choose(images, offers, times)
         if self.levers.compile == "off":
             self._compiled.remove(images.shape)
-            self.pull(self.levers._replace(compile=before))
+            self.use(self.levers._replace(compile=before))
 
     def _choose(self, images: Tensor, offers: Sequence[Offer], times: float) -> None:
         """Take what is right and fastest on these pictures; without the memory for a trial all stays as it is."""
@@ -200,96 +199,24 @@ class Translator:
         if not offers and start == PLAIN:
             return
         wait = torch.cuda.synchronize if self.device.type == "cuda" else lambda: None
-        bench = Bench(self.pull, lambda: {"the picture": self.run(images)}, wait, TOLERANCES, prefix="--")
+        bench = Bench(self.use, lambda: {"the picture": self.run(images)}, wait, TOLERANCES, prefix="--")
         try:
             choice = choose_levers(bench, start, offers, times)
             if choice.trials or choice.wrong:
                 self.note(choice.told)
         except (MemoryError, RuntimeError) as error:
-            self.pull(start)
+            self.use(start)
             if not is_out_of_memory(error):
                 raise
 
-    def batch(self, height: int, width: int) -> int:
+    def batch_size(self, height: int, width: int) -> int:
         """How many pictures of this size to give it at once: a CPU is busy with one, a GPU wants some megapixels."""
         return 1 if self.device.type == "cpu" else max(1, MEGAPIXELS * 2**20 // (height * width))
 
 
-class Translators(NamedTuple):
-    """All that a file of weights can translate, and what it says about its training."""
-
-    directions: dict[Direction, Translator]
-    recipe: Recipe | None = None
-    """None for one exported generator, which does not know it; the same goes for `images`."""
-    images: int | None = None
-    """Pairs of pictures seen."""
-
-
-def load_translators(path: Path, *, device: Device = "auto") -> Translators:
-    """Every direction that a run (its newest checkpoint), checkpoint, generator or repository knows, in plain float32.
-
-    So that what is measured and shown does not depend on which levers a machine likes.
-    Raises what `Translator.load` raises.
-    """
-    if is_hub_name(path):
-        generators = [read_generator(file) for file in fetch_generators(path.as_posix()).values()]
-        return Translators({direction: _plain(network, device) for network, direction in generators})
-    if path.is_file() and path.suffix in (".safetensors", ".pth"):
-        network, direction = load_generator(path, None)
-        return Translators({direction: _plain(network, device)})
-    checkpoint = read_newest(path) if path.is_dir() else read_checkpoint(path)
-    return Translators(translators_of(checkpoint, path, device=device), checkpoint.recipe, checkpoint.images)
-
-
-def translators_of(checkpoint: Checkpoint, path: Path, *, device: Device = "auto") -> dict[Direction, Translator]:
-    """Every direction of a checkpoint that was read already; `path` is named in errors, raised as `generator_of` does.
-
-    The run may go on meanwhile: what is said about the checkpoint and what it translates belong together.
-    """
-    with torch.device("meta"):
-        directions = list(checkpoint.recipe.method.build().translators())
-    networks = {direction: generator_of(checkpoint, path, direction)[0] for direction in directions}
-    return {direction: _plain(network, device) for direction, network in networks.items()}
-
-
-def _plain(network: nn.Module, device: Device) -> Translator:
-    return Translator(network, device=device, precision="float32", channels_last=False, compile_="off")
-
-
-def load_generator(path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
-    """The generator in any file that holds one, and the direction it translates; see `Translator.load`."""
-    if path.is_dir():
-        return generator_of(read_newest(path), path, direction)
-    if is_hub_name(path):
-        path = choose(path.as_posix(), direction)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such run folder, checkpoint or generator")
-    if path.suffix == ".safetensors":
-        network, known = read_generator(path)
-        if direction not in (None, known):
-            raise ValueError(f"{path}: translates {known}, not {direction}")
-        return network, known
-    if path.suffix == ".pth":
-        return import_generator(path), direction or "AtoB"
-    return generator_of(read_checkpoint(path), path, direction)
-
-
-def generator_of(checkpoint: Checkpoint, path: Path, direction: Direction | None) -> tuple[ResnetGenerator, Direction]:
-    """One translator of a checkpoint, averaged if there is an average; `path` is named in errors.
-
-    Raises ValueError, in one line, where the method has no such direction or the weights do not fit the recipe.
-    """
-    with torch.device("meta"):
-        method = checkpoint.recipe.method.build()
-    translators = method.translators()
-    direction = direction or next(iter(translators))
-    if direction not in translators:
-        raise ValueError(f"{path}: its method translates {' and '.join(translators)}, not {direction}")
-    network = translators[direction]
-    averaged: Any = checkpoint.average
-    weights = averaged.get(direction) if averaged else weights_of(network, method, checkpoint.method)
-    try:
-        fill(network, weights)
-    except ValueError as error:
-        raise ValueError(f"{path}: its weights do not fit its recipe: {error}") from None
-    return network, direction
+def plain_translators(model: Model, *, device: Device = "auto") -> dict[Direction, Translator]:
+    """Every direction of a model in plain float32, so that no figure or picture depends on what a machine likes."""
+    return {
+        direction: Translator(generator, device=device, precision="float32", channels_last=False, compile_="off")
+        for direction, generator in model.generators.items()
+    }

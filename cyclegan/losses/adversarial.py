@@ -13,7 +13,7 @@ GanKind = Literal["lsgan", "vanilla", "hinge"]
 
 
 class GanLoss(NamedTuple):
-    """Both sides of one game, on raw scores (N, 1, H, W); each returns a scalar."""
+    """Both sides of one learner, on raw scores (N, 1, H, W); each returns a scalar."""
 
     generator: Callable[[Tensor], Tensor]
     """From the scores of fakes."""

@@ -92,7 +92,7 @@ SMALL = 1e-3
 class Bench(NamedTuple):
     """Networks and a batch on which levers are tried."""
 
-    pull: Callable[[Levers], object]
+    use: Callable[[Levers], object]
     """Let the networks run so from now on."""
     probe: Callable[[], Results]
     """What they compute of the batch; the same work each time, and nothing is learned."""
@@ -176,7 +176,7 @@ def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: f
     A lever that raises, that gives another result than plain float32, or that does not pay, is dropped and named. One
     whose trial would take longer than it may save is not tried. `start`, set by hand, is obeyed, and checked.
     """
-    bench.pull(PLAIN)
+    bench.use(PLAIN)
     begin = bench.clock()
     reference = {name: value.clone() for name, value in bench.probe().items()}
     bench.wait()
@@ -184,7 +184,7 @@ def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: f
     wrong = _problem(bench, start, reference) if start != PLAIN else ""
     if wrong.startswith(FAILS):
         start = start._replace(compile="off", graph=False)
-        bench.pull(start)
+        bench.use(start)
         bench.probe()
     if any(may_pay(offer, pace, steps) for offer in offers):
         pace = _seconds(bench, start)
@@ -198,7 +198,7 @@ def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: f
         trials.append(trial := _tried(bench, chosen, offer, reference))
         if trial.joins:
             chosen, pace = trial.levers, pace / trial.times
-    bench.pull(chosen)
+    bench.use(chosen)
     told = _told(chosen.options(bench.prefix), trials, left_out, before / pace, wrong)
     return Choice(chosen, told, tuple(trials), wrong)
 
@@ -318,7 +318,7 @@ def _problem(bench: Bench, levers: Levers, reference: Results) -> str:
     silent = logging.root.manager.disable
     logging.disable()  # a compiler logs pages about its own mistakes; one line is told here
     try:
-        bench.pull(levers)
+        bench.use(levers)
         return disagreement(bench.probe(), reference, bench.tolerances[levers.precision])
     except Exception as error:  # compilers, drivers and kernels raise nearly anything
         return f"{FAILS} ({first_line(error)})"
@@ -338,7 +338,7 @@ def _times_as_fast(bench: Bench, levers: Levers, than: Levers) -> float:
 
 def _seconds(bench: Bench, levers: Levers) -> float:
     """Of the quickest probe in a burst with these levers, which have run before."""
-    bench.pull(levers)
+    bench.use(levers)
     bench.wait()
     begin = bench.clock()
     quickest, now = math.inf, begin

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from cyclegan.methods.pool import Gather, Pool
-from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.networks.base import Critic, Generator
 from cyclegan.types import Batch, Direction, Images, Losses
 
 
 class Player(NamedTuple):
-    """One side of the game: it may change its networks, and wants the sum of its losses small."""
+    """One side of the game: it changes its networks so that the sum of its losses becomes small."""
 
     name: str
-    networks: tuple[nn.Module, ...]
+    networks: Mapping[str, nn.Module]
     loss: Callable[[Batch, Images], Losses]
-    """Called once a step, in the player's turn, with what the method made of the batch before anyone moved."""
-
-
-class Judge(NamedTuple):
-    """A network that scores pictures, patch by patch, higher where they look more real."""
-
-    network: nn.Module
-    boundary: float
-    """The score between real and fake."""
+    """Of a batch, and of what the method made of it before anyone moved."""
+    after_moves: bool = False
+    """Its loss sees the new weights of those who move before it; else it does not depend on them."""
 
 
 class Method(nn.Module, ABC):
     """Mathematics only: no devices, files, optimizers or logs. All of its state is in its `state_dict`."""
+
+    boundary = 0.0
+    """The score of a critic half-way between real and fake."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> Images:
@@ -44,12 +41,17 @@ class Method(nn.Module, ABC):
         """The players, in the order in which they move."""
 
     @abstractmethod
-    def translators(self) -> dict[Direction, ResnetGenerator]:
+    def generators(self) -> dict[Direction, Generator]:
         """The networks that translate once training is over, by direction."""
 
-    def judges(self) -> dict[Direction, Judge]:
+    def critics(self) -> dict[Direction, Critic]:
         """Who scores the translations of a direction, beside real pictures of its target; none by default."""
         return {}
+
+    def samples(self, direction: Direction, batch: Batch, generators: Mapping[Direction, Generator]) -> Images:
+        """Columns to show of a batch, by name; `real` and `fake` first. `generators` may be averaged ones."""
+        real = batch.of(direction.source)
+        return {"real": real, "fake": generators[direction](real)}
 
     @property
     def pools(self) -> list[Pool]:

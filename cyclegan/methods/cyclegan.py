@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.losses.adversarial import GAN_LOSSES
-from cyclegan.methods.base import Judge, Method, Player
+from cyclegan.methods.base import Method, Player
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.pool import Pool
-from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.networks.base import Critic, Generator
 from cyclegan.types import Batch, Direction, Images, Losses
 
 
@@ -21,6 +23,7 @@ class Cyclegan(Method):
         super().__init__()
         self.config = config
         self.gan = GAN_LOSSES[config.gan]
+        self.boundary = self.gan.boundary
         self.a_to_b, self.b_to_a = config.generator.build(), config.generator.build()
         self.discriminator_a, self.discriminator_b = config.discriminator.build(), config.discriminator.build()
         self.pool_a, self.pool_b = Pool(config.pool), Pool(config.pool)
@@ -29,18 +32,26 @@ class Cyclegan(Method):
     def players(self) -> tuple[Player, ...]:
         """Generators first: the discriminators judge fakes made before the generators moved."""
         return (
-            Player("generators", (self.a_to_b, self.b_to_a), self.generators_loss),
-            Player("discriminators", (self.discriminator_a, self.discriminator_b), self.discriminators_loss),
+            Player("generators", {"a_to_b": self.a_to_b, "b_to_a": self.b_to_a}, self.generators_loss),
+            Player(
+                "discriminators",
+                {"discriminator_a": self.discriminator_a, "discriminator_b": self.discriminator_b},
+                self.discriminators_loss,
+            ),
         )
 
-    def translators(self) -> dict[Direction, ResnetGenerator]:
-        """Both generators."""
-        return {"AtoB": self.a_to_b, "BtoA": self.b_to_a}
+    def generators(self) -> dict[Direction, Generator]:
+        """Both of them."""
+        return {Direction.AtoB: self.a_to_b, Direction.BtoA: self.b_to_a}
 
-    def judges(self) -> dict[Direction, Judge]:
+    def critics(self) -> dict[Direction, Critic]:
         """Both discriminators."""
-        boundary = self.gan.boundary
-        return {"AtoB": Judge(self.discriminator_b, boundary), "BtoA": Judge(self.discriminator_a, boundary)}
+        return {Direction.AtoB: self.discriminator_b, Direction.BtoA: self.discriminator_a}
+
+    def samples(self, direction: Direction, batch: Batch, generators: Mapping[Direction, Generator]) -> Images:
+        """Real, fake, cycle and identity."""
+        shown, back = super().samples(direction, batch, generators), generators[direction.opposite]
+        return shown | {"cycle": back(shown["fake"]), "identity": back(shown["real"])}
 
     def forward(self, batch: Batch) -> Images:
         """Fakes, cycles and, unless their weight is 0, identities, in four calls of a generator instead of six.

@@ -56,11 +56,11 @@ class PatchganConfig:
     norm: Literal["instance", "none"] = "instance"
     """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it."""
 
-    def build(self) -> PatchGan:
-        """The network, with fresh weights."""
+    def build(self, channels: int = 3, condition: int = 0) -> PatchGan:
+        """The network, with fresh weights, for pictures of so many channels beside a source of `condition` channels."""
         from cyclegan.networks.patchgan import PatchGan
 
-        return PatchGan(self)
+        return PatchGan(self, channels, condition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +72,11 @@ class PixelConfig:
     width: Width = 64
     """Channels after the first convolution (ndf)."""
 
-    def build(self) -> PixelGan:
-        """The network, with fresh weights."""
+    def build(self, channels: int = 3, condition: int = 0) -> PixelGan:
+        """The network, with fresh weights, for pictures of so many channels beside a source of `condition` channels."""
         from cyclegan.networks.patchgan import PixelGan
 
-        return PixelGan(self)
+        return PixelGan(self, channels, condition)
 
 
 GeneratorConfig = ResnetConfig

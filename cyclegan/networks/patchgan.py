@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from cyclegan.networks.base import Critic
 from cyclegan.networks.blocks import InstanceNorm, PreciseConv2d, initialise
 from cyclegan.networks.config import PatchganConfig, PixelConfig
 
 
-class PatchGan(nn.Module):
+class PatchGan(Critic):
     """Scores of overlapping patches, 70x70 at depth 3 (Isola et al. 2017, section 6.1.2). No sigmoid."""
 
-    def __init__(self, config: PatchganConfig) -> None:
+    def __init__(self, config: PatchganConfig, channels: int = 3, condition: int = 0) -> None:
         super().__init__()
+        self.conditional = condition > 0
         width, depth = config.width, config.depth
-        channels = [width * min(2**i, 8) for i in range(depth + 1)]
-        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        widths = [width * min(2**i, 8) for i in range(depth + 1)]
+        layers: list[nn.Module] = [nn.Conv2d(channels + condition, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for i in range(1, depth + 1):
             stride, normalised = 2 if i < depth else 1, config.norm == "instance"
             layers += [
-                nn.Conv2d(channels[i - 1], channels[i], 4, stride=stride, padding=1, bias=not normalised),
+                nn.Conv2d(widths[i - 1], widths[i], 4, stride=stride, padding=1, bias=not normalised),
                 InstanceNorm() if normalised else nn.Identity(),
                 nn.LeakyReLU(0.2),
             ]
-        self.layers = nn.Sequential(*layers, PreciseConv2d(channels[-1], 1, 4, padding=1))
+        self.layers = nn.Sequential(*layers, PreciseConv2d(widths[-1], 1, 4, padding=1))
         self.smallest = 3 * 2**depth
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to (N, 1, H', W') float32 scores, higher for real; 256 gives 30 at depth 3.
+        """(N, C, H, W) in [-1, 1] to (N, 1, H', W') float32 scores, higher for real; 256 gives 30 at depth 3.
 
         Raises ValueError when a side is too short to hold a patch.
         """
@@ -39,14 +41,15 @@ class PatchGan(nn.Module):
         return scores
 
 
-class PixelGan(nn.Module):
+class PixelGan(Critic):
     """Scores of single pixels by 1x1 convolutions (Isola et al. 2017, section 6.1.2)."""
 
-    def __init__(self, config: PixelConfig) -> None:
+    def __init__(self, config: PixelConfig, channels: int = 3, condition: int = 0) -> None:
         super().__init__()
+        self.conditional = condition > 0
         width = config.width
         self.layers = nn.Sequential(
-            nn.Conv2d(3, width, 1),
+            nn.Conv2d(channels + condition, width, 1),
             nn.LeakyReLU(0.2),
             nn.Conv2d(width, 2 * width, 1, bias=False),
             InstanceNorm(),
@@ -56,6 +59,6 @@ class PixelGan(nn.Module):
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to (N, 1, H, W) float32 scores, higher for real."""
+        """(N, C, H, W) in [-1, 1] to (N, 1, H, W) float32 scores, higher for real."""
         scores: Tensor = self.layers(x)
         return scores

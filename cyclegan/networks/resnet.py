@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
+from cyclegan.networks.base import Generator
 from cyclegan.networks.blocks import (
     InstanceNorm,
     PreciseConv2d,
     ReflectConv2d,
     ResidualBlock,
     initialise,
-    mirror_pad,
     reflect_pad,
 )
 from cyclegan.networks.config import ResnetConfig
 
 
-class ResnetGenerator(nn.Module):
+class ResnetGenerator(Generator):
     """Two steps down, residual blocks, two steps up (Johnson et al. 2016; Zhu et al. 2017, section 7.2).
 
     Convolutions before a norm carry no bias: the norm would cancel it, and Adam magnify its rounding.
+    Stage 0 is the first convolution, 1 and 2 go down, then one for each block, and the last two go up.
     """
+
+    multiple = 4
 
     def __init__(self, config: ResnetConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config: ResnetConfig = config
         w, up = config.width, UPSAMPLE[config.upsample]
         self.stages = nn.Sequential(
             _normalised(ReflectConv2d(3, w, 7, bias=False)),
@@ -43,30 +44,13 @@ class ResnetGenerator(nn.Module):
             nn.init.zeros_(self.head.weight)
             nn.init.dirac_(self.head.weight[:, w:])
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1], any H and W, to the same shape and range in float32."""
-        height, width = x.shape[2:]
-        padded = mirror_pad(x, 4)
-        y: Tensor = self.stages(padded)
+    def translate(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1], sides multiples of 4, to the same shape and range in float32."""
+        y: Tensor = self.stages(x)
         if self.config.skip:
-            picture = torch.atanh(0.9 * padded)  # tanh undoes it; 0.9 because 1 could not change
+            picture = torch.atanh(0.9 * x)  # tanh undoes it; 0.9 because 1 could not change
             y = torch.cat([y.to(picture.dtype), picture], dim=1)
-        return torch.tanh(self.head(reflect_pad(y, 3)))[:, :, :height, :width]
-
-    def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
-        """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.
-
-        Stage 0 is the first convolution, 1 and 2 go down, then one for each block, and the last two go up.
-        Raises ValueError for a number that is no stage.
-        """
-        if not at or min(at) < 0 or max(at) >= len(self.stages):
-            raise ValueError(f"features: stages are 0 to {len(self.stages) - 1}, not {list(at)}")
-        x, kept = mirror_pad(x, 4), []
-        for number, stage in enumerate(self.stages[: max(at) + 1]):
-            x = stage(x)
-            if number in at:
-                kept.append(x)
-        return kept
+        return torch.tanh(self.head(reflect_pad(y, 3)))
 
 
 def _transpose(width: int, narrower: int) -> nn.Module:

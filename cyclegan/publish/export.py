@@ -13,16 +13,17 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest
+from cyclegan.checkpoint import Checkpoint, best_path
 from cyclegan.data.batches import training_size
 from cyclegan.data.files import UnreadableImage, find_images, read_fitted
 from cyclegan.data.sheet import write_sheet
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.hub import is_hub_name, push, read_text
-from cyclegan.inference.translator import Translator, generator_of, load_generator
+from cyclegan.inference.model import open_model
+from cyclegan.inference.translator import Translator
 from cyclegan.machine.memory import memory_told
 from cyclegan.metrics.measured import UNTRANSLATED, Measured, Metrics, read_metrics
-from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.networks.base import Generator
 from cyclegan.publish.card import Card, card_text, code, marked, plain
 from cyclegan.recipe import Recipe
 from cyclegan.types import Direction
@@ -63,9 +64,9 @@ def export(
     contact sheet. Files that an earlier export of `out` did not write
     are never replaced. Raises what `Translator.load` raises, and OSError when a file cannot be written.
     """
-    checkpoint = _checkpoint(source)
-    found = generator_of(checkpoint, source, direction) if checkpoint else load_generator(source, direction)
-    network, direction = found
+    model = open_model(source, direction)
+    direction, checkpoint = model.choose(direction), model.checkpoint
+    network = model.generators[direction]
     write_generator(network, direction, out)
 
     notes: list[str] = []
@@ -111,19 +112,11 @@ def push_export(exported: Exported, repository: str, *, private: bool) -> str:
     return push(repository, files, private=private)
 
 
-def _checkpoint(source: Path) -> Checkpoint | None:
-    """The checkpoint that a source holds; None for a generator alone, which has no recipe."""
-    if source.is_dir():
-        return read_newest(source)
-    alone = not source.is_file() or source.suffix in (".safetensors", ".pth")
-    return None if alone else read_checkpoint(source)
-
-
 def _about_run(source: Path, checkpoint: Checkpoint, direction: Direction, notes: list[str]) -> dict[str, Any]:
     """What a card tells of weights that come with their recipe."""
     rows, protocol, unscored = _figures(source, checkpoint, direction, notes)
     which = "the newest of the run" if source.is_dir() else "the run's best" if _is_best(source) else "of a checkpoint"
-    kind = "as a moving average (EMA)" if checkpoint.average else "without a moving average"
+    kind = "as a moving average (EMA)" if checkpoint.ema else "without a moving average"
     return {
         "data": _data_name(checkpoint.recipe),
         "recipe": _without_places(checkpoint.recipe.to_dict()),
@@ -224,7 +217,7 @@ def _sheet_path(out: Path, old: str, notes: list[str]) -> Path | None:
 
 
 def _write_sheet(
-    recipe: Recipe, network: ResnetGenerator, direction: Direction, path: Path, notes: list[str],
+    recipe: Recipe, network: Generator, direction: Direction, path: Path, notes: list[str],
     report: Callable[[int, int], None],
 ) -> bool:  # fmt: skip
     """Write test pictures beside their translations, of the size that training saw; False where that cannot be."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.batches import training_size
-from cyclegan.inference.translator import translators_of
+from cyclegan.inference.model import model_of
+from cyclegan.inference.translator import plain_translators
 from cyclegan.machine.memory import memory_told
 from cyclegan.report.curves import chart
 from cyclegan.report.page import write_page
@@ -78,7 +79,7 @@ def _translations(
     run: Path, checkpoint: Checkpoint, paths: Mapping[Direction, Sequence[Path]], device: Device
 ) -> dict[Path, Translated]:
     made: dict[Path, Translated] = {}
-    for direction, translator in translators_of(checkpoint, run, device=device).items():
+    for direction, translator in plain_translators(model_of(checkpoint, run), device=device).items():
         if paths[direction]:
             size = training_size(checkpoint.recipe.data, paths[direction])
             made |= {one.path: one for one in translated(paths[direction], size, translator, None) if one}

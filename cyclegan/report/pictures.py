@@ -1,4 +1,4 @@
-"""The test pictures of a run, translated, and where its judge sees a fake."""
+"""The test pictures of a run, translated, and where its critic sees a fake."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ from cyclegan.data.files import UnreadableImage, find_images, read_fitted, to_im
 from cyclegan.data.overlay import overlaid
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import fill, weights_of
-from cyclegan.methods.base import Judge
+from cyclegan.networks.base import Critic
 from cyclegan.recipe import Recipe
 from cyclegan.types import Direction
 
 T = TypeVar("T")
+
+
+class Scorer(NamedTuple):
+    """A critic with its weights, and the score that it gives half-way between real and fake."""
+
+    network: Critic
+    boundary: float
 
 
 class Translated(NamedTuple):
@@ -29,7 +36,7 @@ class Translated(NamedTuple):
     real: Image.Image
     fake: Image.Image
     patches: Tensor | None
-    """(H', W') scores less the judge's boundary: below 0 where it sees a fake. None without a judge."""
+    """(H', W') scores less the critic's boundary: below 0 where it sees a fake. None without a critic."""
 
     @property
     def score(self) -> float:
@@ -50,13 +57,13 @@ def evenly(items: Sequence[T], number: int) -> list[T]:
 def find_tests(recipe: Recipe, direction: Direction) -> list[Path]:
     """The test pictures that a direction translates, sorted; none where there is no such folder any more."""
     try:
-        return find_images(recipe.data.root / f"test{direction[0]}")
+        return find_images(recipe.data.root / f"test{direction.source.upper()}")
     except OSError:
         return []
 
 
 def translated(
-    paths: Sequence[Path], size: Sequence[int], translator: Translator, judge: Judge | None
+    paths: Sequence[Path], size: Sequence[int], translator: Translator, critic: Scorer | None
 ) -> Iterator[Translated | None]:
     """Each picture in turn; None for one that cannot be read."""
     for path in paths:
@@ -65,31 +72,32 @@ def translated(
         except UnreadableImage:
             yield None
             continue
-        fake = translator.translate_batch(to_tensor(real)[None])
-        yield Translated(path, real, to_image(fake[0]), _judged(fake, judge, translator))
+        source = to_tensor(real)[None]
+        fake = translator.translate_batch(source)
+        yield Translated(path, real, to_image(fake[0]), _scored(fake, source, critic, translator))
 
 
 @torch.inference_mode()
-def _judged(fake: Tensor, judge: Judge | None, translator: Translator) -> Tensor | None:
-    if judge is None:
+def _scored(fake: Tensor, source: Tensor, critic: Scorer | None, translator: Translator) -> Tensor | None:
+    if critic is None:
         return None
     with translator.arithmetic:
-        scores: Tensor = judge.network(fake)
-    return scores[0, 0].float().cpu() - judge.boundary
+        scores = critic.network.score(fake, source.to(fake.device))
+    return scores[0, 0].float().cpu() - critic.boundary
 
 
-def judge_of(checkpoint: Checkpoint, direction: Direction, device: torch.device) -> Judge | None:
-    """Who judged the translations of a direction in training; None where the method has nobody.
+def critic_of(checkpoint: Checkpoint, direction: Direction, device: torch.device) -> Scorer | None:
+    """Who scored the translations of a direction in training; None where the method has nobody.
 
     Raises ValueError for weights that do not fit the recipe.
     """
     with torch.device("meta"):
         method = checkpoint.recipe.method.build()
-    judge = method.judges().get(direction)
-    if judge is None:
+    critic = method.critics().get(direction)
+    if critic is None:
         return None
-    fill(judge.network, weights_of(judge.network, method, checkpoint.method))
-    return judge._replace(network=judge.network.to(device).eval())
+    fill(critic, weights_of(critic, method, checkpoint.method))
+    return Scorer(critic.to(device).eval(), method.boundary)
 
 
 def patch_map(fake: Image.Image, patches: Tensor, limit: float) -> Image.Image:

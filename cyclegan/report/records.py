@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, TypeVar, get_args
+from typing import NamedTuple, TypeVar
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -21,7 +21,7 @@ from cyclegan.util.text import reason, shown
 T = TypeVar("T")
 
 _GRID = re.compile(r"[0-9]{10,}_(AtoB|BtoA)\.png")
-"""What the journal calls a sample grid; other pictures in its folder are somebody's own."""
+"""What the log calls a sample grid; other pictures in its folder are somebody's own."""
 
 
 class Life(NamedTuple):
@@ -63,7 +63,7 @@ class Records:
         if not self.last:
             return None
         training, epoch = self.last.recipe.training, self.last.epoch
-        return images_in(training.constant, epoch) + images_in(training.decay, epoch)
+        return images_in(training.lr_schedule.constant, epoch) + images_in(training.lr_schedule.decay, epoch)
 
     @property
     def seconds(self) -> float:
@@ -100,7 +100,7 @@ def read_run(run: Path) -> Records:
     best = tried(read_checkpoint, best_path(run))
     records.best = best.images if best else None
     records.metrics = tried(read_metrics, run / "metrics.json")
-    for direction in get_args(Direction):
+    for direction in Direction:
         grids = [path for path in (run / "samples").glob(f"*_{direction}.png") if _GRID.fullmatch(path.name)]
         if numbered := sorted((int(path.name.partition("_")[0]), path) for path in grids):
             records.samples[direction] = numbered

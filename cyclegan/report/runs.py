@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import get_args
 
 from cyclegan.report.records import Records, read_run
 from cyclegan.report.scores import with_interval
 from cyclegan.types import Direction
 from cyclegan.util.text import shown
 
-DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+DIRECTIONS: tuple[Direction, ...] = tuple(Direction)
 PROTOCOL = ("features", "size", "data", "split")
 """What must be the same for figures to compare."""
 

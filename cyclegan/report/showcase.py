@@ -9,20 +9,21 @@ from pathlib import Path
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.batches import training_size
 from cyclegan.data.files import UnreadableImage, read_fitted
-from cyclegan.inference.translator import translators_of
+from cyclegan.inference.model import model_of
+from cyclegan.inference.translator import plain_translators
 from cyclegan.report.parts import Figure, box, card, legend, note, section, subsection
 from cyclegan.report.pictures import (
     Translated,
+    critic_of,
     evenly,
     find_tests,
-    judge_of,
     patch_map,
     translated,
 )
 from cyclegan.types import Device, Direction
 from cyclegan.util.text import shown
 
-JUDGED = 200
+SCORED = 200
 """Test pictures of a direction that the best and the worst are taken from."""
 EXTREMES = 4
 """Best, and worst, translations shown."""
@@ -38,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 
 def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, report: Progress) -> list[str]:
-    """A section of `number` test pictures of each direction, and one of the best and worst where there is a judge.
+    """A section of `number` test pictures of each direction, and one of the best and worst where there is a critic.
 
     Raises ValueError where the networks cannot be used, or their pictures not be shown.
     """
@@ -58,17 +59,17 @@ def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, 
 def _translate(
     run: Path, checkpoint: Checkpoint, number: int, device: Device, report: Progress
 ) -> Iterator[tuple[Direction, list[Translated]]]:
-    """Every direction's test pictures: all that may be judged, or just those to be shown."""
-    translators = translators_of(checkpoint, run, device=device)
-    judges = {name: judge_of(checkpoint, name, translator.device) for name, translator in translators.items()}
-    most = {direction: max(JUDGED, number) if judge else number for direction, judge in judges.items()}
+    """Every direction's test pictures: all that may be scored, or just those to be shown."""
+    translators = plain_translators(model_of(checkpoint, run), device=device)
+    critics = {name: critic_of(checkpoint, name, translator.device) for name, translator in translators.items()}
+    most = {direction: max(SCORED, number) if critic else number for direction, critic in critics.items()}
     paths = {direction: evenly(find_tests(checkpoint.recipe, direction), most[direction]) for direction in translators}
     done, total = 0, sum(map(len, paths.values()))
     for direction, translator in translators.items():
         made: list[Translated] = []
         if paths[direction]:
             size = training_size(checkpoint.recipe.data, paths[direction])
-            for one in translated(paths[direction], size, translator, judges[direction]):
+            for one in translated(paths[direction], size, translator, critics[direction]):
                 report(done := done + 1, total)
                 made += [one] if one else []
         yield direction, made
@@ -76,7 +77,7 @@ def _translate(
 
 def _gallery(root: Path, direction: Direction, pictures: list[Translated]) -> str:
     """Cards; with a third picture, the truth, where the data set has it."""
-    tests, truths = root / f"test{direction[0]}", root / f"truth{direction[-1]}"
+    tests, truths = root / f"test{direction.source.upper()}", root / f"truth{direction.target.upper()}"
     made = []
     for path, real, fake, _ in pictures:
         beside = []
@@ -87,9 +88,9 @@ def _gallery(root: Path, direction: Direction, pictures: list[Translated]) -> st
 
 
 def _ranked(pictures: list[Translated]) -> list[Translated]:
-    """From the best to the worst, where there is a judge, and more than one picture to tell apart."""
-    judged = [picture for picture in pictures if picture.patches is not None]
-    return sorted(judged, key=lambda picture: -picture.score) if len(judged) > 1 else []
+    """From the best to the worst, where there is a critic, and more than one picture to tell apart."""
+    scored = [picture for picture in pictures if picture.patches is not None]
+    return sorted(scored, key=lambda picture: -picture.score) if len(scored) > 1 else []
 
 
 def _extremes(direction: Direction, ranked: list[Translated]) -> str:
@@ -100,12 +101,12 @@ def _extremes(direction: Direction, ranked: list[Translated]) -> str:
     return subsection(
         f"{direction}, of {len(ranked):,} test pictures",
         legend(f"fake, {-limit:.2g}", f"real, {limit:+.2g}", "patch scores, 0 where it cannot tell"),
-        subsection("best", _judged(best, limit)),
-        subsection("worst", _judged(worst, limit)),
+        subsection("best", _scored(best, limit)),
+        subsection("worst", _scored(worst, limit)),
     )
 
 
-def _judged(pictures: list[Translated], limit: float) -> str:
+def _scored(pictures: list[Translated], limit: float) -> str:
     made = []
     for path, real, fake, patches in pictures:
         assert patches is not None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.recipe import Recipe, images_in
-from cyclegan.training.optimizer import rate_after
+from cyclegan.recipe import LrScheduleConfig, Recipe
+from cyclegan.training.lr_schedule import lr_at
 from cyclegan.util.text import key_of, one_line
 
-SCHEDULE = ("training.constant", "training.decay", "training.rate")
+SCHEDULE = ("training.lr", *(f"training.lr_schedule.{key.name}" for key in fields(LrScheduleConfig)))
 """Keys that the learning rate follows from, beside the length of an epoch."""
 
-DRAWN_BY = ("data.validation", "training.seed", "journal.evaluate_every")
+DRAWN_BY = ("data.validation", "training.seed", "log.evaluate_every")
 """Keys that decided which pictures are held out when the run began."""
 
 
@@ -29,7 +30,7 @@ def changes_told(saved: Checkpoint, recipe: Recipe, epoch: int) -> list[str]:
     if rate and schedule:
         changed[schedule[-1]] += f"; {rate}"
     for key in changed:
-        if key in DRAWN_BY and saved.held_out and any(saved.held_out.values()):
+        if key in DRAWN_BY and any(saved.held_out.values()):
             changed[key] += "; the pictures held out stay those of the run's beginning"
         if key.startswith("features."):
             changed[key] += "; best.pt is chosen anew"
@@ -38,7 +39,7 @@ def changes_told(saved: Checkpoint, recipe: Recipe, epoch: int) -> list[str]:
 
 
 def different(before: Recipe, now: Recipe) -> Iterator[tuple[str, Any, Any]]:
-    """Each key that two recipes do not agree on, `training.decay`, and its values as plain data."""
+    """Each key that two recipes do not agree on, `training.lr_schedule.decay`, and its values as plain data."""
     yield from _different(before.to_dict(), now.to_dict())
 
 
@@ -56,10 +57,10 @@ def _different(before: Any, now: Any, *above: str | int) -> Iterator[tuple[str, 
 
 def _rate_told(saved: Checkpoint, recipe: Recipe, epoch: int) -> str:
     """From the rate of the last step to that of the next, where another schedule makes it jump."""
-    training, images, step = recipe.training, saved.images, saved.processes * saved.recipe.training.batch
-    before = rate_after(max(0, images - step), saved.recipe.training, saved.epoch)
-    expected, after = rate_after(images, saved.recipe.training, saved.epoch), rate_after(images, training, epoch)
-    ended = images >= images_in(training.constant, epoch) + images_in(training.decay, epoch)
+    training, images, step = recipe.training, saved.images, saved.processes * saved.recipe.training.batch_size
+    before = lr_at(max(0, images - step), saved.recipe.training, saved.epoch)
+    expected, after = lr_at(images, saved.recipe.training, saved.epoch), lr_at(images, training, epoch)
+    ended = images >= training.lr_schedule.length(epoch)
     if ended or after in (before, expected):
         return ""
     return f"the learning rate goes from {before:.2g} to {after:.2g} here, after {images:,} images"

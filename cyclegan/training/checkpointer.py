@@ -15,7 +15,7 @@ class Unsaved(OSError):  # noqa: N818  # reads well where it is raised
     """Training ended, and its last state could not be saved."""
 
 
-class Keeper:
+class Checkpointer:
     """Keeps the checkpoints of one run; `note` is told when one cannot be written."""
 
     def __init__(self, run: Path, *, period: int, note: Callable[[str], None]) -> None:

@@ -15,8 +15,8 @@ from cyclegan.types import Batch
 
 Result = TypeVar("Result")
 
-Shapes: TypeAlias = tuple[torch.Size, torch.Size]
-"""Of a batch's domains."""
+Kind: TypeAlias = tuple[torch.Size, torch.Size, tuple[str, ...]]
+"""Of a step: the shapes of its batch's domains, and who moves."""
 
 UNRECORDED = 3
 """Steps of a shape before it is recorded: compiling, choice of kernels and lasting allocations belong to them."""
@@ -70,7 +70,7 @@ class Recording(NamedTuple, Generic[Result]):
 
 
 class Graphed(Generic[Result]):
-    """Plays `step` as a CUDA graph, one for each shape of batch, once it has run a few times with that shape.
+    """Plays `step` as a CUDA graph, one for each shape of batch and set of moving players, once it has run a few times.
 
     `step` must launch the same kernels on the same memory each time and never fetch a number from the device. What
     lasts from step to step must exist before the first recording and stay where it is: weights, gradients, the
@@ -96,19 +96,24 @@ class Graphed(Generic[Result]):
     shapes are played without a graph.
     """
 
-    def __init__(self, step: Callable[[Batch], Result], pools: Sequence[Pool]) -> None:
+    def __init__(self, step: Callable[..., Result], pools: Sequence[Pool]) -> None:
         self.step, self.pools = step, pools
         self._told = False
         self._forget()
 
-    def __call__(self, batch: Batch) -> Result:
-        """One step, and what it returns; the next call overwrites its tensors."""
-        shapes = batch.a.shape, batch.b.shape
-        if shapes not in self._recordings:
-            plays = self._plays.get(shapes, Plays(0, []))
-            if plays.number < UNRECORDED or self.failed or self._is_full() or not self._record(batch, plays.pools):
-                return self._play(batch, shapes, plays.number + 1)
-        recording = self._recordings[shapes]
+    def __call__(self, batch: Batch, *moving: str) -> Result:
+        """One step, `step(batch, *moving)`, and what it returns; the next call overwrites its tensors."""
+        kind = batch.a.shape, batch.b.shape, moving
+        if kind not in self._recordings:
+            plays = self._plays.get(kind, Plays(0, []))
+            if (
+                plays.number < UNRECORDED
+                or self.failed
+                or self._is_full()
+                or not self._record(batch, kind, plays.pools)
+            ):
+                return self._play(batch, kind, plays.number + 1)
+        recording = self._recordings[kind]
         self._fit(recording.pools)
         for kept, new in zip(recording.batch, batch, strict=True):
             kept.copy_(new, non_blocking=True)
@@ -135,8 +140,8 @@ class Graphed(Generic[Result]):
     def _forget(self) -> None:
         self.failed = ""
         """Why a step could not be recorded."""
-        self._plays: dict[Shapes, Plays] = {}
-        self._recordings: dict[Shapes, Recording[Result]] = {}
+        self._plays: dict[Kind, Plays] = {}
+        self._recordings: dict[Kind, Recording[Result]] = {}
         self._stream: torch.cuda.Stream | None = None
         self._memory: Any = None
 
@@ -149,19 +154,19 @@ class Graphed(Generic[Result]):
             self._told = True
         return full
 
-    def _play(self, batch: Batch, shapes: Shapes, number: int) -> Result:
+    def _play(self, batch: Batch, kind: Kind, number: int) -> Result:
         """As usual, but on the stream that records, as capturing asks of what runs before it."""
         stream = self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            result = self.step(batch)
+            result = self.step(batch, *kind[2])
         torch.cuda.current_stream().wait_stream(stream)
         if len(self._plays) >= MOST_COUNTED:
             self._plays.clear()
-        self._plays[shapes] = Plays(number, [pool.shape for pool in self.pools])
+        self._plays[kind] = Plays(number, [pool.shape for pool in self.pools])
         return result
 
-    def _record(self, batch: Batch, pools: Sequence[torch.Size]) -> bool:
+    def _record(self, batch: Batch, kind: Kind, pools: Sequence[torch.Size]) -> bool:
         """Note down the kernels of a step, if they can be; nothing is computed yet."""
         self._fit(pools)  # or else the graph would empty them at each replay, and fill memory that is not theirs
         for pool in self.pools:
@@ -171,13 +176,13 @@ class Graphed(Generic[Result]):
             kept = Batch(*(domain.clone() for domain in batch))
             # By default what any other thread does may end a recording, such as the loader's when it pins a batch.
             with torch.cuda.graph(graph, pool=self._memory, stream=self._stream, capture_error_mode="thread_local"):
-                result = self.step(kept)
+                result = self.step(kept, *kind[2])
         except RuntimeError as error:
             self.failed = first_line(error)
             log.warning("speed.graph: a step could not be recorded (%s); it plays slower, without a graph", self.failed)
             return False
         self._memory = graph.pool()
-        self._recordings[batch.a.shape, batch.b.shape] = Recording(graph, kept, result, list(pools))
+        self._recordings[kind] = Recording(graph, kept, result, list(pools))
         return True
 
     def _fit(self, pools: Sequence[torch.Size]) -> None:

@@ -1,4 +1,4 @@
-"""The game: a method whose players take turns, one step at a time; all that learns, and nothing that is only shown."""
+"""One step of training: a method whose players move in turn, and all that they have learned."""
 
 from __future__ import annotations
 
@@ -13,96 +13,127 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.files import from_bytes
 from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.levers import Compiler, Levers, layout_of, set_layout
+from cyclegan.networks.base import Generator
 from cyclegan.recipe import Recipe, images_in
 from cyclegan.training.distributed import ALONE, Processes
-from cyclegan.training.ema import Average
+from cyclegan.training.ema import Ema
 from cyclegan.training.graph import Graphed, has_graphs
-from cyclegan.training.nonfinite import Finite
-from cyclegan.training.optimizer import Move, Seen, Turn, rate_after
+from cyclegan.training.lr_schedule import Plateau, lr_at, lr_factor
+from cyclegan.training.nonfinite import NonfiniteSteps
+from cyclegan.training.optimizer import Gradients, PlayerOptimizer, StepResult
 from cyclegan.training.speed import by_hand, checkpoint_activations, set_determinism
 from cyclegan.types import Batch, Direction, Images
 
 
-class Game:
+class Learner:
     """Keeps a method, its players' optimizers and the count of images seen; `epoch` is how many make one.
 
-    It plays by the levers that the recipe names, and plainly where it names none, until others are pulled.
+    It runs by the levers that the recipe names, and plainly where it names none, until it is told to use others.
+    Raises ValueError for `training.players` that the method does not have.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device, *, epoch: int, processes: Processes = ALONE) -> None:
         self.recipe, self.device, self.epoch, self.processes, self.images = recipe, device, epoch, processes, 0
+        training = recipe.training
         set_determinism(recipe.speed.deterministic)
-        torch.manual_seed(recipe.training.seed)
+        torch.manual_seed(training.seed)
         self.method = recipe.method.build().to(device)
         self.shared_random = torch.Generator(device) if processes.count > 1 else None
         if self.shared_random:
             self.method.share(processes.gather, self.shared_random)
-        self.turns = [Turn(player, recipe.training, processes) for player in self.method.players]
-        half_life = recipe.training.average
-        self.average = Average(self.method.translators(), images_in(half_life, epoch)) if half_life else None
-        networks = [network for turn in self.turns for network in turn.player.networks]
+        players = {player.name: player for player in self.method.players}
+        if unknown := training.players.keys() - players.keys():
+            raise ValueError(f"training.players: the players are {' and '.join(players)}, not {min(unknown)}")
+        self.optimizers = [PlayerOptimizer(player, training, processes) for player in players.values()]
+        self.plateau = Plateau(training.lr_schedule)
+        self.ema = Ema(self.method.generators(), images_in(training.ema, epoch)) if training.ema else None
+        networks = [network for player in players.values() for network in player.networks.values()]
         if recipe.speed.checkpoint_activations:
             checkpoint_activations(networks)
-        self.finite, self.compiler = Finite(), Compiler(networks)
+        self.nonfinite, self.compiler = NonfiniteSteps(), Compiler(networks)
         has_graphs(recipe.speed, device, processes.count)  # raises where it is asked for and cannot be
-        self.play: Graphed[Move] | Callable[[Batch], Move] = self._play
-        self.pull(Levers(**by_hand(recipe.speed)))
+        self._last = StepResult({}, {}, torch.tensor(True))
+        self._run: Graphed[StepResult] | Callable[..., StepResult] = self._step
+        self.use(Levers(**by_hand(recipe.speed)))
 
-    def pull(self, levers: Levers) -> None:
+    def use(self, levers: Levers) -> None:
         """Run the networks by these levers from now on."""
         self.release()
         self.levers, self.autocast = levers, Arithmetic(self.device, levers.precision)
-        for network in (self.method, *(self.average.translators.values() if self.average else ())):
+        for network in (self.method, *(self.ema.generators.values() if self.ema else ())):
             set_layout(network, levers.channels_last)
-        for turn in self.turns:
-            turn.pull(levers)
+        for optimizer in self.optimizers:
+            optimizer.use(levers)
         self.compiler.set(levers.compile)
-        self.play = Graphed(self._play, self.method.pools) if levers.graph else self._play
+        self._run = Graphed(self._step, self.method.pools) if levers.graph else self._step
 
     def release(self) -> None:
         """Give back the memory of CUDA graphs, which would else wait until Python looks for cycles."""
-        if isinstance(self.play, Graphed):
-            self.play.release()
+        if isinstance(self._run, Graphed):
+            self._run.release()
 
     @property
-    def translators(self) -> Mapping[Direction, nn.Module]:
-        """The networks that translate in the end: averaged, where there is an average."""
-        return self.average.translators if self.average else self.method.translators()
+    def generators(self) -> Mapping[Direction, Generator]:
+        """The networks that translate in the end: averaged, where there is an EMA."""
+        return self.ema.generators if self.ema else self.method.generators()
 
     @property
-    def rate(self) -> float:
-        """The learning rate of the next step."""
-        return rate_after(self.images, self.recipe.training, self.epoch)
+    def lr(self) -> float:
+        """The run's learning rate in the next step."""
+        return lr_at(self.images, self.recipe.training, self.epoch) * self.plateau.factor
 
-    def step(self, pixels: Batch) -> Move:
-        """One step on (N, 3, H, W) in 0..255: the method makes its images, then every player moves."""
+    def step(self, pixels: Batch) -> StepResult:
+        """One step on (N, 3, H, W) in 0..255: the method makes its images, then every player moves whose turn it is."""
         self._seed()
-        for turn in self.turns:
-            turn.set_rate(self.rate)
+        factor = lr_factor(self.images, self.recipe.training.lr_schedule, self.epoch) * self.plateau.factor
+        for optimizer in self.optimizers:
+            optimizer.scale_lr(factor)
+        moving = [optimizer for optimizer in self.optimizers if self._number % optimizer.every == 0]
         with self.compiler.calls(pixels):
-            move = self.play(Batch(*(domain.to(self.device, non_blocking=True) for domain in pixels)))
-        self.finite.saw(self.images, move.finite)
+            batch = Batch(*(domain.to(self.device, non_blocking=True) for domain in pixels))
+            result = self._run(batch, *(optimizer.player.name for optimizer in moving))
+        self.nonfinite.record(self.images, result.finite)
         seen = len(pixels.a) * self.processes.count
         self.images += seen
-        if self.average:
-            self.average.update(seen, self.images)
-        return move
+        if self.ema:
+            self.ema.update(seen, self.images)
+        if any(optimizer.every > 1 for optimizer in self.optimizers):
+            result = self._with_last(result)
+        return result
 
-    def _play(self, pixels: Batch) -> Move:
+    @property
+    def _number(self) -> int:
+        """Of the next step."""
+        return self.images // (self.recipe.training.pairs * self.processes.count)
+
+    def _with_last(self, result: StepResult) -> StepResult:
+        """The result beside the last ones of players that did not move, copied, for a graph writes them again."""
+        losses = self._last.losses | {name: loss.clone() for name, loss in result.losses.items()}
+        norms = self._last.grad_norms | {name: norm.clone() for name, norm in result.grad_norms.items()}
+        self._last = StepResult(losses, norms, result.finite)
+        return self._last
+
+    def _step(self, pixels: Batch, *moving: str) -> StepResult:
         """The mathematics of a step: on the device alone, so that a CUDA graph can record it."""
         batches = self._batches(pixels)
-        if len(batches) > 1:
-            moves = [turn.move(seen) for turn, seen in zip(self.turns, self._look(batches), strict=True)]
-        else:
-            images = self._images(batches[0])
-            moves = [turn.move(turn.look(batches[0], images, self.autocast)) for turn in self.turns]
-        losses = {name: loss for move in moves for name, loss in move.losses.items()}
-        norms = {network: norm for move in moves for network, norm in move.norms.items()}
-        return Move(losses, norms, torch.stack([move.finite for move in moves]).all())
+        optimizers = [optimizer for optimizer in self.optimizers if optimizer.player.name in moving]
+        results: list[StepResult] = []
+        for together in _in_order(optimizers):
+            for times in range(max(optimizer.repeat for optimizer in together)):
+                due = [optimizer for optimizer in together if times < optimizer.repeat]
+                if len(batches) > 1:
+                    results += [o.step(seen) for o, seen in zip(due, self._differentiate(batches, due), strict=True)]
+                    continue
+                if times or not results:
+                    images = self._images(batches[0])
+                results += [o.step(o.differentiate(batches[0], images, self.autocast)) for o in due]
+        losses = {name: loss for result in results for name, loss in result.losses.items()}
+        norms = {network: norm for result in results for network, norm in result.grad_norms.items()}
+        return StepResult(losses, norms, torch.stack([result.finite for result in results]).all())
 
     def _batches(self, pixels: Batch) -> list[Batch]:
-        """What the networks see at once, `training.batch` pairs in [-1, 1], in the layout of the levers."""
-        layout, pairs = layout_of(self.levers.channels_last), self.recipe.training.batch
+        """What the networks see at once, `training.batch_size` pairs in [-1, 1], in the layout of the levers."""
+        layout, pairs = layout_of(self.levers.channels_last), self.recipe.training.batch_size
         a, b = (torch.split(from_bytes(domain).to(memory_format=layout), pairs) for domain in pixels)
         return [Batch(*both) for both in zip(a, b, strict=True)]
 
@@ -111,12 +142,12 @@ class Game:
             images: Images = self.method(batch)
         return images
 
-    def _look(self, batches: Sequence[Batch]) -> list[Seen]:
-        """What each player sees before anyone moves, the mean over batches; the images of one are kept at a time."""
-        means: list[Seen] = []
+    def _differentiate(self, batches: Sequence[Batch], optimizers: Sequence[PlayerOptimizer]) -> list[Gradients]:
+        """What players see before they move, the mean over batches; the images of one are kept at a time."""
+        means: list[Gradients] = []
         for batch in batches:
-            images = self._images(batch)
-            seen = [turn.look(batch, images, self.autocast).times(1 / len(batches)) for turn in self.turns]
+            images, share = self._images(batch), 1 / len(batches)
+            seen = [o.differentiate(batch, images, self.autocast).times(share) for o in optimizers]
             means = [mean.plus(more) for mean, more in zip(means, seen, strict=True)] if means else seen
         return means
 
@@ -128,12 +159,12 @@ class Game:
         names = {parameter: name for name, parameter in self.method.named_parameters()}
         found: dict[str, Tensor] = {}
         with self.compiler.calls(pixels):
-            looks = self._look(self._batches(pixels))
-        for turn, seen in zip(self.turns, looks, strict=True):
+            each = self._differentiate(self._batches(pixels), self.optimizers)
+        for optimizer, seen in zip(self.optimizers, each, strict=True):
             found |= seen.losses
-            found |= {names[p]: gradient for p, gradient in zip(turn.parameters, seen.gradients, strict=True)}
-            if turn.scale:
-                turn.scale.adapt(torch.stack([g.isfinite().all() for g in seen.gradients]).all())
+            found |= {names[p]: gradient for p, gradient in zip(optimizer.parameters, seen.gradients, strict=True)}
+            if optimizer.scale:
+                optimizer.scale.adapt(torch.stack([g.isfinite().all() for g in seen.gradients]).all())
         return found
 
     @contextmanager
@@ -177,9 +208,9 @@ class Game:
 
         Other machines may draw other initial weights from one seed. Raises ValueError where the shapes differ.
         """
-        averages = self.average.state_dict().values() if self.average else ()
+        averages = self.ema.state_dict().values() if self.ema else ()
         weights = [tensor for state in (self.method.state_dict(), *averages) for tensor in state.values()]
-        tensors = [*weights, *(tensor for turn in self.turns for tensor in turn.tensors())]
+        tensors = [*weights, *(tensor for optimizer in self.optimizers for tensor in optimizer.tensors())]
         self.processes.agree("networks", [(tuple(tensor.shape), tensor.dtype) for tensor in tensors])
         self.processes.copy_first(tensors)
 
@@ -192,8 +223,9 @@ class Game:
             processes=self.processes.count,
             best=best,
             method=self.method.state_dict(),
-            average=self.average.state_dict() if self.average else {},
-            optimizers={turn.player.name: turn.state_dict() for turn in self.turns},
+            ema=self.ema.state_dict() if self.ema else {},
+            plateau=self.plateau.state_dict(),
+            optimizers={optimizer.player.name: optimizer.state_dict() for optimizer in self.optimizers},
         )
 
     def restore(self, saved: Checkpoint) -> None:
@@ -211,9 +243,21 @@ class Game:
     def _load(self, saved: Checkpoint) -> None:
         self.release()  # a graph would go on with the memory of the state before
         self.images = saved.images
+        self.plateau.load_state_dict(saved.plateau)
         self.method.load_state_dict(saved.method)
-        for turn in self.turns:
-            turn.load_state_dict(saved.optimizers[turn.player.name])
-        if self.average:
-            now = {direction: network.state_dict() for direction, network in self.method.translators().items()}
-            self.average.load_state_dict(saved.average or now)  # an average asked for only now begins here
+        for optimizer in self.optimizers:
+            optimizer.load_state_dict(saved.optimizers[optimizer.player.name])
+        if self.ema:
+            now = {direction.value: network.state_dict() for direction, network in self.method.generators().items()}
+            self.ema.load_state_dict(saved.ema or now)  # an EMA asked for only now begins here
+
+
+def _in_order(optimizers: Sequence[PlayerOptimizer]) -> list[list[PlayerOptimizer]]:
+    """Those in one list may be differentiated before any of them moves."""
+    groups: list[list[PlayerOptimizer]] = []
+    for optimizer in optimizers:
+        if groups and not optimizer.player.after_moves:
+            groups[-1].append(optimizer)
+        else:
+            groups.append([optimizer])
+    return groups

@@ -20,7 +20,7 @@ from cyclegan.training.charts import charts
 from cyclegan.util.progress import Progress
 
 
-class Journal:
+class RunLog:
     """Keeps the event file and the progress of one run, from `images` seen to `total`. A context manager.
 
     What cannot be written, on a full disk, is left out after one note: records are no reason to lose a run. Of several
@@ -35,7 +35,7 @@ class Journal:
         self._complained = False
         self._charted: dict[str, None] = {}
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> RunLog:
         threading.excepthook, self._hook = _without_tensorboard(threading.excepthook), threading.excepthook
         if self.writes:
             self._record(lambda events: None)
@@ -139,7 +139,7 @@ def _add_summary(events: SummaryWriter, summary: Any) -> None:
 
 
 def _without_tensorboard(hook: Callable[[threading.ExceptHookArgs], object]) -> Callable[[Any], object]:
-    """The hook for threads that fail, but for TensorBoard's on a full disk: the journal meets the same error itself."""
+    """The hook for threads that fail, but for TensorBoard's on a full disk: the log meets the same error itself."""
 
     def quieter(failed: threading.ExceptHookArgs) -> None:
         ours = type(failed.thread).__module__.startswith("tensorboard") and isinstance(failed.exc_value, OSError)

@@ -13,11 +13,11 @@ from cyclegan.data.overlay import overlaid
 from cyclegan.machine.memory import free_memory, memory_told
 from cyclegan.machine.memory_used import memory_used
 from cyclegan.recipe import Recipe
-from cyclegan.training.learner import Game
-from cyclegan.training.log import Journal
-from cyclegan.training.optimizer import Move
+from cyclegan.training.learner import Learner
+from cyclegan.training.log import RunLog
+from cyclegan.training.optimizer import StepResult
 from cyclegan.training.samples import Samples, channels, grid, looking
-from cyclegan.types import Batch, Direction
+from cyclegan.types import Batch
 from cyclegan.util.provenance import provenance
 
 SETTINGS = ("method", "training")
@@ -25,97 +25,100 @@ SETTINGS = ("method", "training")
 
 
 class Observer:
-    """Keeps the pictures that a game is watched by, of `size` (H, W), and writes what it sees into the journal.
+    """Keeps the pictures that a learner is watched by, of `size` (H, W), and writes what it sees into the log.
 
-    Raises ValueError when `journal.feature_maps` names a stage that its generators do not have.
+    Raises ValueError when `log.feature_maps` names a stage that its generators do not have.
     """
 
-    def __init__(self, recipe: Recipe, game: Game, journal: Journal, size: Sequence[int]) -> None:
-        self.recipe, self.game, self.journal, self.device = recipe, game, journal, game.device
+    def __init__(self, recipe: Recipe, learner: Learner, log: RunLog, size: Sequence[int]) -> None:
+        self.recipe, self.learner, self.log, self.device = recipe, learner, log, learner.device
         self.size = size
-        self.samples = Samples(recipe.data.root, recipe.journal.samples, size, game.device)
-        stages = min(len(network.stages) for network in game.method.translators().values())
-        if wrong := [stage for stage in recipe.journal.feature_maps if stage >= stages]:
-            raise ValueError(f"journal.feature_maps: the generators have stages 0 to {stages - 1}, not {wrong[0]}")
+        self.samples = Samples(recipe.data.root, recipe.log.samples, size, learner.device)
+        stages = min(len(network.stages) for network in learner.method.generators().values())
+        if wrong := [stage for stage in recipe.log.feature_maps if stage >= stages]:
+            raise ValueError(f"log.feature_maps: the generators have stages 0 to {stages - 1}, not {wrong[0]}")
 
     def begin(self) -> None:
         """The recipe as text and as settings, where the run comes from and, if asked for, the graph."""
         facts = provenance(self.device)
         table = ["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts.items())]
-        self.journal.text("recipe", f"```yaml\n{self.recipe.to_yaml()}```")
-        self.journal.text("provenance", "\n".join(table))
+        self.log.text("recipe", f"```yaml\n{self.recipe.to_yaml()}```")
+        self.log.text("provenance", "\n".join(table))
         learned_by = {name: settings for name, settings in self.recipe.to_dict().items() if name in SETTINGS}
-        self.journal.settings(dict(flat(learned_by)), self._scored())
-        if self.recipe.journal.graph:
-            network = next(iter(self.game.translators.values()))
-            with looking([network], self.game.autocast):
-                self.journal.graph(network, torch.zeros(1, 3, *self.size, device=self.device))
+        self.log.settings(dict(flat(learned_by)), self._scored())
+        if self.recipe.log.graph:
+            network = next(iter(self.learner.generators.values()))
+            with looking([network], self.learner.autocast):
+                self.log.graph(network, torch.zeros(1, 3, *self.size, device=self.device))
 
-    def numbers(self, move: Move, pixels: Batch) -> None:
-        """Losses, gradient norms, scores, rate, memory, steps left out: here the host waits for the device."""
-        names = {network: name for name, network in self.game.method.named_children()}
-        seen = {f"loss/{name}": loss for name, loss in move.losses.items()}
-        seen |= {f"gradient/{names[network]}": norm for network, norm in move.norms.items()}
+    def numbers(self, result: StepResult, pixels: Batch) -> None:
+        """Losses, gradient norms, scores, learning rate, memory, steps skipped: here the host waits for the device."""
+        seen = {f"loss/{name}": loss for name, loss in result.losses.items()}
+        seen |= {f"gradient/{name}": norm for name, norm in result.grad_norms.items()}
         seen |= dict(self._scores(Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))))
         numbers = dict(zip(seen, torch.stack(list(seen.values())).tolist(), strict=True))
-        numbers |= {"training/rate": self.game.rate, "training/left_out": self.game.finite.left_out}
+        numbers |= {"training/lr": self.learner.lr, "training/skipped_steps": self.learner.nonfinite.skipped}
         if memory := memory_used(self.device):
             numbers["training/memory"] = memory
-        self.journal.numbers(numbers, self.game.images)
+        self.log.numbers(numbers, self.learner.images)
 
     def pictures(self) -> None:
-        """Sample grids, and what the judges object to in their fakes; left out where memory does not hold them."""
+        """Sample grids, and what the critics object to in their fakes; left out where memory does not hold them."""
         try:
-            with memory_told("fewer journal.samples"):
+            with memory_told("fewer log.samples"):
                 self._pictures()
         except MemoryError as error:
-            self.journal.note(f"no samples after {self.game.images:,} images: {error}")
+            self.log.note(f"no samples after {self.learner.images:,} images: {error}")
             free_memory()
 
     def _pictures(self) -> None:
-        judges = self.game.method.judges()
-        for direction, columns in self.samples.columns(self.game.translators, self.game.autocast):
-            self.journal.samples(direction, grid(columns), self.game.images)
-            if judge := judges.get(direction):
-                with looking([judge.network], self.game.autocast):
-                    scores = judge.network(columns[1])
-                objections = overlaid(columns[1], torch.tanh(2 * (scores.float() - judge.boundary)))
-                self.journal.picture(f"patches/{direction}", grid([columns[1], objections]), self.game.images)
+        critics, boundary = self.learner.method.critics(), self.learner.method.boundary
+        for direction, columns in self.samples.columns(self.learner):
+            self.log.samples(direction, grid(list(columns.values())), self.learner.images)
+            if critic := critics.get(direction):
+                real, fake = columns["real"], columns["fake"]
+                with looking([critic], self.learner.autocast):
+                    scores = critic.score(fake, real)
+                objections = overlaid(fake, torch.tanh(2 * (scores.float() - boundary)))
+                self.log.picture(f"patches/{direction}", grid([fake, objections]), self.learner.images)
 
     def networks(self) -> None:
         """Histograms of weights and gradients, and feature maps of the first sample."""
-        for name, parameter in self.game.method.named_parameters():
-            self.journal.histogram(f"weights/{name}", parameter.detach(), self.game.images)
+        for name, parameter in self.learner.method.named_parameters():
+            self.log.histogram(f"weights/{name}", parameter.detach(), self.learner.images)
             if parameter.grad is not None:
-                self.journal.histogram(f"gradients/{name}", parameter.grad, self.game.images)
-        networks: Mapping[Direction, Any] = self.game.translators
-        for direction, network in networks.items():
-            first, stages = self.samples.real[direction][:1], sorted(set(self.recipe.journal.feature_maps))
+                self.log.histogram(f"gradients/{name}", parameter.grad, self.learner.images)
+        for direction, network in self.learner.generators.items():
+            first, stages = self.samples.batch.of(direction.source)[:1], sorted(set(self.recipe.log.feature_maps))
             if not len(first) or not stages:
                 continue
-            with looking([network], self.game.autocast):
+            with looking([network], self.learner.autocast):
                 maps = network.features(first, stages)
             for stage, features in zip(stages, maps, strict=True):
-                self.journal.picture(f"features/{direction}/stage_{stage}", channels(features[0]), self.game.images)
+                self.log.picture(f"features/{direction}/stage_{stage}", channels(features[0]), self.learner.images)
 
     def _scores(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
-        """What each judge thinks of the batch and of its translations, as means over patches; how often it is right."""
-        for direction, judge in self.game.method.judges().items():
-            source, target = (batch.a, batch.b) if direction == "AtoB" else (batch.b, batch.a)
-            translator, domain = self.game.method.translators()[direction], direction[-1].lower()
-            with looking([translator, judge.network], self.game.autocast):
-                real, fake = judge.network(target).float(), judge.network(translator(source)).float()
-            right = (real > judge.boundary).float().mean() + (fake < judge.boundary).float().mean()
-            yield f"score/real_{domain}", real.mean()
-            yield f"score/fake_{domain}", fake.mean()
-            yield f"score/right_{domain}", right / 2
+        """What each critic thinks of the batch and of its translations, means over patches; how often it is right."""
+        method = self.learner.method
+        for direction, critic in method.critics().items():
+            source, target, generator = (
+                batch.of(direction.source),
+                batch.of(direction.target),
+                method.generators()[direction],
+            )
+            with looking([generator, critic], self.learner.autocast):
+                real, fake = critic.score(target, source).float(), critic.score(generator(source), source).float()
+            right = (real > method.boundary).float().mean() + (fake < method.boundary).float().mean()
+            yield f"score/real_{direction.target}", real.mean()
+            yield f"score/fake_{direction.target}", fake.mean()
+            yield f"score/right_{direction.target}", right / 2
 
     def _scored(self) -> list[str]:
         """The tags by which runs are compared; those that are never written stay empty."""
         return ["validation/kid"] + [
             f"{split}/{figure}_{direction}"
             for split in ("validation", "test")
-            for direction in self.game.translators
+            for direction in self.learner.generators
             for figure in ("kid", "fid")
         ]
 

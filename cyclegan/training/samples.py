@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,34 +13,38 @@ from torchvision.utils import make_grid
 
 from cyclegan.data.files import UnreadableImage, find_images, read_fitted, to_tensor
 from cyclegan.machine.device import Arithmetic
-from cyclegan.machine.memory import one_by_one_if_need_be
-from cyclegan.types import OPPOSITE, Direction
+from cyclegan.machine.memory import free_memory, is_out_of_memory
+from cyclegan.training.learner import Learner
+from cyclegan.types import Batch, Direction, Images
 
 
 class Samples:
     """Keeps the first `number` pictures of testA and testB (of the training folders where there is no test)."""
 
     def __init__(self, root: Path, number: int, size: Sequence[int], device: torch.device) -> None:
-        self.real: dict[Direction, Tensor] = {
-            "AtoB": _first_of(root, "A", number, size).to(device),
-            "BtoA": _first_of(root, "B", number, size).to(device),
-        }
+        self.batch = Batch(*(_first_of(root, domain, number, size).to(device) for domain in "AB"))
 
-    def columns(
-        self, translators: Mapping[Direction, nn.Module], autocast: Arithmetic
-    ) -> Iterator[tuple[Direction, list[Tensor]]]:
-        """For each direction real, fake, cycle and identity, each (N, 3, H, W) in [-1, 1].
-
-        The last two only where the way back is learned too.
-        """
-        for direction, network in translators.items():
-            real, back = self.real[direction], translators.get(OPPOSITE[direction])
-            if not len(real):
+    def columns(self, learner: Learner) -> Iterator[tuple[Direction, Images]]:
+        """For each direction what its method shows, by name, each (N, 3, H, W) in [-1, 1]."""
+        generators = learner.generators
+        for direction in generators:
+            if not len(self.batch.of(direction.source)):
                 continue
-            with looking(translators.values(), autocast):
-                fake = one_by_one_if_need_be(network, real)
-                shown = [real, fake, *((one_by_one_if_need_be(back, each) for each in (fake, real)) if back else ())]
-            yield direction, [column.float() for column in shown]
+            with looking(generators.values(), learner.autocast):
+                columns = self._columns(direction, learner)
+            yield direction, {name: column.float() for name, column in columns.items()}
+
+    def _columns(self, direction: Direction, learner: Learner) -> Images:
+        """All pictures at once; where memory does not hold them, one after another."""
+        show = partial(learner.method.samples, direction, generators=learner.generators)
+        try:
+            return show(self.batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        free_memory()  # here, not above: the error's traceback holds what the failed call had made
+        each = [show(one) for one in self.batch.one_by_one()][: len(self.batch.of(direction.source))]
+        return {name: torch.cat([columns[name] for columns in each]) for name in each[0]}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.folder import Folder
-from cyclegan.data.held_out import Changes, Chosen, changes, draw, draw_by_number
+from cyclegan.data.held_out import Changes, Chosen, changes, draw
 from cyclegan.recipe import Recipe
 from cyclegan.util.text import shown
 
@@ -31,17 +31,15 @@ def split(
 
     So nobody who was held out is ever learned from, and new pictures are never held out. What was added, removed or
     renamed since the checkpoint is told. Raises ValueError for folders with too few pictures, for a run that is to be
-    scored and has learned from all of its pictures, and for changed folders where an old checkpoint names nobody.
+    scored and has learned from all of its pictures.
     """
     files = {name: folder.by_name for name, folder in folders.items()}
-    scored, number, seed = bool(recipe.journal.evaluate_every), recipe.data.validation, recipe.training.seed
+    scored, number, seed = bool(recipe.log.evaluate_every), recipe.data.validation, recipe.training.seed
     if saved is None:
         held_out = {
             name: draw(folder.path, files[name], number, seed, tell) if scored else {}
             for name, folder in folders.items()
         }
-    elif saved.pictures is None or saved.held_out is None:
-        held_out = _of_old(files, saved, tell)
     else:
         held_out = dict(saved.held_out)
         for name, folder in folders.items():
@@ -52,7 +50,7 @@ def split(
                 tell(f"{shown(folder.path)}: pictures changed since the last checkpoint: {told}")
     if saved and scored and not all(held_out.values()):
         raise ValueError(
-            "this run has learned from all of its pictures, so that journal.evaluate_every can score it on none; leave "
+            "this run has learned from all of its pictures, so that log.evaluate_every can score it on none; leave "
             "it at null, or begin another run"
         )
     for name, folder in folders.items():
@@ -60,26 +58,6 @@ def split(
     if saved:
         _tell_order(folders, saved, tell)
     return Split({name: list(found) for name, found in files.items()}, held_out)
-
-
-def _of_old(
-    files: Mapping[str, Mapping[str, Path]], saved: Checkpoint, tell: Callable[[str], None]
-) -> dict[str, Chosen]:
-    """As formats 1 to 3 drew, by the number of files, where that cannot be seen to have changed."""
-    recipe = saved.recipe
-    number = recipe.data.validation if recipe.journal.evaluate_every else 0
-    if not number:
-        return {name: {} for name in files}
-    if max(map(len, files.values())) - number != saved.epoch:
-        raise ValueError(
-            f"{shown(recipe.data.root)}: pictures were added or removed since the run began, and its checkpoint, of an "
-            f"older format, does not name those held out; put the folders back as they were, or begin another run"
-        )
-    tell(
-        f"the checkpoint, of an older format, does not name the {number} pictures of each folder that it held out; "
-        "they stay held out only if no file was added, removed or renamed since it was written"
-    )
-    return {name: draw_by_number(found, number, recipe.training.seed) for name, found in files.items()}
 
 
 def _told(changed: Changes, chosen: Chosen) -> str:
@@ -105,13 +83,9 @@ def _tell_order(folders: Mapping[str, Folder], saved: Checkpoint, tell: Callable
     epoch = max(map(len, folders.values()))
     length = f"; an epoch has {epoch:,} images, {saved.epoch:,} until here" if epoch != saved.epoch else ""
     pictures, held_out = saved.pictures, saved.held_out
-    same = (
-        pictures is None
-        or held_out is None
-        or all(
-            list(folder.by_name) == [each for each in pictures[name] if each not in held_out[name]]
-            for name, folder in folders.items()
-        )
+    same = all(
+        list(folder.by_name) == [each for each in pictures[name] if each not in held_out[name]]
+        for name, folder in folders.items()
     )
     if length or not same:
         tell(f"pictures come in another order from here on{length}")

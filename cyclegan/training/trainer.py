@@ -17,14 +17,14 @@ from cyclegan.machine.memory import memory_told
 from cyclegan.machine.memory_used import memory_used
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
 from cyclegan.training.changed import changes_told
-from cyclegan.training.checkpointer import Keeper
+from cyclegan.training.checkpointer import Checkpointer
 from cyclegan.training.distributed import ALONE, Processes, open_processes
-from cyclegan.training.learner import Game
-from cyclegan.training.log import Journal
+from cyclegan.training.learner import Learner
+from cyclegan.training.log import RunLog
 from cyclegan.training.mirror import mirrored
 from cyclegan.training.nonfinite import Diverged
 from cyclegan.training.observer import Observer
-from cyclegan.training.optimizer import Move
+from cyclegan.training.optimizer import StepResult
 from cyclegan.training.split import Split, split
 from cyclegan.training.tuning import blame, tune
 from cyclegan.training.validation import Validation
@@ -34,7 +34,7 @@ from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
 LESS_MEMORY = (
-    "a smaller crop in data.transforms, a smaller training.batch, --speed.checkpoint_activations, or on a GPU "
+    "a smaller crop in data.transforms, a smaller training.batch_size, --speed.checkpoint_activations, or on a GPU "
     "--speed.graph off"
 )
 """What helps most when a training runs out of it."""
@@ -54,139 +54,148 @@ def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
 
 
 class Trainer:
-    """Keeps a run: its game, its pictures, its records and its checkpoints."""
+    """Keeps a run: its learner, its pictures, its records and its checkpoints."""
 
     def __init__(self, recipe: Recipe, run: Path, *, resume: bool = False, processes: Processes = ALONE) -> None:
         if (run / "recipe.yaml").exists() and not resume:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
+        if recipe.training.lr_schedule.shape == "plateau" and not recipe.log.evaluate_every:
+            raise ValueError("training.lr_schedule.shape: a plateau is one of scores; give log.evaluate_every")
         self.recipe, self.run, self.processes = recipe, run, processes
         self.device = choose_device(recipe.speed.device)
         saved = read_newest(run) if resume and checkpoints_in(run) else None
         told: list[str] = []
         self.loader, self.split = self._open_data(saved, told.append)
-        self.total = self._images_in(recipe.training.constant) + self._images_in(recipe.training.decay)
-        evaluates = processes.first and recipe.journal.evaluate_every
+        self.total = recipe.training.lr_schedule.length(self.loader.epoch)
+        evaluates = processes.first and recipe.log.evaluate_every
         self.features = recipe.features.build() if evaluates else None
 
-        self.game = Game(recipe, self.device, epoch=self.loader.epoch, processes=processes)
+        self.learner = Learner(recipe, self.device, epoch=self.loader.epoch, processes=processes)
         self.best, self.enlarged_told = math.inf, False
         if saved:
             told += self._restore(saved)
         elif (run / "recipe.yaml").exists():
             told.append(f"{run}: holds no checkpoint to go on from, so that this run begins anew")
         seen = (*self.loader.names, self.split.held_out)
-        processes.agree("recipes, pictures or checkpoints", (recipe, self.game.images, *seen))
-        self.game.begin_alike()
+        processes.agree("recipes, pictures or checkpoints", (recipe, self.learner.images, *seen))
+        self.learner.begin_alike()
 
-        self.journal = Journal(run, images=self.game.images, total=self.total, writes=processes.first)
-        period = self._images_in(recipe.journal.keep_every) if recipe.journal.keep_every else 0
-        self.keeper = Keeper(run, period=period, note=self.journal.note)
+        self.log = RunLog(run, images=self.learner.images, total=self.total, writes=processes.first)
+        period = self._images_in(recipe.log.keep_every) if recipe.log.keep_every else 0
+        self.checkpointer = Checkpointer(run, period=period, note=self.log.note)
         for line in told if processes.first else ():
-            self.journal.note(line)
+            self.log.note(line)
 
     def train(self) -> Path:
         """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
-        with StopSignals() as stop, mirror, self.journal, memory_told(LESS_MEMORY), ExitStack() as afterwards:
-            afterwards.callback(self.game.release)
+        with StopSignals() as stop, mirror, self.log, memory_told(LESS_MEMORY), ExitStack() as afterwards:
+            afterwards.callback(self.learner.release)
             pixels = self._prepare()
-            for pixels in self.loader.batches(self.game.images, self.total):
-                before = self.game.images
-                move = self.game.step(pixels)
-                self._record(move, pixels, before)
+            for pixels in self.loader.batches(self.learner.images, self.total):
+                before = self.learner.images
+                result = self.learner.step(pixels)
+                self._record(result, pixels, before)
                 if stopped := self.processes.largest(stop.received):
                     break
             self._tell_enlarged()
             self._look(pixels)
             self._save()
-        self.keeper.confirm()
-        if self.game.images < self.total:
-            raise Stopped(f"stopped after {self.game.images:,} images; everything is saved in {self.run}", stopped)
-        return checkpoint_path(self.run, self.game.images)
+        self.checkpointer.confirm()
+        if self.learner.images < self.total:
+            raise Stopped(f"stopped after {self.learner.images:,} images; everything is saved in {self.run}", stopped)
+        return checkpoint_path(self.run, self.learner.images)
 
     def _open_data(self, saved: Checkpoint | None, tell: Callable[[str], None]) -> tuple[Loader, Split]:
         data, training = self.recipe.data, self.recipe.training
-        augment, memory = data.build(), int(data.memory * 2**30) // (2 * self.processes.on_this_machine)
+        augment, memory = data.build(), int(data.cache_gib * 2**30) // (2 * self.processes.on_this_machine)
         folders = {
-            name: Folder(data.root / name, augment.prepare, memory=memory, warn=lambda line: self.journal.note(line))
+            name: Folder(data.root / name, augment.prepare, memory=memory, warn=lambda line: self.log.note(line))
             for name in FOLDERS
         }
         parts = split(folders, self.recipe, saved, tell)
         pin = self.device.type == "cuda"
         a, b = folders.values()
         loader = Loader(
-            a, b, augment, batch=training.pairs, seed=training.seed, threads=data.threads,
+            a, b, augment, batch_size=training.pairs, seed=training.seed, workers=data.workers,
             rank=self.processes.rank, processes=self.processes.count, pin=pin,
         )  # fmt: skip
         return loader, parts
 
     def _prepare(self) -> Batch:
         """What needs a first batch, or the person's patience, before the first step; returns that batch."""
-        left, count = self.total - self.game.images, self.processes.count
-        first = next(self.loader.batches(self.game.images, self.game.images + 1))
+        left, count = self.total - self.learner.images, self.processes.count
+        first = next(self.loader.batches(self.learner.images, self.learner.images + 1))
         if self.processes.first:
             write_recipe(self.recipe, self.run / "recipe.yaml")
-        told = tune(self.game, first, left // (self.loader.batch * count), self.run)
+        told = tune(self.learner, first, left // (self.loader.batch_size * count), self.run)
         if not self.processes.first:
             return first
         size = first.a.shape[2:]
-        self.observer = Observer(self.recipe, self.game, self.journal, size)
+        self.observer = Observer(self.recipe, self.learner, self.log, size)
         if self.features:
-            folders = {"A": self.loader.a, "B": self.loader.b}
+            folders = {"a": self.loader.a, "b": self.loader.b}
             self.validation = Validation(folders, size, self.features, self.device)
             if doubt := self.validation.doubt():
-                self.journal.note(doubt)
+                self.log.note(doubt)
         self.observer.begin()
         each = f" in each of {count} processes" if count > 1 else ""
         pictures = f"{len(self.loader.a):,} + {len(self.loader.b):,} pictures"
-        self.journal.note(f"{self.run}: {pictures}, {left:,} images to see, {self.device}{each}\n{told}")
+        self.log.note(f"{self.run}: {pictures}, {left:,} images to see, {self.device}{each}\n{told}")
         return first
 
-    def _record(self, move: Move, pixels: Batch, before: int) -> None:
+    def _record(self, result: StepResult, pixels: Batch, before: int) -> None:
         """Write down what the step from `before` images to now makes due."""
-        journal, images, due = self.recipe.journal, self.game.images, partial(self._due, before)
+        log, images, due = self.recipe.log, self.learner.images, partial(self._due, before)
         at_the_end = images >= self.total
-        if before == self.journal.images:  # the first step of this life
-            self.journal.needs(memory_used(self.device))
+        if before == self.log.images:  # the first step of this life
+            self.log.needs(memory_used(self.device))
         if at_the_end:
-            self.game.release()  # the last samples and scores have better use for the memory
-        self.journal.advance(images)
+            self.learner.release()  # the last samples and scores have better use for the memory
+        self.log.advance(images)
         if due("1 epoch"):
             self._tell_enlarged()
-        if due(journal.log_every):
+        if due(log.scalars_every):
             self._look(pixels)
-            self.processes.average(list(move.losses.values()))
+            self.processes.average(list(result.losses.values()))
             if self.processes.first:
-                self.observer.numbers(move, pixels)
+                self.observer.numbers(result, pixels)
         if self.processes.first:
-            if due(journal.samples_every) or before == 0 or at_the_end:
+            if due(log.samples_every) or before == 0 or at_the_end:
                 self.observer.pictures()
-            if journal.histograms_every and (due(journal.histograms_every) or at_the_end):
+            if log.histograms_every and (due(log.histograms_every) or at_the_end):
                 self.observer.networks()
-            if journal.evaluate_every and (due(journal.evaluate_every) or at_the_end):
-                self._validate()
-        if due(journal.checkpoint_every):
+        if log.evaluate_every and (due(log.evaluate_every) or at_the_end):
+            falls = self._validate() if self.processes.first else False
+            if self.processes.largest(int(falls)):
+                self.learner.plateau.fall()
+        if due(log.checkpoint_every):
             self._look(pixels)
             self._save()
 
-    def _validate(self) -> None:
-        """Score the pictures held out, and keep the networks aside if they are the best so far."""
-        kid = self.validation.score(self.game, self.journal)
-        if kid < self.best and self.keeper.save_best(replace(self._checkpoint(kid), optimizers={})):
+    def _validate(self) -> bool:
+        """Score the pictures held out, keep the networks aside if they are the best so far.
+
+        Returns whether scores have been on a plateau for so long that the learning rate falls.
+        """
+        kid = self.validation.score(self.learner, self.log)
+        if kid < self.best and self.checkpointer.save_best(replace(self._checkpoint(kid), optimizers={})):
             self.best = kid
+        return self.learner.plateau.saw(kid)
 
     def _look(self, pixels: Batch) -> None:
-        """Name the pictures of steps that were left out. Raises Diverged when the recipe tolerates no more of them."""
-        for images in self.game.finite.news():
+        """Name the pictures of steps that were skipped. Raises Diverged when the recipe tolerates no more of them."""
+        for images in self.learner.nonfinite.new_ones():
             names = ", ".join(shown(path) for path in self.loader.files(images))
-            self.journal.note(f"left out the step from image {images:,} on, its numbers are not finite: {names}")
-        if self.game.finite.in_a_row >= self.recipe.training.tolerate:
+            self.log.note(f"skipped the step from image {images:,} on, its numbers are not finite: {names}")
+        if self.learner.nonfinite.in_a_row >= self.recipe.training.max_nonfinite_steps:
             saved = checkpoints_in(self.run)
             left = f"the last checkpoint, {saved[-1]}, is good" if saved else "no checkpoint was saved before them"
+            steps = f"{self.learner.nonfinite.in_a_row} steps"
             raise Diverged(
-                f"{self.run}: {self.game.finite.in_a_row} steps in a row had losses or gradients that are not finite; "
-                f"none of them moved the weights; {left}; {blame(self.game, pixels)}"
+                f"{self.run}: {steps} in a row had losses or gradients that are not finite; "
+                f"none of them moved the weights; {left}; {blame(self.learner, pixels)}"
             )
 
     def _tell_enlarged(self) -> None:
@@ -195,11 +204,11 @@ class Trainer:
             return
         self.enlarged_told = True
         for line in filter(None, (self.loader.a.enlarged_told(), self.loader.b.enlarged_told())):
-            self.journal.note(line)
+            self.log.note(line)
 
     def _due(self, before: int, every: Span) -> bool:
         period = self._images_in(every)
-        return period > 0 and self.game.images // period > before // period
+        return period > 0 and self.learner.images // period > before // period
 
     def _images_in(self, span: Span) -> int:
         return images_in(span, self.loader.epoch)
@@ -207,12 +216,12 @@ class Trainer:
     def _save(self) -> None:
         if not self.processes.first:
             return
-        self.journal.flush()  # so that a killed run has records up to the checkpoint it goes on from
-        self.keeper.save(self._checkpoint(self.best))
+        self.log.flush()  # so that a killed run has records up to the checkpoint it goes on from
+        self.checkpointer.save(self._checkpoint(self.best))
 
     def _checkpoint(self, best: float) -> Checkpoint:
-        """The state of the game, and which pictures it learns from."""
-        return replace(self.game.checkpoint(best), **self.split._asdict())
+        """The state of the learner, and which pictures it learns from."""
+        return replace(self.learner.checkpoint(best), **self.split._asdict())
 
     def _restore(self, saved: Checkpoint) -> list[str]:
         """Go on from a checkpoint; returns what is different all the same, in lines.
@@ -220,7 +229,7 @@ class Trainer:
         Raises ValueError when it belongs to another method.
         """
         try:
-            self.game.restore(saved)
+            self.learner.restore(saved)
         except ValueError as error:
             raise ValueError(f"{self.run}: {error}") from None
         if saved.recipe.features == self.recipe.features:  # or else its KID compares with none to come

@@ -19,7 +19,7 @@ from cyclegan.machine.device import has_bf16, has_compiler
 from cyclegan.machine.levers import PLAIN, Bench, Choice, Compile, Levers, choose_levers, offers_for
 from cyclegan.machine.memory import is_out_of_memory
 from cyclegan.training.graph import Graphed, has_graphs
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.speed import by_hand
 from cyclegan.types import Batch, Precision
 from cyclegan.util.atomic import write_whole
@@ -31,7 +31,7 @@ SMALLEST_TRIAL = 64
 SETTLING = 16
 """Probes in fp16 in which the scale of the loss falls from 65536 to where no gradient overflows."""
 
-LOOK = "look at the pictures named above, then try a lower training.rate, or a training.clip of 1"
+LOOK = "look at the pictures named above, then try a lower training.lr, or a training.grad_clip of 1"
 """What is left to try when no lever is to blame."""
 
 SWITCH = (False, True)
@@ -39,64 +39,68 @@ EVERY = [Levers(*each) for each in itertools.product(get_args(Precision), SWITCH
 """Every combination, so that processes can tell each other theirs by its number."""
 
 
-def tune(game: Game, pixels: Batch, steps: int, run: Path) -> str:
-    """Let a game run by the levers that are right and fast here, for so many steps; returns one line that tells them.
+def tune(learner: Learner, pixels: Batch, steps: int, run: Path) -> str:
+    """Let a learner run by the levers that are right and fast here, for so many steps; returns a line that tells them.
 
     `pixels` is the first batch, uint8 (N, 3, H, W). The first process chooses for all, and the others, which may be on
     other machines, check it: where it is wrong in one of them, nobody uses it. The choice is kept in `run`, so that the
     run goes on by the same arithmetic on this machine. Levers set by hand stay. Where all are, or with
     `speed.deterministic`, nothing is timed.
     """
-    machine, by_recipe = _machine(game), game.levers
+    machine, by_recipe = _machine(learner), learner.levers
     choice = _kept(run, machine)
-    with game.at_rest():
+    with learner.at_rest():
         if choice is None:
-            choice = _chosen(game, pixels, steps) if game.processes.first else Choice(PLAIN, "")
-        levers = EVERY[game.processes.largest(EVERY.index(choice.levers) if game.processes.first else 0)]
-        doubted = levers != by_recipe and not game.processes.first and _is_wrong(game, pixels, levers)
-        if game.processes.largest(int(doubted)):
+            choice = _chosen(learner, pixels, steps) if learner.processes.first else Choice(PLAIN, "")
+        levers = EVERY[learner.processes.largest(EVERY.index(choice.levers) if learner.processes.first else 0)]
+        doubted = levers != by_recipe and not learner.processes.first and _is_wrong(learner, pixels, levers)
+        if learner.processes.largest(int(doubted)):
             told = f"levers: {by_recipe.options()} (those chosen, {levers.options()}, are wrong in another process)"
             levers, choice = by_recipe, Choice(by_recipe, told)
-    game.pull(levers)
-    if game.processes.first:
+    learner.use(levers)
+    if learner.processes.first:
         kept = {"machine": machine, "levers": levers._asdict(), "told": choice.told}
         write_whole(run / "levers.json", json.dumps(kept, indent=1).encode())
     return choice.told
 
 
-def blame(game: Game, pixels: Batch) -> str:
+def blame(learner: Learner, pixels: Batch) -> str:
     """Why the numbers of a batch are not finite, and what helps, as far as a plain step on the same pictures tells."""
-    levers = game.levers
+    levers = learner.levers
     try:
-        with game.at_rest(), bench_of(game, pixels) as bench:
-            bench.pull(PLAIN)
+        with learner.at_rest(), bench_of(learner, pixels) as bench:
+            bench.use(PLAIN)
             finite = all(bool(value.isfinite().all()) for value in bench.probe().values())
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         return f"plain float32, which would tell why, does not fit into memory here: {LOOK}"
-    game.pull(levers)
+    learner.use(levers)
     if finite and levers != PLAIN:
         return f"the same pictures give finite numbers with plain float32: go on with --resume {PLAIN.options()}"
-    if not all(parameter.isfinite().all() for parameter in game.method.parameters()):
+    if not all(parameter.isfinite().all() for parameter in learner.method.parameters()):
         return "the weights themselves are not finite: start from an earlier checkpoint"
     return f"plain float32 gives the same: {LOOK}"
 
 
-def _chosen(game: Game, pixels: Batch, steps: int) -> Choice:
+def _chosen(learner: Learner, pixels: Batch, steps: int) -> Choice:
     """The levers of one process, by trial."""
-    speed, start = game.recipe.speed, game.levers
-    compiles = has_compiler(game.device)
+    speed, start = learner.recipe.speed, learner.levers
+    compiles = has_compiler(learner.device)
     if start.compile != "off" and not compiles:
         start = start._replace(compile="off")
-    offers = [] if speed.deterministic else offers_for(game.device, by_hand(speed), bf16=has_bf16(game.device))
-    able = {"compile": compiles, "simd256": compiles, "graph": has_graphs(speed, game.device, game.processes.count)}
+    offers = [] if speed.deterministic else offers_for(learner.device, by_hand(speed), bf16=has_bf16(learner.device))
+    able = {
+        "compile": compiles,
+        "simd256": compiles,
+        "graph": has_graphs(speed, learner.device, learner.processes.count),
+    }
     offers = [offer for offer in offers if able.get(offer.name, True)]
     if start == PLAIN and not offers:
         return Choice(start, f"levers: {start.options()}")
     while True:
         try:
-            with bench_of(game, pixels) as bench:
+            with bench_of(learner, pixels) as bench:
                 return choose_levers(bench, start, offers, steps)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -106,28 +110,28 @@ def _chosen(game: Game, pixels: Batch, steps: int) -> Choice:
             pixels = Batch(*(domain[..., : domain.shape[2] // 2, : domain.shape[3] // 2] for domain in pixels))
 
 
-def _is_wrong(game: Game, pixels: Batch, levers: Levers) -> bool:
+def _is_wrong(learner: Learner, pixels: Batch, levers: Levers) -> bool:
     """Whether levers that another process chose do not compute here what plain float32 does."""
-    with bench_of(game, pixels) as bench:
+    with bench_of(learner, pixels) as bench:
         return bool(choose_levers(bench, levers, [], steps=0).wrong)
 
 
 @contextmanager
-def bench_of(game: Game, pixels: Batch) -> Iterator[Bench]:
-    """A batch on which a game at rest is tried; a graph is recorded of the trial itself."""
-    pixels = Batch(*(domain.to(game.device) for domain in pixels))
-    play: Graphed[dict[str, Tensor]] | Callable[[Batch], dict[str, Tensor]] = game.probe
+def bench_of(learner: Learner, pixels: Batch) -> Iterator[Bench]:
+    """A batch on which a learner at rest is tried; a graph is recorded of the trial itself."""
+    pixels = Batch(*(domain.to(learner.device) for domain in pixels))
+    play: Graphed[dict[str, Tensor]] | Callable[[Batch], dict[str, Tensor]] = learner.probe
     settled: set[Levers] = set()
 
     def release() -> None:
         if isinstance(play, Graphed):
             play.release()  # another layout puts the weights elsewhere, and its graph would not follow
 
-    def pull(levers: Levers) -> None:
+    def use(levers: Levers) -> None:
         nonlocal play
         release()
-        game.pull(levers)
-        play = Graphed(game.probe, game.method.pools) if levers.graph else game.probe
+        learner.use(levers)
+        play = Graphed(learner.probe, learner.method.pools) if levers.graph else learner.probe
         while isinstance(play, Graphed) and not play.recorded:
             probe()
             if play.failed:
@@ -138,22 +142,22 @@ def bench_of(game: Game, pixels: Batch) -> Iterator[Bench]:
                 probe()
 
     def probe() -> Mapping[str, Tensor]:
-        torch.manual_seed(game.recipe.training.seed)
+        torch.manual_seed(learner.recipe.training.seed)
         return play(pixels)
 
-    wait = torch.cuda.synchronize if game.device.type == "cuda" else lambda: None
+    wait = torch.cuda.synchronize if learner.device.type == "cuda" else lambda: None
     try:
-        yield Bench(pull, probe, wait)
+        yield Bench(use, probe, wait)
     finally:
         release()
 
 
-def _machine(game: Game) -> dict[str, Any]:
+def _machine(learner: Learner) -> dict[str, Any]:
     """All that the choice of levers depends on."""
-    recipe = game.recipe
-    asked = [asdict(recipe.speed), asdict(recipe.method), recipe.training.batch, list(recipe.data.transforms)]
+    recipe = learner.recipe
+    asked = [asdict(recipe.speed), asdict(recipe.method), recipe.training.batch_size, list(recipe.data.transforms)]
     return {
-        "device": device_name(game.device),
+        "device": device_name(learner.device),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

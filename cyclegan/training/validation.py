@@ -17,10 +17,10 @@ from cyclegan.metrics.distances import ENOUGH, FEWEST
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.figures import figures
 from cyclegan.metrics.scores import Score, score_translation
-from cyclegan.training.learner import Game
-from cyclegan.training.log import Journal
+from cyclegan.training.learner import Learner
+from cyclegan.training.log import RunLog
 from cyclegan.training.samples import looking
-from cyclegan.types import OPPOSITE, Direction
+from cyclegan.types import Direction
 from cyclegan.util.text import shown
 
 
@@ -50,35 +50,35 @@ class Validation:
     def _numbers(self) -> str:
         return " + ".join(str(len(seen)) for seen in self.seen.values())
 
-    def score(self, game: Game, journal: Journal) -> float:
-        """Write the scores of a game's translators into the journal; returns the mean KID of the directions.
+    def score(self, learner: Learner, log: RunLog) -> float:
+        """Write the scores of a learner's generators into the log; returns the mean KID of the directions.
 
         Networks that give NaN have none, and count as infinitely bad.
         """
-        translators, images = game.translators, game.images
+        generators, images = learner.generators, learner.images
         try:
-            with memory_told(), looking(translators.values(), Arithmetic(self.device, "float32")):
-                scores = {way: self._score(way, game) for way in translators}
+            with memory_told(), looking(generators.values(), Arithmetic(self.device, "float32")):
+                scores = {way: self._score(way, learner) for way in generators}
         except (ValueError, MemoryError) as error:
-            journal.note(f"no scores after {images:,} images: {error}")
+            log.note(f"no scores after {images:,} images: {error}")
             return math.inf
         kid = sum(score.distances.kid.value for score in scores.values()) / len(scores)
         curves = {f"{name}_{way}": value for way, score in scores.items() for name, value in figures(score).items()}
-        journal.scalars({f"validation/{name}": value for name, value in ({"kid": kid} | curves).items()}, images)
+        log.scalars({f"validation/{name}": value for name, value in ({"kid": kid} | curves).items()}, images)
         told = ", ".join(f"{way} {score.distances.kid.value:.4g}" for way, score in scores.items())
         few = ", few" if self.doubt() else ""
         of = f"({self.features.name}) of {self._numbers} held-out pictures{few}"
-        journal.note(f"KID {of}, after {images:,} images: {told}")
+        log.note(f"KID {of}, after {images:,} images: {told}")
         return kid
 
-    def _score(self, direction: Direction, game: Game) -> Score:
-        there, back = game.translators[direction], game.translators.get(OPPOSITE[direction])
+    def _score(self, direction: Direction, learner: Learner) -> Score:
+        there, back = learner.generators[direction], learner.generators.get(direction.opposite)
         return score_translation(
-            self.pictures[direction[0]],
-            self.seen[direction[-1]],
+            self.pictures[direction.source],
+            self.seen[direction.target],
             self.features,
-            translate=self._by(there, game.autocast),
-            back=self._by(back, game.autocast) if back else None,
+            translate=self._by(there, learner.autocast),
+            back=self._by(back, learner.autocast) if back else None,
         )
 
     def _floats(self, batch: Tensor) -> Tensor:
@@ -100,6 +100,6 @@ def _read(folder: Folder, size: Sequence[int]) -> list[Tensor]:
     batches = list(Pictures(folder.path, size, folder.held_out)) if folder.held_out else []
     if (number := sum(map(len, batches))) < FEWEST:
         left = f"only {number} of the pictures held out are there and can be read, and {FEWEST} are needed"
-        helps = "bring them back, or go on without scores (journal.evaluate_every: null)"
+        helps = "bring them back, or go on without scores (log.evaluate_every: null)"
         raise ValueError(f"{shown(folder.path)}: {left}: {helps}")
     return batches

@@ -27,11 +27,11 @@ def seconds(args: argparse.Namespace) -> list[float]:
 
     from cyclegan.demo import demo_recipe
     from cyclegan.recipe import recipe_from
-    from cyclegan.training.learner import Game
+    from cyclegan.training.learner import Learner
     from cyclegan.types import Batch
 
     plain = {"precision": "float32", "channels_last": "off", "compile": "off", "graph": "off"}
-    game = Game(
+    learner = Learner(
         recipe_from(demo_recipe(Path("nowhere")).to_dict() | {"speed": plain}, "the demo"), torch.device("cpu"), epoch=5
     )
     pixels = Batch(*(torch.randint(256, (1, 3, args.size, args.size), dtype=torch.uint8) for _ in "ab"))
@@ -39,7 +39,7 @@ def seconds(args: argparse.Namespace) -> list[float]:
     end = time.monotonic() + args.seconds
     while time.monotonic() < end or len(took) < 6:
         begin = time.perf_counter()
-        game.step(pixels)
+        learner.step(pixels)
         took.append(time.perf_counter() - begin)
     return took[3:]
 

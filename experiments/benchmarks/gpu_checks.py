@@ -26,7 +26,7 @@ from cyclegan.machine.levers import TOLERANCES
 from cyclegan.recipe import Recipe, SpeedConfig, recipe_from
 from cyclegan.training.distributed import ALONE, Processes, open_processes
 from cyclegan.training.graph import UNRECORDED, has_graphs
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.tuning import tune
 from cyclegan.types import Batch, Device, Precision
 from cyclegan.util.provenance import provenance
@@ -104,16 +104,16 @@ def recipe_of(settings: Settings, *, small: bool = False, **sections: dict[str, 
     return recipe_from(
         {
             "method": method | sections.get("method", {}),
-            "training": {"batch": settings.batch} | sections.get("training", {}),
+            "training": {"batch_size": settings.batch} | sections.get("training", {}),
             "speed": plain_speed | sections.get("speed", {}),
         },
         "gpu.py",
     )
 
 
-def game_of(recipe: Recipe, processes: Processes = ALONE) -> Game:
-    """A game that is ready to play, by the levers that the recipe sets."""
-    return Game(recipe, choose_device(recipe.speed.device), epoch=100, processes=processes)
+def learner_of(recipe: Recipe, processes: Processes = ALONE) -> Learner:
+    """A learner that is ready to play, by the levers that the recipe sets."""
+    return Learner(recipe, choose_device(recipe.speed.device), epoch=100, processes=processes)
 
 
 def batch_of(settings: Settings, sides: Sequence[int], seed: int, number: int) -> Batch:
@@ -147,22 +147,30 @@ def length(vector: Tensor) -> float:
     return float(vector.norm())
 
 
-def gradients_of(game: Game) -> list[Tensor]:
+def gradients_of(learner: Learner) -> list[Tensor]:
     """Of each player, as one vector."""
-    return [torch.cat([gradient.flatten().double().cpu() for gradient in turn.gradients]) for turn in game.turns]
+    return [
+        torch.cat([gradient.flatten().double().cpu() for gradient in optimizer.gradients])
+        for optimizer in learner.optimizers
+    ]
 
 
-def state_of(game: Game) -> Any:
+def state_of(learner: Learner) -> Any:
     """All that is learned or remembered."""
-    average = game.average.state_dict() if game.average else {}
-    optimizers = [[*turn.state_dict()["state"].values()] for turn in game.turns]
-    return [game.method.state_dict(), average, optimizers]
+    average = learner.ema.state_dict() if learner.ema else {}
+    optimizers = [[*optimizer.state_dict()["state"].values()] for optimizer in learner.optimizers]
+    return [learner.method.state_dict(), average, optimizers]
 
 
 # Checks
 
 CHANGING: dict[str, dict[str, Any]] = {
-    "training": {"constant": "2 images", "decay": "40 images", "average": "10 images", "clip": 0.5, "rate": 1e-3},
+    "training": {
+        "lr_schedule": {"constant": "2 images", "decay": "40 images"},
+        "ema": "10 images",
+        "grad_clip": 0.5,
+        "lr": 1e-3,
+    },
     "speed": {"deterministic": True},
 }
 """All that changes from step to step, but for dropout and pools; and kernels that give the same bits each time."""
@@ -177,7 +185,7 @@ def check_graph(settings: Settings) -> Iterator[Row]:
     if not has_graphs(SpeedConfig(), choose_device(settings.device)):
         yield Row(what, "skipped", f"no graphs on {settings.device}")
         return
-    on, off = (game_of(_changing(settings, graph)) for graph in ("on", "off"))
+    on, off = (learner_of(_changing(settings, graph)) for graph in ("on", "off"))
     losses = 0.0
     for number, batch in enumerate(_batches(settings)):
         losses = max(losses, apart(on.step(batch).losses, off.step(batch).losses))
@@ -190,7 +198,7 @@ def check_graph(settings: Settings) -> Iterator[Row]:
 def check_resume(settings: Settings) -> Iterator[Row]:
     """A run that goes on from a checkpoint's file, and one that was not stopped."""
     graph = "on" if has_graphs(SpeedConfig(), choose_device(settings.device)) else "off"
-    whole, first, second = (game_of(_changing(settings, graph)) for _ in range(3))
+    whole, first, second = (learner_of(_changing(settings, graph)) for _ in range(3))
     for number, batch in enumerate(_batches(settings)):
         whole.step(batch)
         if number < len(STEPS) // 2:
@@ -248,14 +256,14 @@ def check_precisions(settings: Settings) -> Iterator[Row]:
 
 def _first_step(settings: Settings, precision: Precision) -> tuple[list[float], list[Tensor]]:
     """Losses and each player's gradient. A scale of the loss that is too large at first gets some steps to fall."""
-    game = game_of(recipe_of(settings, speed={"precision": precision}, training={"rate": 1e-12}))
+    learner = learner_of(recipe_of(settings, speed={"precision": precision}, training={"lr": 1e-12}))
     batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
     for _ in range(20):
-        move = game.step(batch)
-        if all(gradient.isfinite().all() for gradient in gradients_of(game)):
+        move = learner.step(batch)
+        if all(gradient.isfinite().all() for gradient in gradients_of(learner)):
             break
     losses = [float(loss) for loss in move.losses.values()]
-    return losses, gradients_of(game)
+    return losses, gradients_of(learner)
 
 
 def check_processes(settings: Settings) -> Iterator[Row]:
@@ -307,10 +315,10 @@ def work_together(settings: Settings, path: Path) -> None:
 def gradients_of_a_step(settings: Settings, processes: Processes, pairs: int) -> list[Tensor]:
     """Each player's, of this process's share of two pairs of pictures, averaged over all of them."""
     torch.backends.cudnn.allow_tf32 = False  # it rounds more than the tolerance
-    game = game_of(recipe_of(settings, small=True, training={"batch": pairs}), processes)
+    learner = learner_of(recipe_of(settings, small=True, training={"batch_size": pairs}), processes)
     both = batch_of(settings, (settings.size // 4, settings.size // 4), 0, 2)
-    game.step(Batch(*(domain[processes.rank * pairs :][:pairs] for domain in both)))
-    return gradients_of(game)
+    learner.step(Batch(*(domain[processes.rank * pairs :][:pairs] for domain in both)))
+    return gradients_of(learner)
 
 
 # Speed
@@ -345,18 +353,18 @@ def time_training(settings: Settings, what: str) -> Iterator[Row]:
     if missing:
         yield Row(what, "skipped", missing)
         return
-    game = game_of(recipe_of(settings, speed=speed))
+    learner = learner_of(recipe_of(settings, speed=speed))
     batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
-    yield timed(what, lambda: game.step(batch), settings)._replace(beside=PLAIN)
+    yield timed(what, lambda: learner.step(batch), settings)._replace(beside=PLAIN)
 
 
 def time_choosing(settings: Settings) -> Iterator[Row]:
     """The levers that the trainer chooses for a long run, and their steps."""
-    game = game_of(recipe_of(settings, speed=dict.fromkeys(("precision", "compile", "graph"), "auto")))
+    learner = learner_of(recipe_of(settings, speed=dict.fromkeys(("precision", "compile", "graph"), "auto")))
     batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
     with tempfile.TemporaryDirectory() as folder:
-        told = tune(game, batch, settings.steps, Path(folder))
-    row = timed("training, by the levers that the trainer chooses", lambda: game.step(batch), settings)
+        told = tune(learner, batch, settings.steps, Path(folder))
+    row = timed("training, by the levers that the trainer chooses", lambda: learner.step(batch), settings)
     yield row._replace(beside=PLAIN, details=f"{told}; {row.details}")
 
 

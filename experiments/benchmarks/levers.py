@@ -31,7 +31,7 @@ from cyclegan.machine.levers import PLAIN, Bench, Levers, choose_levers, disagre
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.recipe import Recipe, read_recipe
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.tuning import bench_of
 from cyclegan.types import Batch
 from cyclegan.util.provenance import device_name
@@ -72,13 +72,13 @@ def seconds(work: Callable[[], object], wait: Callable[[], object]) -> float:
 
 def rows(bench: Bench, reference: Callable[[], object], candidates: list[Levers], turns: int) -> list[Row]:
     """Every combination, checked and timed in turns with the reference program."""
-    bench.pull(PLAIN)
+    bench.use(PLAIN)
     expected = {name: value.clone() for name, value in bench.probe().items()}
     reference()
     measured = []
     for levers in candidates:
         try:
-            bench.pull(levers)
+            bench.use(levers)
             wrong = disagreement(bench.probe(), expected, bench.tolerances[levers.precision])
             bench.probe()
             pairs = [(seconds(reference, bench.wait), seconds(bench.probe, bench.wait)) for _ in range(turns)]
@@ -98,13 +98,13 @@ Trial: TypeAlias = tuple[Bench, Callable[[], object]]
 @contextmanager
 def training(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
     """A step without its last part, moving the weights, which the levers leave alone; and the plain program's whole."""
-    game = Game(recipe, args.device, epoch=1000)
-    shape = (recipe.training.batch, 3, args.size, args.size)
+    learner = Learner(recipe, args.device, epoch=1000)
+    shape = (recipe.training.batch_size, 3, args.size, args.size)
     pixels = Batch(*(torch.randint(0, 256, shape, dtype=torch.uint8) for _ in "ab"))
     assert isinstance(recipe.method, CycleganConfig)
     step = plain(recipe.method.generator.width, recipe.method.generator.blocks, args.device)
     a, b = (domain.to(args.device).float() / 127.5 - 1 for domain in pixels)
-    with game.at_rest(), bench_of(game, pixels) as bench:
+    with learner.at_rest(), bench_of(learner, pixels) as bench:
         yield bench, lambda: step(a, b)
 
 
@@ -125,7 +125,7 @@ def translating(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
 
     wait = torch.cuda.synchronize if args.device.type == "cuda" else lambda: None
     run = lambda: {"the picture": translator.run(picture)}  # noqa: E731
-    yield Bench(translator.pull, run, wait, OF_PICTURES), reference
+    yield Bench(translator.use, run, wait, OF_PICTURES), reference
 
 
 def main() -> None:

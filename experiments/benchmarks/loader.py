@@ -38,9 +38,9 @@ def make_pictures(root: Path, number: int) -> None:
 def open_loader(config: DataConfig, batch: int) -> Loader:
     """The loader as the trainer opens it."""
     augment = config.build()
-    memory = int(config.memory * 2**30) // 2
+    memory = int(config.cache_gib * 2**30) // 2
     a, b = (Folder(config.root / name, augment.prepare, memory=memory, warn=print) for name in ("trainA", "trainB"))
-    return Loader(a, b, augment, batch=batch, seed=0, threads=config.threads)
+    return Loader(a, b, augment, batch_size=batch, seed=0, workers=config.workers)
 
 
 def pairs_per_second(loader: Loader, start: int, pairs: int) -> float:
@@ -53,7 +53,7 @@ def pairs_per_second(loader: Loader, start: int, pairs: int) -> float:
 
 def measure(args: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Everything that is printed, as plain data."""
-    loader = open_loader(DataConfig(root=root, threads=args.threads), args.batch)
+    loader = open_loader(DataConfig(root=root, workers=args.workers), args.batch)
     for folder in (loader.a, loader.b):  # the first pass, one picture after the other
         begin = time.perf_counter()
         for index in range(len(folder)):
@@ -73,7 +73,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data.root", dest="root", type=Path, help="a data set; by default one is made")
-    parser.add_argument("--threads", type=int, default=DataConfig().threads, help="of the loader")
+    parser.add_argument("--workers", type=int, default=DataConfig().workers, help="of the loader")
     parser.add_argument("--batch", type=int, default=1, help="pairs in a batch")
     parser.add_argument("--pairs", type=int, default=2000, help="in a pass")
     parser.add_argument("--passes", type=int, default=7, help="the median is reported")
@@ -83,7 +83,7 @@ def main() -> None:
         if args.root is None:
             make_pictures(Path(made), 200)
         result = measure(args, args.root or Path(made))
-    print(f"{result['machine']}, {args.threads} threads, batches of {args.batch}")
+    print(f"{result['machine']}, {args.workers} workers, batches of {args.batch}")
     print(f"read, decode and resize   {result['decoded_per_second_by_one_thread']:8.0f} pictures/s, one thread")
     print(f"draw, crop, flip, stack   {result['pairs_per_second']:8.0f} pairs/s from RAM")
     if args.json:

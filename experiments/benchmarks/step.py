@@ -31,7 +31,7 @@ from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
 from cyclegan.training.graph import Graphed
-from cyclegan.training.optimizer import Turn
+from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.training.speed import checkpoint_activations
 from cyclegan.types import Batch, Losses
 
@@ -75,9 +75,9 @@ def ours(levers: Levers, args: argparse.Namespace) -> Step:
     layout = layout_of(levers.channels_last)
     method = config.build().to(args.device)
     set_layout(method, levers.channels_last)
-    turns = [Turn(player, TrainingConfig(batch=args.batch)) for player in method.players]
+    optimizers = [PlayerOptimizer(player, TrainingConfig(batch_size=args.batch)) for player in method.players]
     precision = Arithmetic(args.device, "bf16" if levers.bf16 else "float32")
-    networks = [network for turn in turns for network in turn.player.networks]
+    networks = [network for optimizer in optimizers for network in optimizer.player.networks.values()]
     if levers.checkpoint:
         checkpoint_activations(networks)
     if levers.compile:
@@ -89,16 +89,16 @@ def ours(levers: Levers, args: argparse.Namespace) -> Step:
         with precision:
             images = method(batch)
         losses: Losses = {}
-        for turn in turns:
-            losses |= turn.move(turn.look(batch, images, precision)).losses
+        for optimizer in optimizers:
+            losses |= optimizer.step(optimizer.differentiate(batch, images, precision)).losses
         return losses
 
     keys, maybe_graphed = itertools.count(), Graphed(play, method.pools) if levers.graph else play
 
     def step(a: Tensor, b: Tensor) -> None:
         torch.manual_seed(next(keys))
-        for turn in turns:
-            turn.set_rate(2e-4)
+        for optimizer in optimizers:
+            optimizer.scale_lr(1.0)
         maybe_graphed(Batch(a, b))
 
     return step

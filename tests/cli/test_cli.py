@@ -83,9 +83,9 @@ def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -
         ("train nowhere.yaml", "nowhere.yaml: no such recipe"),
         ("train nowhere", "nowhere: no such recipe"),
         ("train --out nowhere.yaml --data.root nothing", "nothing/trainA: no such folder"),
-        ("train --training.btach 3", "did you mean --training.batch?"),
-        ("train --training.batch few", "--training.batch: invalid literal"),
-        ("train --training.batch 0", "training.batch: input should be greater than 0"),
+        ("train --training.btach_size 3", "did you mean --training.batch_size?"),
+        ("train --training.batch_size few", "--training.batch_size: invalid literal"),
+        ("train --training.batch_size 0", "training.batch_size: input should be greater than 0"),
         ("train --data.root nowhere", "nowhere"),
         ("translate nowhere in out", "nowhere: no such run folder"),
         ("translate nowhere in out --direction AtoC", "--direction"),
@@ -111,7 +111,7 @@ def test_the_recipe_is_what_stands_alone_and_not_what_ends_in_yaml(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_recipe(tiny_recipe(data), tmp_path / "recipe")
-    write_recipe(tiny_recipe(data, training={"constant": "99 images"}), tmp_path / "other.yaml")
+    write_recipe(tiny_recipe(data, training={"lr_schedule": {"constant": "99 images"}}), tmp_path / "other.yaml")
     assert run_main("train", "--data.root", tmp_path / "other.yaml", tmp_path / "recipe") == 2
     assert f"{tmp_path / 'other.yaml'}/trainA" in capsys.readouterr().err
     parsed = parse("train", ["--out", str(tmp_path / "other.yaml"), str(tmp_path / "recipe")])
@@ -131,7 +131,16 @@ def test_numbers_on_the_line_change_the_recipe(data: Path, tmp_path: Path, capsy
     write_recipe(tiny_recipe(data), tmp_path / "tiny.yaml")
     out = tmp_path / "run"
     assert (
-        run_main("train", tmp_path / "tiny.yaml", "--out", out, "--training.decay", "2 images", "--method.cycle", "7")
+        run_main(
+            "train",
+            tmp_path / "tiny.yaml",
+            "--out",
+            out,
+            "--training.lr_schedule.decay",
+            "2 images",
+            "--method.cycle",
+            "7",
+        )
         == 0
     )
     assert f"cyclegan translate {out}" in capsys.readouterr().out

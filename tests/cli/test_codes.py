@@ -14,7 +14,7 @@ import torch
 from cyclegan.cli import codes
 from cyclegan.cli.codes import MISTAKE, REFUSED, code_of
 from cyclegan.cli.others import Show
-from cyclegan.inference.translator import load_generator
+from cyclegan.inference.model import open_model
 from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.trainer import train
 from cyclegan.util.atomic import Unwritten
@@ -102,7 +102,7 @@ def test_every_command_that_writes_meets_a_full_disk_alike(
         assert run_main(*words) == REFUSED, words
         told = capsys.readouterr().err.splitlines()[-1]
         assert re.match(rf"cyclegan: \S*{name} cannot be written: No space left on device", told), told
-    load_generator(run, None)  # it is as it was
+    open_model(run)  # it is as it was
 
 
 def test_the_readme_lists_every_code() -> None:

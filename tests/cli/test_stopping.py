@@ -19,10 +19,10 @@ from cyclegan.cli.codes import REFUSED
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.recipe import write_recipe
-from cyclegan.training.learner import Game
-from cyclegan.training.optimizer import Move
+from cyclegan.training.learner import Learner
+from cyclegan.training.optimizer import StepResult
 from cyclegan.training.trainer import train
-from cyclegan.types import Batch
+from cyclegan.types import Batch, Direction
 from tests.cli.test_cli import run_main
 from tests.forked import Forks
 from tests.tiny import outputs, tiny_recipe, write_pictures
@@ -32,7 +32,9 @@ needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/
 
 
 def endless(data: Path) -> Path:
-    write_recipe(tiny_recipe(data, training={"constant": "100000 images"}), data.parent / "recipe.yaml")
+    write_recipe(
+        tiny_recipe(data, training={"lr_schedule": {"constant": "100000 images"}}), data.parent / "recipe.yaml"
+    )
     return data.parent / "recipe.yaml"
 
 
@@ -49,15 +51,15 @@ def test_a_training_whose_terminal_is_closed_saves_and_ends_with_129(data: Path,
 
 @needs_hang_up
 def test_under_nohup_a_training_goes_on(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Game.step
+    real = Learner.step
 
-    def step(game: Game, pixels: Batch) -> Move:
+    def step(learner: Learner, pixels: Batch) -> StepResult:
         signal.raise_signal(signal.SIGHUP)
-        return real(game, pixels)
+        return real(learner, pixels)
 
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        monkeypatch.setattr(Game, "step", step)
+        monkeypatch.setattr(Learner, "step", step)
         train(tiny_recipe(data), tmp_path / "run")
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -113,7 +115,7 @@ def test_a_translation_that_is_stopped_leaves_whole_files_and_resumes(
     photos, out = tmp_path / "photos", tmp_path / "out"
     write_pictures(photos, 400, size=64)
     torch.manual_seed(0)
-    write_generator(ResnetConfig(width=8, blocks=2).build(), "AtoB", tmp_path / "g.safetensors")
+    write_generator(ResnetConfig(width=8, blocks=2).build(), Direction.AtoB, tmp_path / "g.safetensors")
     words = ("translate", tmp_path / "g.safetensors", photos, out, "--precision", "float32")
     process = forks.start(*words, log=tmp_path / "log")
     process.until(lambda: len(list(out.glob("*.png"))) > 2)

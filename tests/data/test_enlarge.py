@@ -117,7 +117,7 @@ def test_threads_change_nothing_and_every_small_picture_is_counted(tmp_path: Pat
     seen = []
     for threads in (0, 3):
         folder = Folder(tmp_path / "A", augment.prepare, memory=2**20, warn=print)
-        loader = Loader(folder, folder, augment, batch=1, seed=0, threads=threads)
+        loader = Loader(folder, folder, augment, batch_size=1, seed=0, workers=threads)
         seen.append([batch.a.numpy().tobytes() for batch in loader.batches(0, 12)])
         assert folder.enlarged == {0, 1} and not folder.broken
     assert seen[0] == seen[1] and threading.active_count() < 10
@@ -134,7 +134,9 @@ def test_a_small_picture_ends_no_training_and_is_told_once(
     with_a_small_one: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     crop = {"transforms": [{"RandomCrop": {"height": 32, "width": 32}}]}
-    train(tiny_recipe(with_a_small_one, data=crop, training={"constant": "20 images"}), tmp_path / "run")
+    train(
+        tiny_recipe(with_a_small_one, data=crop, training={"lr_schedule": {"constant": "20 images"}}), tmp_path / "run"
+    )
     told = capfd.readouterr().err
     line = "trainB: 1 of 4 pictures is smaller than a crop in data.transforms takes, and is enlarged: 1.png"
     assert told.count(line) == told.count("enlarged") == 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cyclegan.data.folder import Folder
-from cyclegan.data.held_out import Chosen, changes, draw, draw_by_number
+from cyclegan.data.held_out import Chosen, changes, draw
 from tests.tiny import write_pictures
 
 
@@ -92,12 +92,6 @@ def test_names_that_are_no_text_are_held_out_too(folder: Path) -> None:
     except OSError:
         pytest.skip("this file system does not take the name")
     assert odd in drawn(folder, 29) or odd in files_in(folder)
-
-
-def test_formats_before_4_drew_by_number(folder: Path) -> None:
-    expected = np.random.default_rng([0x76616C, 7]).permutation(30)[:8]
-    names = list(files_in(folder))
-    assert draw_by_number(files_in(folder), 8, 7).keys() == {names[i] for i in expected}
 
 
 def test_what_became_of_files_is_seen(folder: Path) -> None:

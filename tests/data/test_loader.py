@@ -33,10 +33,10 @@ def flat_pictures(folder: Path, number: int) -> None:
         Image.new("RGB", (20, 20), (i, 0, 0)).save(folder / f"{i:03}.png")
 
 
-def open_loader(root: Path, *, batch: int = 1, seed: int = 0, **others: Any) -> Loader:
+def open_loader(root: Path, *, batch_size: int = 1, seed: int = 0, **others: Any) -> Loader:
     augment = Augment(CROP_AND_FLIP)
     a, b = (Folder(root / name, augment.prepare, memory=RAM, warn=silence) for name in ("A", "B"))
-    return Loader(a, b, augment, batch=batch, seed=seed, **others)
+    return Loader(a, b, augment, batch_size=batch_size, seed=seed, **others)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def same(one: Batch, two: Batch) -> bool:
 
 
 def test_batches_are_bytes_of_the_size_asked_for(root: Path) -> None:
-    [batch] = open_loader(root, batch=3).batches(0, 3)
+    [batch] = open_loader(root, batch_size=3).batches(0, 3)
     assert batch.a.shape == batch.b.shape == (3, 3, 16, 16) and batch.a.dtype == torch.uint8
 
 
@@ -61,7 +61,7 @@ def test_starting_in_the_middle_continues_exactly(root: Path) -> None:
 
 
 def test_threads_change_nothing(root: Path) -> None:
-    one, three = open_loader(root).batches(0, 30), open_loader(root, threads=3).batches(0, 30)
+    one, three = open_loader(root).batches(0, 30), open_loader(root, workers=3).batches(0, 30)
     assert all(same(x, y) for x, y in zip(one, three, strict=True))
 
 
@@ -71,8 +71,8 @@ def test_another_seed_gives_other_batches(root: Path) -> None:
 
 
 def test_ranks_share_the_pairs_of_one_larger_batch(root: Path) -> None:
-    [whole] = open_loader(root, batch=6).batches(0, 6)
-    parts = [next(open_loader(root, batch=3, rank=rank, processes=2).batches(0, 6)) for rank in (0, 1)]
+    [whole] = open_loader(root, batch_size=6).batches(0, 6)
+    parts = [next(open_loader(root, batch_size=3, rank=rank, processes=2).batches(0, 6)) for rank in (0, 1)]
     assert same(whole, Batch(torch.cat([p.a for p in parts]), torch.cat([p.b for p in parts])))
 
 
@@ -116,7 +116,7 @@ def test_a_broken_picture_is_named_once_and_left_out(root: Path) -> None:
     told: list[str] = []
     augment = Augment(CROP_AND_FLIP)
     a, b = (Folder(root / name, augment.prepare, memory=RAM, warn=told.append) for name in ("A", "B"))
-    assert len(list(Loader(a, b, augment, batch=1, seed=0).batches(0, 40))) == 40
+    assert len(list(Loader(a, b, augment, batch_size=1, seed=0).batches(0, 40))) == 40
     assert len(told) == 1 and "3.png" in told[0]
 
 
@@ -124,7 +124,7 @@ def test_too_many_broken_pictures_stop_with_one_line(root: Path) -> None:
     for name in ("1.png", "2.png"):
         (root / "A" / name).write_bytes(b"")
     with pytest.raises(ValueError, match=r"pictures cannot be read.*\.png") as caught:
-        list(open_loader(root, threads=2).batches(0, 40))
+        list(open_loader(root, workers=2).batches(0, 40))
     assert "\n" not in str(caught.value)
 
 
@@ -193,7 +193,7 @@ def test_a_mistaken_transform_is_one_line(transform: Transform, told: str) -> No
 
 def test_leaving_early_leaves_no_thread_waiting(root: Path) -> None:
     before = threading.active_count()
-    batches = open_loader(root, threads=2).batches(0, 10**9)
+    batches = open_loader(root, workers=2).batches(0, 10**9)
     next(batches)
     batches.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before

@@ -101,7 +101,7 @@ def test_training(name: str, augment: Augment, tmp_path: Path, capfd: pytest.Cap
     a, b = (Folder(tmp_path / domain, augment.prepare, memory=2**20, warn=told.append) for domain in "AB")
     if kind.later:
         kind.later(path)
-    batches = list(Loader(a, b, augment, batch=1, seed=0).batches(0, 2 * len(a)))  # each of A twice
+    batches = list(Loader(a, b, augment, batch_size=1, seed=0).batches(0, 2 * len(a)))  # each of A twice
     assert len(batches) == 2 * len(a) and all(batch.a.shape == (1, 3, 16, 16) for batch in batches)
     if isinstance(kind.outcome, str):
         [line] = told
@@ -138,7 +138,7 @@ def test_pictures_of_one_stem_keep_apart(translator: Translator, tmp_path: Path)
 def test_a_picture_that_breaks_after_it_was_drawn_is_left_out_from_then_on(augment: Augment, tmp_path: Path) -> None:
     paths, told = write_pictures(tmp_path, 12, size=12), list[str]()
     folder = Folder(tmp_path, augment.prepare, memory=0, warn=told.append)  # nothing stays in RAM
-    loader = Loader(folder, folder, augment, batch=1, seed=0, threads=2)
+    loader = Loader(folder, folder, augment, batch_size=1, seed=0, workers=2)
     assert len(list(loader.batches(0, 12))) == 12 and not told
     paths[3].write_bytes(b"")
     assert len(list(loader.batches(12, 60))) == 48

@@ -16,8 +16,8 @@ from torch import Tensor
 import cyclegan.training.learner
 from cyclegan.recipe import SpeedConfig
 from cyclegan.training.distributed import ALONE
-from cyclegan.training.learner import Game
-from cyclegan.training.optimizer import Move
+from cyclegan.training.learner import Learner
+from cyclegan.training.optimizer import StepResult
 from cyclegan.types import Batch
 from tests.training.fake_graph import FakeCuda, fake_cuda
 
@@ -163,16 +163,16 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 @pytest.fixture
 def rates_in_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     """As they are on CUDA; on a CPU they are numbers, which a graph would not see change."""
-    game_of = gpu_checks.game_of
+    learner_of = gpu_checks.learner_of
 
-    def with_tensors(*args: Any) -> Game:
-        game = game_of(*args)
-        for turn in game.turns:
-            for group in turn.optimizer.param_groups:
+    def with_tensors(*args: Any) -> Learner:
+        learner = learner_of(*args)
+        for optimizer in learner.optimizers:
+            for group in optimizer.optimizer.param_groups:
                 group["lr"] = torch.tensor(group["lr"])
-        return game
+        return learner
 
-    monkeypatch.setattr(gpu_checks, "game_of", with_tensors)
+    monkeypatch.setattr(gpu_checks, "learner_of", with_tensors)
 
 
 @pytest.fixture(autouse=True)
@@ -203,7 +203,7 @@ def test_resume_under_graphs_is_bit_for_bit(cuda: FakeCuda) -> None:
 
 def test_a_resume_that_forgets_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_checks, "STEPS", (0, 0))
-    monkeypatch.setattr(Game, "restore", lambda self, saved: None)
+    monkeypatch.setattr(Learner, "restore", lambda self, saved: None)
     assert outcomes(gpu_checks.check_resume) == ["wrong"]
 
 
@@ -217,17 +217,17 @@ def test_precisions_are_near_and_what_is_not_there_is_skipped(monkeypatch: pytes
 
 @pytest.mark.parametrize("bad", [torch.nan, 0.0])
 def test_a_precision_that_is_wrong_is_wrong(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = Game.step
+    step = Learner.step
 
-    def spoilt(self: Game, pixels: Batch) -> Move:
+    def spoilt(self: Learner, pixels: Batch) -> StepResult:
         move = step(self, pixels)
         if self.recipe.speed.precision == "bf16":
-            for turn in self.turns:
-                for gradient in turn.gradients:
+            for optimizer in self.optimizers:
+                for gradient in optimizer.gradients:
                     gradient.mul_(bad)
         return move
 
-    monkeypatch.setattr(Game, "step", spoilt)
+    monkeypatch.setattr(Learner, "step", spoilt)
     monkeypatch.setattr(gpu_checks, "has_bf16", lambda device: True)
     monkeypatch.setattr(gpu_checks, "PRECISIONS", ("bf16",))
     assert outcomes(gpu_checks.check_precisions) == ["wrong", "wrong", "right"]

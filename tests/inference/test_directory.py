@@ -27,6 +27,7 @@ from cyclegan.inference.manifest import Manifest
 from cyclegan.inference.translator import Translator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.types import Direction
 from cyclegan.util.atomic import Unwritten, write_whole
 from cyclegan.util.locks import locked
 from tests.cli.test_cli import run_main
@@ -52,7 +53,7 @@ def translator() -> Translator:
 
 @pytest.fixture
 def generator(tmp_path: Path) -> Path:
-    write_generator(network(), "AtoB", tmp_path / "g.safetensors")
+    write_generator(network(), Direction.AtoB, tmp_path / "g.safetensors")
     return tmp_path / "g.safetensors"
 
 
@@ -133,7 +134,7 @@ def test_a_batch_that_fails_is_tried_again_one_by_one(
         return whole(pixels)
 
     monkeypatch.setattr(translator, "translate_bytes", small)
-    monkeypatch.setattr(translator, "batch", lambda height, width: 3)
+    monkeypatch.setattr(translator, "batch_size", lambda height, width: 3)
     monkeypatch.setattr(pipeline, "free_memory", lambda: freed.append(True))
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out")
     assert len(outcome.translated) == 5 and not outcome.failed

@@ -20,12 +20,14 @@ from cyclegan.cli.evaluate import parse_evaluate
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.evaluate import metrics_path
 from cyclegan.inference.generator_file import write_generator
-from cyclegan.inference.translator import load_generator, load_translators
+from cyclegan.inference.model import open_model
+from cyclegan.inference.translator import plain_translators
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.features import load_features
 from cyclegan.metrics.figures import Evaluation
 from cyclegan.recipe import write_recipe
 from cyclegan.training.trainer import train
+from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import events
@@ -67,7 +69,9 @@ def test_a_run_is_scored_in_both_directions_beside_its_untranslated_pictures(
 
 def test_a_run_scores_as_the_folder_of_its_translations(run: Path, weights: Path, tmp_path: Path) -> None:
     data = run.parent / "data"
-    translate_directory(load_translators(run, device="cpu").directions["BtoA"], data / "testB", tmp_path / "fake")
+    translate_directory(
+        plain_translators(open_model(run), device="cpu")[Direction.BtoA], data / "testB", tmp_path / "fake"
+    )
     folders = evaluated(tmp_path / "f.json", weights, "--fake", tmp_path / "fake", "--real", data / "testA")
     whole = evaluated(tmp_path / "r.json", weights, run, "--size", "40")
     for name in ("kid", "fid"):  # a pixel rounds otherwise in a batch than alone, on some CPUs
@@ -76,7 +80,7 @@ def test_a_run_scores_as_the_folder_of_its_translations(run: Path, weights: Path
 
 def test_the_best_weights_of_a_run_are_scored_beside_its_last(run: Path, weights: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
-    first = replace(read_newest(run), images=3, average={})
+    first = replace(read_newest(run), images=3, ema={})
     write_checkpoint(replace(first, method={k: v * 0.9 for k, v in first.method.items()}), best_path(tmp_path / "run"))
     data = evaluated(tmp_path / "m.json", weights, tmp_path / "run")
     whose = [(score["weights"], score["images_seen"], score["what"]) for score in data["scores"]]
@@ -88,7 +92,7 @@ def test_the_best_weights_of_a_run_are_scored_beside_its_last(run: Path, weights
 def test_a_run_is_scored_at_the_size_it_was_trained_at(run: Path, weights: Path, tmp_path: Path) -> None:
     assert evaluated(tmp_path / "r.json", weights, run)["protocol"]["size"] == "32 x 32"
     assert evaluated(tmp_path / "s.json", weights, run, "--size", "40")["protocol"]["size"] == "40 x 40"
-    write_generator(*load_generator(run, "AtoB"), tmp_path / "g.safetensors")
+    write_generator(open_model(run).generators[Direction.AtoB], Direction.AtoB, tmp_path / "g.safetensors")
     alone = evaluated(tmp_path / "g.json", weights, tmp_path / "g.safetensors", "--data", run.parent / "data")
     assert alone["protocol"]["size"] == "as the files are"
     assert [score["what"] for score in alone["scores"]] == ["AtoB", "A untranslated"]

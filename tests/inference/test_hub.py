@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.hub import fetch_generators, is_hub_name
-from cyclegan.inference.translator import Translator, load_generator, load_translators
+from cyclegan.inference.model import open_model
+from cyclegan.inference.translator import Translator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.training.trainer import train
 from cyclegan.types import Direction
@@ -69,7 +70,7 @@ def point_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
 
 
-def generator(path: Path, direction: Direction = "AtoB", seed: int = 0) -> bytes:
+def generator(path: Path, direction: Direction = Direction.AtoB, seed: int = 0) -> bytes:
     torch.manual_seed(seed)
     write_generator(ResnetConfig(width=4, blocks=1).build(), direction, path)
     return path.read_bytes()
@@ -177,27 +178,27 @@ def test_a_hub_that_does_not_answer_is_one_line(
 
 
 def test_the_direction_is_chosen_as_from_any_other_source(hub: FakeHub, tmp_path: Path) -> None:
-    there, back = generator(tmp_path / "a", "AtoB"), generator(tmp_path / "b", "BtoA")
+    there, back = generator(tmp_path / "a"), generator(tmp_path / "b", Direction.BtoA)
     save_file({"x": torch.zeros(1)}, tmp_path / "c")
     other = (tmp_path / "c").read_bytes()
     hub.repositories["someone/both"] = {"1.safetensors": back, "2.safetensors": there, "3.safetensors": other}
     hub.repositories["someone/back"] = {"1.safetensors": back, "README.md": b"", "sub/2.safetensors": there}
-    assert load_generator(Path("someone/both"), None)[1] == "AtoB"
-    assert load_generator(Path("someone/both"), "BtoA")[1] == "BtoA"
-    assert load_generator(Path("someone/back"), None)[1] == "BtoA"
+    assert open_model(Path("someone/both")).choose() == "AtoB"
+    assert list(open_model(Path("someone/both"), Direction.BtoA).generators) == [Direction.BtoA]
+    assert open_model(Path("someone/back")).choose() == "BtoA"
     with pytest.raises(ValueError, match="someone/back: translates BtoA, not AtoB"):
-        load_generator(Path("someone/back"), "AtoB")
-    known = load_translators(Path("someone/both"), device="cpu")
-    assert set(known.directions) == {"AtoB", "BtoA"} and known.recipe is None
+        open_model(Path("someone/back"), Direction.AtoB)
+    known = open_model(Path("someone/both"))
+    assert set(known.generators) == set(Direction) and known.recipe is None
 
 
 def test_a_revision_is_named_behind_an_at(hub: FakeHub, tmp_path: Path) -> None:
     hub.repositories["someone/h2z"] = {"g.safetensors": generator(tmp_path / "g")}
     commit = hub.commit("someone/h2z")
-    assert load_generator(Path(f"someone/h2z@{commit}"), None)[1] == "AtoB"
+    assert open_model(Path(f"someone/h2z@{commit}")).choose() == "AtoB"
     assert f"GET /api/models/someone/h2z/revision/{commit}" in hub.asked
     with pytest.raises(FileNotFoundError, match="someone/h2z@v9: the hub knows the repository, but not the revision"):
-        load_generator(Path("someone/h2z@v9"), None)
+        open_model(Path("someone/h2z@v9"))
 
 
 @pytest.mark.parametrize("how", ["offline", "unreachable"])
@@ -205,10 +206,10 @@ def test_what_was_loaded_once_loads_without_the_hub(
     how: str, hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.repositories["someone/h2z"] = {"g.safetensors": generator(tmp_path / "g")}
-    load_generator(Path("someone/h2z"), None)
+    open_model(Path("someone/h2z"))
     cut(how, monkeypatch)
     asked = len(hub.asked)
-    assert load_generator(Path("someone/h2z"), None)[1] == "AtoB"
+    assert open_model(Path("someone/h2z")).choose() == "AtoB"
     assert len(hub.asked) == asked
 
 
@@ -231,7 +232,7 @@ def test_without_the_hub_and_without_a_copy_it_is_one_line(
 ) -> None:
     cut(how, monkeypatch)
     with pytest.raises(ConnectionError) as caught:
-        load_generator(Path("someone/h2z"), None)
+        open_model(Path("someone/h2z"))
     assert line_of(caught.value).startswith(told)
 
 
@@ -253,7 +254,7 @@ def test_what_holds_no_generator_is_refused_in_one_line(
     if files is not None:
         hub.repositories["someone/h2z"] = files
     with pytest.raises((ValueError, OSError)) as caught:
-        load_generator(Path("someone/h2z"), None)
+        open_model(Path("someone/h2z"))
     assert told in line_of(caught.value)
 
 
@@ -277,7 +278,7 @@ def test_what_is_too_large_is_refused_before_anything_is_downloaded(
     hub.repositories["someone/h2z"] = dict.fromkeys(("a.safetensors", "b.safetensors"), generator(tmp_path / "g"))
     hub.sizes = sizes
     with pytest.raises(ValueError) as caught:
-        load_generator(Path("someone/h2z"), None)
+        open_model(Path("someone/h2z"))
     assert line_of(caught.value).startswith(f"someone/h2z: {told}")
     assert hub.asked == ["GET /api/models/someone/h2z"]
 
@@ -312,7 +313,7 @@ def test_a_typo_never_asks_the_network(name: str, hub: FakeHub) -> None:
     Path("runs/horse").mkdir(parents=True)
     assert not is_hub_name(Path(name))
     with pytest.raises(FileNotFoundError, match="no such run folder, checkpoint or generator"):
-        load_generator(Path(name), None)
+        open_model(Path(name))
     assert not hub.asked
 
 
@@ -320,8 +321,8 @@ def test_what_lies_on_this_disk_is_never_asked_of_the_hub(hub: FakeHub, tmp_path
     generator(Path("some/h2z.v1.safetensors"))
     Path("some/run").mkdir()
     with pytest.raises(FileNotFoundError, match="no checkpoint in this folder"):
-        load_generator(Path("some/run"), None)
-    assert load_generator(Path("some/h2z.v1.safetensors"), None)[1] == "AtoB" and not hub.asked
+        open_model(Path("some/run"))
+    assert open_model(Path("some/h2z.v1.safetensors")).choose() == "AtoB" and not hub.asked
 
 
 @pytest.mark.parametrize("words", ["translate someone/h2z photos out", "export RUN g.safetensors --push someone/h2z"])

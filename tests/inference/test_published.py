@@ -11,7 +11,7 @@ from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
-from cyclegan.training.optimizer import Turn
+from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.types import Batch, Images, Losses
 from tests.methods.test_plain_reference import LOSSES, NETWORKS, PARITY, flat, needs_parity, networks
 
@@ -27,14 +27,16 @@ def test_three_steps_in_float32_are_the_authors() -> None:
         for ours, theirs in zip(getattr(method, name).parameters(), before[name], strict=True):
             ours.data.copy_(theirs)
 
-    turns = [Turn(player, TrainingConfig()) for player in method.players]
+    optimizers = [PlayerOptimizer(player, TrainingConfig()) for player in method.players]
     steps = json.loads((folder / "losses.json").read_text(encoding="utf-8"))["losses"]
     for i, (expected, tolerance) in enumerate(zip(steps, (2e-6, 2e-6, 2e-4), strict=True)):
         batch = Batch(batches[f"a_{i}"], batches[f"b_{i}"])
         images: Images = method(batch)
         losses: Losses = {}
-        for turn in turns:
-            losses |= turn.move(turn.look(batch, images, Arithmetic(torch.device("cpu"), "float32"))).losses
+        for optimizer in optimizers:
+            losses |= optimizer.step(
+                optimizer.differentiate(batch, images, Arithmetic(torch.device("cpu"), "float32"))
+            ).losses
         wrong = {name: losses[name].item() - expected[LOSSES[name]] for name in LOSSES}
         assert max(map(abs, wrong.values())) < tolerance, f"step {i}: {wrong}"
 

@@ -19,7 +19,8 @@ from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.inference.describe import describe
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.generator_file import write_generator
-from cyclegan.inference.translator import REPAYS, TRIAL, Translator, load_generator
+from cyclegan.inference.model import open_model
+from cyclegan.inference.translator import REPAYS, TRIAL, Translator
 from cyclegan.machine.device import has_compiler
 from cyclegan.machine.levers import PLAIN, Levers
 from cyclegan.networks.config import ResnetConfig
@@ -33,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("trained")
     for name in ("trainA", "trainB"):
         write_pictures(root / "data" / name, 3)
-    train(tiny_recipe(root / "data", training={"average": "4 images"}), root / "run")
+    train(tiny_recipe(root / "data", training={"ema": "4 images"}), root / "run")
     return root / "run"
 
 
@@ -61,10 +62,9 @@ def test_a_batch_is_translated_as_its_pictures_are(translator: Translator) -> No
     torch.testing.assert_close(together, torch.cat([translator.translate_batch(one[None]) for one in images]))
 
 
-@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+@pytest.mark.parametrize("direction", Direction)
 def test_run_checkpoint_and_export_translate_alike(run: Path, tmp_path: Path, direction: Direction) -> None:
-    network, _ = load_generator(run, direction)
-    write_generator(network, direction, tmp_path / "g.safetensors")
+    write_generator(open_model(run).generators[direction], direction, tmp_path / "g.safetensors")
     files = (run, newest_checkpoint(run), tmp_path / "g.safetensors")
     pictures = [Translator.load(path, direction).translate(picture()).tobytes() for path in files]
     assert len(set(pictures)) == 1
@@ -90,9 +90,8 @@ def test_the_directions_differ(run: Path) -> None:
 
 
 def test_an_export_knows_its_direction(run: Path, tmp_path: Path) -> None:
-    network, direction = load_generator(run, "BtoA")
-    write_generator(network, direction, tmp_path / "g.safetensors")
-    assert load_generator(tmp_path / "g.safetensors", None)[1] == "BtoA"
+    write_generator(open_model(run).generators[Direction.BtoA], Direction.BtoA, tmp_path / "g.safetensors")
+    assert open_model(tmp_path / "g.safetensors").choose() == "BtoA"
     with pytest.raises(ValueError, match="translates BtoA, not AtoB"):
         Translator.load(tmp_path / "g.safetensors", "AtoB")
 
@@ -139,7 +138,7 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
         return whole(pixels)
 
     monkeypatch.setattr(translator, "translate_bytes", counted)
-    monkeypatch.setattr(translator, "batch", lambda height, width: 2)
+    monkeypatch.setattr(translator, "batch_size", lambda height, width: 2)
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "together")
     assert together == [2, 1, 1, 1, 2, 1] and len(outcome.failed) == 1
     for path in outcome.translated:

@@ -18,6 +18,7 @@ from cyclegan.publish.export import export
 from cyclegan.recipe import Recipe
 from cyclegan.training.samples import Samples
 from cyclegan.training.trainer import train
+from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.tiny import write_pictures
 
@@ -143,7 +144,7 @@ def test_an_evaluation_whose_batches_do_not_fit_goes_one_by_one(
         return whole(self, images)
 
     monkeypatch.setattr(Translator, "translate_batch", small)
-    monkeypatch.setattr(Translator, "batch", lambda *_: 8)
+    monkeypatch.setattr(Translator, "batch_size", lambda *_: 8)
     evaluation = evaluate_run(run, load_features("squeezenet1_1", weights), device="cpu")
     assert [row.score.images for row in evaluation.rows] == [8] * 4
     assert seen == 4 * [8, *[1] * 8]
@@ -159,7 +160,7 @@ def test_a_report_leaves_the_pictures_out_and_says_so(run: Path) -> None:
 def test_an_export_leaves_the_contact_sheet_out_and_says_so(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported = export(run, tmp_path / "g.safetensors", "AtoB")
+    exported = export(run, tmp_path / "g.safetensors", Direction.AtoB)
     assert exported.sheet is None and any(note.startswith(f"no contact sheet: {TOLD}") for note in exported.notes)
 
 
@@ -172,4 +173,4 @@ def test_sample_grids_that_do_not_fit_end_no_training(
     monkeypatch.setattr(Samples, "columns", columns)
     assert train(recipe, tmp_path / "run").stem == "0000000008"
     told = capfd.readouterr().err
-    assert f"no samples after 4 images: {TOLD}fewer journal.samples" in told
+    assert f"no samples after 4 images: {TOLD}fewer log.samples" in told

@@ -15,6 +15,7 @@ from cyclegan.machine import memory_limit as room
 from cyclegan.machine.memory import is_out_of_memory
 from cyclegan.machine.memory_limit import _rooms, only_what_is_there
 from cyclegan.networks.config import ResnetConfig
+from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.tiny import outputs, write_pictures
 
@@ -50,7 +51,7 @@ def test_this_machine_has_some_left() -> None:
 def test_the_command_line_translates_what_fits_and_lists_what_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_generator(ResnetConfig(width=4, blocks=1).build(), "AtoB", tmp_path / "g.safetensors")
+    write_generator(ResnetConfig(width=4, blocks=1).build(), Direction.AtoB, tmp_path / "g.safetensors")
     paths = write_pictures(tmp_path / "in", 3, size=16)
     Image.new("RGB", (3000, 3000)).save(paths[1], compress_level=1)
     monkeypatch.setattr(room, "_room", lambda: 300 * MIB)

@@ -54,7 +54,7 @@ def test_losses_are_finite_scalars_with_names_of_their_own(method: Method) -> No
 
 
 def test_every_network_belongs_to_one_player(method: Method) -> None:
-    owned = [id(p) for player in method.players for network in player.networks for p in network.parameters()]
+    owned = [id(p) for player in method.players for network in player.networks.values() for p in network.parameters()]
     assert sorted(owned) == sorted(id(p) for p in method.parameters())
 
 
@@ -64,7 +64,7 @@ def test_each_player_reaches_all_of_its_parameters(method: Method) -> None:
     given = Batch(*(domain.double() for domain in batch()))
     images = method(given)
     for player in method.players:
-        parameters = [p for network in player.networks for p in network.parameters()]
+        parameters = [p for network in player.networks.values() for p in network.parameters()]
         gradients = torch.autograd.grad(torch.stack(list(player.loss(given, images).values())).sum(), parameters)
         assert all(g.isfinite().all() and g.norm() > 1e-6 for g in gradients), player.name
 
@@ -75,7 +75,7 @@ def test_flat_pictures_stay_finite(method: Method) -> None:
 
 
 def test_translators_translate(method: Method) -> None:
-    for network in method.translators().values():
+    for network in method.generators().values():
         assert network(torch.zeros(1, 3, 20, 24)).shape == (1, 3, 20, 24)
 
 

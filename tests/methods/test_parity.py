@@ -11,8 +11,9 @@ from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.cyclegan import Cyclegan
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
-from cyclegan.recipe import TrainingConfig
-from cyclegan.training.optimizer import Turn, rate_after
+from cyclegan.recipe import LrScheduleConfig, TrainingConfig
+from cyclegan.training.lr_schedule import lr_at
+from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.types import Batch, Images, Losses
 from tests.methods import plain_reference as plain
 
@@ -42,13 +43,13 @@ def largest_difference(method: Cyclegan, state: plain.State) -> float:
 def test_five_steps_are_the_references(batch: int) -> None:
     method = small_cyclegan()
     state = plain.State(**{name: list(getattr(method, name).parameters()) for name in NAMES})
-    turns = [Turn(player, TrainingConfig()) for player in method.players]
+    optimizers = [PlayerOptimizer(player, TrainingConfig()) for player in method.players]
     for _ in range(5):
         a, b = (torch.rand(batch, 3, 32, 32, dtype=torch.float64) * 2 - 1 for _ in "ab")
         images: Images = method(Batch(a, b))
         losses: Losses = {}
-        for turn in turns:
-            losses |= turn.move(turn.look(Batch(a, b), images, NO_AUTOCAST)).losses
+        for optimizer in optimizers:
+            losses |= optimizer.step(optimizer.differentiate(Batch(a, b), images, NO_AUTOCAST)).losses
         expected = plain.step(state, a, b, lr=2e-4)
         assert losses.keys() == expected.keys()
         for name, loss in losses.items():
@@ -58,17 +59,17 @@ def test_five_steps_are_the_references(batch: int) -> None:
 
 def test_the_rate_falls_as_the_paper_counts() -> None:
     config, epoch = TrainingConfig(), 7
-    rates = [rate_after((number - 1) * epoch, config, epoch) / 2e-4 for number in (1, 100, 101, 200)]
+    rates = [lr_at((number - 1) * epoch, config, epoch) / 2e-4 for number in (1, 100, 101, 200)]
     assert rates == pytest.approx([1, 1, 100 / 101, 1 / 101])
 
 
 def test_the_rate_falls_image_by_image_when_counted_in_images() -> None:
-    config = TrainingConfig(constant="10 images", decay="3 images")
-    assert [rate_after(n, config, 7) / 2e-4 for n in (9, 10, 11, 12)] == pytest.approx([1, 3 / 4, 2 / 4, 1 / 4])
+    config = TrainingConfig(lr_schedule=LrScheduleConfig(constant="10 images", decay="3 images"))
+    assert [lr_at(n, config, 7) / 2e-4 for n in (9, 10, 11, 12)] == pytest.approx([1, 3 / 4, 2 / 4, 1 / 4])
 
 
 def published(network: torch.nn.Module, blocks: int, *, legacy: bool) -> dict[str, Tensor]:
-    """The state dict as the authors' code names it, with biases before the norms, which cancel."""
+    """The state dict as the authors' code names it, with biases before the grad_norms, which cancel."""
     places = ["1", "4", "7"]
     places += [f"{10 + block}.conv_block.{conv}" for block in range(blocks) for conv in (1, 5)]
     places += [str(10 + blocks), str(13 + blocks), str(17 + blocks)]

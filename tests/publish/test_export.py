@@ -20,6 +20,7 @@ from cyclegan.networks.config import ResnetConfig
 from cyclegan.publish.card import Card, card_text, code, fenced, plain
 from cyclegan.publish.export import export
 from cyclegan.training.trainer import train
+from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.methods.test_parity import published
 from tests.tiny import tiny_recipe, write_pictures
@@ -33,7 +34,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
         write_pictures(root / "horse2zebra" / name, 6, seed=seed)
     (root / "horse2zebra" / "testA" / "0.png").write_bytes(b"broken")
-    train(tiny_recipe(root / "horse2zebra", training={"average": "4 images"}), root / "run")
+    train(tiny_recipe(root / "horse2zebra", training={"ema": "4 images"}), root / "run")
     return root / "run"
 
 
@@ -84,7 +85,7 @@ def header(text: str) -> dict[str, Any]:
 def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Path) -> None:
     untranslated = row("A untranslated", 230.0, None, None)
     write_metrics(run, row("BtoA", 99.9), row("AtoB", 123.4, structure=0.0321, cycle=CYCLE, truth=TRUTH), untranslated)
-    exported = export(run, tmp_path / "out" / "h2z.safetensors", "AtoB")
+    exported = export(run, tmp_path / "out" / "h2z.safetensors", Direction.AtoB)
     assert exported.card == tmp_path / "out" / "README.md" and not exported.notes
     text = exported.card.read_text(encoding="utf-8")
     lines = text.splitlines()
@@ -108,7 +109,7 @@ def test_the_card_warns_of_figures_that_mean_little(run: Path, tmp_path: Path) -
     little = "8 pictures against 9 are few"
     untranslated = row("A untranslated", 230.0, None, None, warnings=[little])
     write_metrics(run, row("AtoB", 123.4, warnings=[little, "<b> only 1"]), untranslated, row("BtoA", 1.0))
-    export(run, tmp_path / "h2z.safetensors", "AtoB")
+    export(run, tmp_path / "h2z.safetensors", Direction.AtoB)
     lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
     assert f"**AtoB, A untranslated: {little}**" in lines and r"**AtoB: \<b\> only 1**" in lines
 
@@ -206,7 +207,7 @@ def test_what_evaluate_writes_is_what_the_card_shows(tmp_path: Path) -> None:
     torch.save(squeezenet1_1(weights=None).state_dict(), tmp_path / "squeezenet.pth")
     named = ("--features.network", "squeezenet1_1", "--features.weights", tmp_path / "squeezenet.pth")
     assert run_main("evaluate", tmp_path / "run", *named, "--device", "cpu") == 0
-    exported = export(tmp_path / "run", tmp_path / "out" / "g.safetensors", "BtoA")
+    exported = export(tmp_path / "run", tmp_path / "out" / "g.safetensors", Direction.BtoA)
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert not exported.notes and len(figures_in(text)) == 2
     assert "squeezenet1_1" in text and "| BtoA |" in text and "| B untranslated |" in text and "SSIM" in text
@@ -242,14 +243,14 @@ def test_damaged_figures_are_told_and_end_no_export(content: bytes, run: Path, t
 def test_the_card_of_a_reference_generator_tells_what_is_known(tmp_path: Path) -> None:
     torch.manual_seed(0)
     torch.save(published(ResnetConfig(width=4, blocks=1).build(), 1, legacy=False), tmp_path / "latest_net_G.pth")
-    exported = export(tmp_path / "latest_net_G.pth", tmp_path / "g.safetensors", "BtoA")
+    exported = export(tmp_path / "latest_net_G.pth", tmp_path / "g.safetensors", Direction.BtoA)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert exported.sheet is None and not exported.notes and header(text)["library_name"] == "cyclegan"
     assert "`latest_net_G.pth`" in text and "BtoA" in text and "width 4" in text and "<details>" not in text
 
 
 def test_the_card_of_a_copy_names_what_it_is_a_copy_of(tmp_path: Path) -> None:
-    write_generator(ResnetConfig(width=4, blocks=1).build(), "AtoB", tmp_path / "a.safetensors")
+    write_generator(ResnetConfig(width=4, blocks=1).build(), Direction.AtoB, tmp_path / "a.safetensors")
     export(tmp_path / "a.safetensors", tmp_path / "b.safetensors", None)
     assert "`a.safetensors`" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
@@ -306,7 +307,7 @@ ODD = [
 def test_words_from_files_break_neither_header_nor_page(odd: str) -> None:
     figure = Interval(1.0, 0.5, 1.5)
     card = Card(
-        file=f"{odd}.safetensors".replace("/", ""), direction="AtoB", generator={"kind": odd}, parameters=1,
+        file=f"{odd}.safetensors".replace("/", ""), direction=Direction.AtoB, generator={"kind": odd}, parameters=1,
         versions={"cyclegan": odd}, data=odd, recipe={"note": odd}, sheet=f"{odd}.png",
         rows=[
             Measured(

@@ -153,7 +153,7 @@ def test_sample_grids_are_stepped_through_to_the_last(page: str) -> None:
 def test_every_curve_is_drawn_twins_together(page: str) -> None:
     titles = re.findall(r"<figcaption><b>(.*?)</b>", page)
     assert titles[:4] == ["gan", "cycle", "identity", "discriminator"]
-    assert {"rate", "images_per_second", "kid"} <= set(titles)
+    assert {"lr", "images_per_second", "kid"} <= set(titles)
 
 
 def test_broken_pictures_are_passed_over_and_the_truth_stands_beside(page: str) -> None:

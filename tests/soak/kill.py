@@ -78,8 +78,8 @@ def soak(forks: Forks, root: Path, *, kills: int, images: int) -> str:
     recipe = tiny_recipe(
         root / "data",
         method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}},
-        training={"constant": f"{images} images", "decay": "0 images", "average": "9 images"},
-        journal={"log_every": "1 images", "samples_every": "25 images", "checkpoint_every": "1 images"},
+        training={"lr_schedule": {"constant": f"{images} images", "decay": "0 images"}, "ema": "9 images"},
+        log={"scalars_every": "1 images", "samples_every": "25 images", "checkpoint_every": "1 images"},
     )
     write_recipe(recipe, root / "recipe.yaml")
 

@@ -32,6 +32,7 @@ from cyclegan.inference.directory import LOCK
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.manifest import NAME
 from cyclegan.networks.config import ResnetConfig
+from cyclegan.types import Direction
 from cyclegan.util.text import shown
 from tests.forked import Forks, Started
 
@@ -76,7 +77,7 @@ def files_of(folder: Path, pictures: int) -> Files:
 def make(files: Files, seed: int) -> None:
     """A generator, pictures of 16 to 32 pixels, and broken ones: empty, text, and cut in half."""
     torch.manual_seed(seed)
-    write_generator(ResnetConfig(width=4, blocks=1).build(), "AtoB", files.generator)
+    write_generator(ResnetConfig(width=4, blocks=1).build(), Direction.AtoB, files.generator)
     random = np.random.default_rng(seed)
     for i in range(FOLDERS):
         (files.source / f"{i}").mkdir(parents=True)

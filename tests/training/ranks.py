@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cyclegan.recipe import read_recipe
 from cyclegan.training.distributed import open_processes
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.trainer import Trainer
 
 
@@ -27,10 +27,10 @@ def tensors_in(state: Any) -> list[Tensor]:
     return []
 
 
-def known_to(game: Game) -> list[Tensor]:
+def known_to(learner: Learner) -> list[Tensor]:
     """All numbers that a process goes on from: networks and pools, averages, optimizers."""
-    state = game.checkpoint(0)
-    return tensors_in({"method": state.method, "average": state.average, "optimizers": state.optimizers})
+    state = learner.checkpoint(0)
+    return tensors_in({"method": state.method, "ema": state.ema, "optimizers": state.optimizers})
 
 
 def train_and_keep_all(words: Sequence[str]) -> None:
@@ -43,14 +43,14 @@ def train_and_keep_all(words: Sequence[str]) -> None:
     with open_processes() as processes:
 
         def disturbed(name: str) -> None:
-            real = getattr(Game, name)
+            real = getattr(Learner, name)
 
-            def otherwise(game: Game, *words: Any, **named: Any) -> None:
-                real(game, *words, **named)
-                for tensor in known_to(game):
+            def otherwise(learner: Learner, *words: Any, **named: Any) -> None:
+                real(learner, *words, **named)
+                for tensor in known_to(learner):
                     tensor += processes.rank
 
-            setattr(Game, name, otherwise)
+            setattr(Learner, name, otherwise)
 
         if "built" in how:
             disturbed("__init__")
@@ -63,11 +63,11 @@ def train_and_keep_all(words: Sequence[str]) -> None:
             if dropout.training:
                 masks.append(torch.where(inputs[0] == 0, -1, (output != 0).int()))
 
-        for module in trainer.game.method.modules():
+        for module in trainer.learner.method.modules():
             if isinstance(module, nn.Dropout):
                 module.register_forward_hook(keep_mask)
         trainer.train()
-        torch.save({"known": known_to(trainer.game), "masks": masks}, f"{run}.{processes.rank}")
+        torch.save({"known": known_to(trainer.learner), "masks": masks}, f"{run}.{processes.rank}")
 
 
 def fail_for_another_reason(words: Sequence[str]) -> None:

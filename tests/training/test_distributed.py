@@ -22,15 +22,15 @@ from cyclegan.checkpoint import checkpoints_in, read_newest
 from cyclegan.cli import main
 from cyclegan.recipe import write_recipe
 from cyclegan.training.distributed import ALONE, open_processes
-from cyclegan.training.learner import Game
-from cyclegan.training.optimizer import Move
+from cyclegan.training.learner import Learner
+from cyclegan.training.optimizer import StepResult
 from cyclegan.training.trainer import train
 from cyclegan.types import Batch
 from tests.forked import Forks, Started
 from tests.tiny import tiny_recipe
 from tests.training.exact import exactly
 
-ENDLESS = {"constant": "100000 images"}
+ENDLESS = {"lr_schedule": {"constant": "100000 images"}}
 
 
 def write(data: Path, **changes: Any) -> Path:
@@ -48,13 +48,13 @@ def losses(run: Path) -> dict[str, list[float]]:
 
 def test_two_processes_are_one_with_twice_the_batch(data: Path, tmp_path: Path, forks: Forks) -> None:
     """Pools included: they are full, and exchange, from the fourth fake on."""
-    length = {"constant": "8 images", "decay": "4 images", "average": "4 images"}
-    changes: dict[str, Any] = {"training": length, "journal": {"samples": 0}}  # sample grids are of float32
+    length = {"lr_schedule": {"constant": "8 images", "decay": "4 images"}, "ema": "4 images"}
+    changes: dict[str, Any] = {"training": length, "log": {"samples": 0}}  # sample grids are of float32
     words = ("train", write(data, **changes), "--out", tmp_path / "two")
     two = forks.start_together(2, *words, log=tmp_path / "log", main="tests.training.exact:exact_main")
     assert [each.wait() for each in two] == [0, 0], two[0].told
     with exactly():
-        train(tiny_recipe(data, **changes | {"training": length | {"batch": 2}}), tmp_path / "one")
+        train(tiny_recipe(data, **changes | {"training": length | {"batch_size": 2}}), tmp_path / "one")
 
     ours, expected = losses(tmp_path / "two"), losses(tmp_path / "one")
     assert ours.keys() == expected.keys() and len(ours["loss/gan_a"]) == 6
@@ -73,7 +73,7 @@ def test_resuming_with_another_number_of_processes_says_what_changes(
 ) -> None:
     two = forks.start_together(2, "train", write(data), "--out", tmp_path / "run", log=tmp_path / "log")
     assert [each.wait() for each in two] == [0, 0], two[0].told
-    train(tiny_recipe(data, training={"constant": "8 images"}), tmp_path / "run", resume=True)
+    train(tiny_recipe(data, training={"lr_schedule": {"constant": "8 images"}}), tmp_path / "run", resume=True)
     assert "pairs of pictures in a step: 1 from now on, 2 until here" in capfd.readouterr().err
     assert (read_newest(tmp_path / "run").images, read_newest(tmp_path / "run").processes) == (12, 1)
 
@@ -122,14 +122,14 @@ def torchrun(words: Sequence[str]) -> None:
 
 def dying_once(words: Sequence[str]) -> None:
     """`cyclegan WORDS`; one of the processes is killed after 16 images, and not when it was started again."""
-    step, dies = Game.step, (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]) == ("1", "0")
+    step, dies = Learner.step, (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]) == ("1", "0")
 
-    def step_or_die(game: Game, pixels: Batch) -> Move:
-        if dies and game.images == 16:
+    def step_or_die(learner: Learner, pixels: Batch) -> StepResult:
+        if dies and learner.images == 16:
             os.kill(os.getpid(), signal.SIGKILL)
-        return step(game, pixels)
+        return step(learner, pixels)
 
-    with patch.object(Game, "step", step_or_die):
+    with patch.object(Learner, "step", step_or_die):
         try:
             main(words)
         except SystemExit as end:
@@ -138,8 +138,8 @@ def dying_once(words: Sequence[str]) -> None:
 
 
 def test_torchrun_starts_again_from_the_last_checkpoint(data: Path, tmp_path: Path, forks: Forks) -> None:
-    length, run = {"constant": "30 images", "decay": "0 images"}, tmp_path / "run"
-    words = ("train", write(data, training=length, journal={"checkpoint_every": "10 images"}), "--out", run)
+    length, run = {"lr_schedule": {"constant": "30 images", "decay": "0 images"}}, tmp_path / "run"
+    words = ("train", write(data, training=length, log={"checkpoint_every": "10 images"}), "--out", run)
     place = {"main": "tests.training.test_distributed:torchrun", "GLOO_SOCKET_IFNAME": "lo"}
     agent = forks.start(*words, log=tmp_path / "log", **place)
     assert agent.wait() == 0, agent.told
@@ -168,7 +168,7 @@ def kept(run: Path) -> list[dict[str, list[Tensor]]]:
 
 def test_processes_draw_other_dropout_masks_and_keep_one_pool(data: Path, tmp_path: Path, forks: Forks) -> None:
     dropout = {"generator": {"width": 4, "blocks": 1, "dropout": 0.5}, "pool": 2}
-    recipe = write(data, method=dropout, training={"constant": "12 images", "average": "4 images"})
+    recipe = write(data, method=dropout, training={"lr_schedule": {"constant": "12 images"}, "ema": "4 images"})
     started(forks, "train_and_keep_all", recipe, tmp_path / "run", log=tmp_path / "log")
     one, other = kept(tmp_path / "run")
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(one["known"], other["known"], strict=True))
@@ -182,10 +182,10 @@ def test_processes_draw_other_dropout_masks_and_keep_one_pool(data: Path, tmp_pa
 def test_all_processes_begin_with_what_the_first_one_knows(
     how: tuple[str, ...], data: Path, tmp_path: Path, forks: Forks
 ) -> None:
-    recipe = write(data, training={"constant": "8 images", "average": "4 images"})
+    recipe = write(data, training={"lr_schedule": {"constant": "8 images"}, "ema": "4 images"})
     if "resume" in how:
         started(forks, "train_and_keep_all", recipe, tmp_path / "run", log=tmp_path / "log")
-        recipe = write(data, training={"constant": "16 images", "average": "4 images"})
+        recipe = write(data, training={"lr_schedule": {"constant": "16 images"}, "ema": "4 images"})
     else:
         started(forks, "train_and_keep_all", recipe, tmp_path / "undisturbed", log=tmp_path / "log")
     started(forks, "train_and_keep_all", recipe, tmp_path / "run", *how, log=tmp_path / "log")

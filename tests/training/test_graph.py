@@ -22,12 +22,12 @@ from cyclegan.methods.pool import Pool
 from cyclegan.recipe import Recipe, SpeedConfig
 from cyclegan.training import graph
 from cyclegan.training.graph import MOST_GRAPHS, UNRECORDED, Graphed, has_graphs
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.observer import Observer
-from cyclegan.training.optimizer import Move
+from cyclegan.training.optimizer import StepResult
 from cyclegan.training.trainer import train
 from cyclegan.training.tuning import bench_of
-from cyclegan.types import Batch
+from cyclegan.types import Batch, Direction
 from cyclegan.util.signals import Stopped
 from tests.patience import PATIENCE
 from tests.tiny import tiny_recipe
@@ -41,7 +41,12 @@ EVERYTHING: dict[str, dict[str, Any]] = {
         "generator": {"width": 2, "blocks": 1, "dropout": 0.5},
         "discriminator": {"kind": "patchgan", "width": 2, "depth": 1},
     },
-    "training": {"constant": "8 images", "decay": "40 images", "average": "10 images", "clip": 0.5, "rate": 1e-3},
+    "training": {
+        "lr_schedule": {"constant": "8 images", "decay": "40 images"},
+        "ema": "10 images",
+        "grad_clip": 0.5,
+        "lr": 1e-3,
+    },
 }
 """All that changes from step to step: dropout, pools, a decaying rate, clipping and an average."""
 
@@ -54,15 +59,15 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     return fake_cuda(monkeypatch)
 
 
-def game_of(recipe: Recipe, *, in_graphs: bool) -> Game:
-    """A game as it is on a GPU: the rate in a tensor and, if asked for, its steps in graphs."""
-    game = Game(recipe, CPU, epoch=5)
-    for turn in game.turns:
-        for group in turn.optimizer.param_groups:
+def learner_of(recipe: Recipe, *, in_graphs: bool) -> Learner:
+    """A learner as it is on a GPU: the rate in a tensor and, if asked for, its steps in graphs."""
+    learner = Learner(recipe, CPU, epoch=5)
+    for optimizer in learner.optimizers:
+        for group in optimizer.optimizer.param_groups:
             group["lr"] = torch.tensor(group["lr"])
     if in_graphs:
-        game.pull(Levers(graph=True))
-    return game
+        learner.use(Levers(graph=True))
+    return learner
 
 
 def batch_of(a: int, b: int, seed: int) -> Batch:
@@ -71,31 +76,33 @@ def batch_of(a: int, b: int, seed: int) -> Batch:
     return Batch(*(torch.randint(256, (1, 3, n, n), generator=random, dtype=torch.uint8) for n in (a, b)))
 
 
-def state_of(game: Game) -> dict[str, Any]:
+def state_of(learner: Learner) -> dict[str, Any]:
     """All that is learned or remembered, and the last gradients."""
-    average = game.average.state_dict() if game.average else {}
-    turns = [(turn.state_dict()["state"], [p.grad for p in turn.parameters]) for turn in game.turns]
-    return copy.deepcopy({"method": game.method.state_dict(), "average": average, "turns": turns})
+    average = learner.ema.state_dict() if learner.ema else {}
+    optimizers = [
+        (optimizer.state_dict()["state"], [p.grad for p in optimizer.parameters]) for optimizer in learner.optimizers
+    ]
+    return copy.deepcopy({"method": learner.method.state_dict(), "ema": average, "optimizers": optimizers})
 
 
-def numbers(move: Move) -> list[float]:
-    return [number.item() for number in (*move.losses.values(), *move.norms.values())]
+def numbers(move: StepResult) -> list[float]:
+    return [number.item() for number in (*move.losses.values(), *move.grad_norms.values())]
 
 
-def check_same(graphed: Game, eager: Game, sizes: Sequence[tuple[int, int]], start: int = 0) -> None:
+def check_same(graphed: Learner, eager: Learner, sizes: Sequence[tuple[int, int]], start: int = 0) -> None:
     """Steps of these sizes are the same in both, bit for bit."""
     for number, (a, b) in enumerate(sizes, start):
         batch = batch_of(a, b, seed=number)
         assert numbers(graphed.step(batch)) == numbers(eager.step(batch)), f"step {number}"
         assert_equal(state_of(graphed), state_of(eager))
-    assert isinstance(graphed.play, Graphed) and not graphed.play.failed
-    assert graphed.finite.news() == eager.finite.news() == []
+    assert isinstance(graphed._run, Graphed) and not graphed._run.failed
+    assert graphed.nonfinite.new_ones() == eager.nonfinite.new_ones() == []
 
 
 def test_many_steps_in_graphs_are_those_without(data: Path, cuda: FakeCuda) -> None:
     """Gradients too, which histograms show: not those that another size's graph left."""
     recipe = tiny_recipe(data, **EVERYTHING)
-    check_same(game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False), SIZES)
+    check_same(learner_of(recipe, in_graphs=True), learner_of(recipe, in_graphs=False), SIZES)
     assert len(cuda.recorded()) == len(set(SIZES)) == 3
 
 
@@ -104,7 +111,7 @@ def test_many_steps_in_graphs_are_those_without_on_a_gpu(data: Path) -> None:
     speed = {"device": "cuda", "precision": "float32", "compile": "off", "deterministic": True}
     on, off = (tiny_recipe(data, **EVERYTHING, speed=speed | {"graph": graph}) for graph in ("on", "off"))
     try:
-        check_same(Game(on, GPU, epoch=5), Game(off, GPU, epoch=5), SIZES)
+        check_same(Learner(on, GPU, epoch=5), Learner(off, GPU, epoch=5), SIZES)
     finally:
         torch.use_deterministic_algorithms(False)
 
@@ -114,37 +121,40 @@ def test_a_new_size_is_neither_recorded_at_once_nor_played_in_anothers_memory(
     sizes: list[tuple[int, int]], data: Path, cuda: FakeCuda
 ) -> None:
     recipe = tiny_recipe(data, **EVERYTHING)
-    check_same(game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False), sizes)
+    check_same(learner_of(recipe, in_graphs=True), learner_of(recipe, in_graphs=False), sizes)
 
 
 def test_nothing_but_its_result_outlives_a_step_in_the_memory_of_its_graph(data: Path, cuda: FakeCuda) -> None:
-    game = game_of(tiny_recipe(data, **EVERYTHING), in_graphs=True)
+    learner = learner_of(tiny_recipe(data, **EVERYTHING), in_graphs=True)
     for number in range(UNRECORDED + 1):
-        move = game.step(batch_of(12, 12, number))
+        move = learner.step(batch_of(12, 12, number))
     [recorded] = cuda.recorded()
-    assert recorded.outliving and recorded.left_behind([*move.losses.values(), *move.norms.values(), move.finite]) == 0
+    assert (
+        recorded.outliving
+        and recorded.left_behind([*move.losses.values(), *move.grad_norms.values(), move.finite]) == 0
+    )
 
 
 def test_a_step_left_out_is_noticed_in_a_graph(data: Path, cuda: FakeCuda) -> None:
     recipe = tiny_recipe(data, method=EVERYTHING["method"])
-    games = [game_of(recipe, in_graphs=in_graphs) for in_graphs in (True, False)]
-    weights = [next(game.method.translators()["AtoB"].parameters()).data for game in games]
+    learners = [learner_of(recipe, in_graphs=in_graphs) for in_graphs in (True, False)]
+    weights = [next(learner.method.generators()[Direction.AtoB].parameters()).data for learner in learners]
     right = [weight.clone() for weight in weights]
     for number in range(7):
-        for game, weight, kept in zip(games, weights, right, strict=True):
+        for learner, weight, kept in zip(learners, weights, right, strict=True):
             kept.copy_(weight)
             if number == 5:
                 weight.fill_(torch.nan)
-            game.step(batch_of(12, 12, number))
+            learner.step(batch_of(12, 12, number))
             if number == 5:
                 weight.copy_(kept)
-    assert [game.finite.news() for game in games] == [[5], [5]] and len(cuda.recorded()) == 1
-    assert_equal(*(state_of(game) for game in games))
+    assert [learner.nonfinite.new_ones() for learner in learners] == [[5], [5]] and len(cuda.recorded()) == 1
+    assert_equal(*(state_of(learner) for learner in learners))
 
 
 def test_resume_with_graphs_continues_bit_for_bit(data: Path, cuda: FakeCuda) -> None:
     recipe = tiny_recipe(data, **EVERYTHING)
-    whole, first, second = (game_of(recipe, in_graphs=True) for _ in range(3))
+    whole, first, second = (learner_of(recipe, in_graphs=True) for _ in range(3))
     check_same(whole, first, SIZES[:8])
     for number in range(UNRECORDED + 1):
         second.step(batch_of(12, 12, number))  # so that it has a graph of another state
@@ -255,10 +265,10 @@ def test_a_step_whose_recording_finds_no_memory_is_played_without_a_graph(
 def test_a_trial_that_cannot_be_recorded_is_a_lever_that_does_not_run_here(
     data: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    game = game_of(tiny_recipe(data, **EVERYTHING), in_graphs=False)
-    probe = game.probe
-    monkeypatch.setattr(game, "probe", lambda pixels: {"loss": probe(pixels)["gan_a"] * torch.ones(()).item()})
-    with game.at_rest(), bench_of(game, batch_of(12, 12, seed=0)) as bench:
+    learner = learner_of(tiny_recipe(data, **EVERYTHING), in_graphs=False)
+    probe = learner.probe
+    monkeypatch.setattr(learner, "probe", lambda pixels: {"loss": probe(pixels)["gan_a"] * torch.ones(()).item()})
+    with learner.at_rest(), bench_of(learner, batch_of(12, 12, seed=0)) as bench:
         choice = choose_levers(bench, Levers(), [Offer("graph", {"graph": True})], steps=10**9)
     assert choice.levers == Levers() and "graph does not run here (" in choice.told
 
@@ -275,7 +285,7 @@ def test_sizes_that_never_come_back_are_not_counted_for_ever(cuda: FakeCuda, mon
 
 def test_released_memory_is_free_at_once_and_later_steps_are_the_same(data: Path, cuda: FakeCuda) -> None:
     recipe = tiny_recipe(data, **EVERYTHING)
-    graphed, eager = game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False)
+    graphed, eager = learner_of(recipe, in_graphs=True), learner_of(recipe, in_graphs=False)
     check_same(graphed, eager, SIZES[:5])
     assert len(cuda.recorded()) == 1 and [len(pool._held) for pool in graphed.method.pools] == [1, 1]
     gc.disable()
@@ -292,21 +302,21 @@ def test_released_memory_is_free_at_once_and_later_steps_are_the_same(data: Path
 def test_trials_of_levers_in_graphs_give_what_they_do_without_and_leave_no_trace(data: Path, cuda: FakeCuda) -> None:
     """Another layout puts the weights elsewhere: a graph from before it would read freed memory."""
     recipe = tiny_recipe(data, **EVERYTHING)
-    graphed, eager = game_of(recipe, in_graphs=True), game_of(recipe, in_graphs=False)
+    graphed, eager = learner_of(recipe, in_graphs=True), learner_of(recipe, in_graphs=False)
     check_same(graphed, eager, SIZES[:5])
     batch = batch_of(12, 16, seed=0)
     with graphed.at_rest(), eager.at_rest(), bench_of(graphed, batch) as one, bench_of(eager, batch) as other:
         benches = one, other
         for channels_last in (False, True, False):
             for bench, in_graph in zip(benches, (True, False), strict=True):
-                bench.pull(Levers(channels_last=channels_last, graph=in_graph))
+                bench.use(Levers(channels_last=channels_last, graph=in_graph))
             assert_equal(*(dict(bench.probe()) for bench in benches))
         assert len(cuda.recorded()) == 1
     assert not cuda.recorded() and not any(pool._held for pool in graphed.method.pools)
-    graphed.pull(Levers(graph=True))
+    graphed.use(Levers(graph=True))
     check_same(graphed, eager, SIZES[5:13], start=5)
     assert cuda.recorded()
-    graphed.pull(Levers(channels_last=True, graph=True))
+    graphed.use(Levers(channels_last=True, graph=True))
     assert not cuda.recorded() and not any(pool._held for pool in graphed.method.pools)
 
 
@@ -317,7 +327,7 @@ def graphs_at(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
     pictures = Observer.pictures
 
     def noted(self: Observer) -> None:
-        seen[self.game.images] = len(cuda.recorded())
+        seen[self.learner.images] = len(cuda.recorded())
         pictures(self)
 
     monkeypatch.setattr(Observer, "pictures", noted)
@@ -338,16 +348,16 @@ def test_a_run_gives_its_graphs_back_before_its_last_samples(
 def test_a_run_ended_by_a_signal_gives_its_graphs_back(
     data: Path, tmp_path: Path, cuda: FakeCuda, graphs_at: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = Game.step
+    step = Learner.step
 
-    def signalled(self: Game, pixels: Batch) -> Move:
+    def signalled(self: Learner, pixels: Batch) -> StepResult:
         move = step(self, pixels)
         if self.images == 6:
             assert len(cuda.recorded()) == 1
             signal.raise_signal(signal.SIGTERM)
         return move
 
-    monkeypatch.setattr(Game, "step", signalled)
+    monkeypatch.setattr(Learner, "step", signalled)
     with pytest.raises(Stopped):
         train(tiny_recipe(data, speed={"graph": "on"}), tmp_path / "run")
     assert graphs_at == {1: 0, 4: 1} and not cuda.recorded()
@@ -377,7 +387,7 @@ def test_a_graph_that_cannot_be_is_refused_in_one_line(
 
 
 def test_a_step_that_checkpoints_its_activations_cannot_be_recorded(data: Path, cuda: FakeCuda) -> None:
-    game = game_of(tiny_recipe(data, speed={"checkpoint_activations": True, "compile": "off"}), in_graphs=True)
+    learner = learner_of(tiny_recipe(data, speed={"checkpoint_activations": True, "compile": "off"}), in_graphs=True)
     for number in range(UNRECORDED + 1):
-        game.step(batch_of(12, 12, number))
-    assert isinstance(game.play, Graphed) and "torch.get_rng_state" in game.play.failed
+        learner.step(batch_of(12, 12, number))
+    assert isinstance(learner._run, Graphed) and "torch.get_rng_state" in learner._run.failed

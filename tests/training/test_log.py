@@ -13,7 +13,7 @@ from tests.tiny import tiny_recipe
 
 def lines_of(trainer: Trainer, capsys: pytest.CaptureFixture[str], seconds: float) -> list[str]:
     """What is said of progress when each step takes so many seconds."""
-    trainer.journal.progress.clock = lambda: trainer.game.images * seconds
+    trainer.log.progress.clock = lambda: trainer.learner.images * seconds
     trainer.train()
     return [line for line in capsys.readouterr().err.splitlines() if line.startswith("run: ")]
 
@@ -33,7 +33,7 @@ def test_a_run_off_a_terminal_says_how_far_it_is(
 def test_losses_are_fetched_no_more_often_than_they_are_logged(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = tiny_recipe(data, journal={"log_every": "4 images"})
+    recipe = tiny_recipe(data, log={"scalars_every": "4 images"})
     lines = lines_of(Trainer(recipe, tmp_path / "run"), capsys, seconds=60)
     told = [re.search(r"gan_a [\d.]+", line) for line in lines]
     assert [bool(losses) for losses in told] == [False] * 3 + [True] * 3 + [False]
@@ -48,7 +48,7 @@ def test_a_quick_run_says_nothing_of_its_progress(
 
 def test_a_resumed_run_counts_its_own_speed(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(tiny_recipe(data), tmp_path / "run")
-    longer = tiny_recipe(data, training={"constant": "4 images", "decay": "12 images"})
+    longer = tiny_recipe(data, training={"lr_schedule": {"constant": "4 images", "decay": "12 images"}})
     lines = lines_of(Trainer(longer, tmp_path / "run", resume=True), capsys, seconds=60)
     assert lines[0].startswith("run: 10 of 16 images (62 %), 0.0167 images/s, 6 min 0 s left, ")
 

@@ -34,7 +34,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def mirrored(data: Path, project: str) -> Recipe:
-    return tiny_recipe(data, journal={"wandb": project})
+    return tiny_recipe(data, log={"wandb": project})
 
 
 def test_records_are_sent_under_one_id_over_all_lives_of_a_run(
@@ -56,11 +56,11 @@ def test_what_is_missing_is_said_in_one_line_and_leaves_no_run(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(ImportError, match=r"journal\.wandb: .* pip install 'cyclegan\[wandb\]'"):
+    with pytest.raises(ImportError, match=r"log\.wandb: .* pip install 'cyclegan\[wandb\]'"):
         train(mirrored(data, "horses"), tmp_path / "run")
     assert not (tmp_path / "run" / "recipe.yaml").exists()
 
 
 def test_a_refusal_is_one_line(data: Path, tmp_path: Path, calls: list[dict[str, Any]]) -> None:
-    with pytest.raises(ConnectionError, match=r"^journal\.wandb: not logged in: run `wandb login`$"):
+    with pytest.raises(ConnectionError, match=r"^log\.wandb: not logged in: run `wandb login`$"):
         train(mirrored(data, "refused"), tmp_path / "run")

@@ -24,7 +24,7 @@ from cyclegan.methods.pool import Pool
 from cyclegan.recipe import TrainingConfig, write_recipe
 from cyclegan.report.run import write_report
 from cyclegan.training.nonfinite import Diverged
-from cyclegan.training.optimizer import Turn
+from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Images, Losses
 from tests.tiny import tiny_recipe
@@ -36,7 +36,10 @@ NOTHING = Batch(torch.empty(0), torch.empty(0))
 
 def state(trainer: Trainer) -> dict[str, Any]:
     return copy.deepcopy(
-        {"method": trainer.game.method.state_dict(), "turns": [t.state_dict()["state"] for t in trainer.game.turns]}
+        {
+            "method": trainer.learner.method.state_dict(),
+            "optimizers": [t.state_dict()["state"] for t in trainer.learner.optimizers],
+        }
     )
 
 
@@ -65,14 +68,14 @@ def test_a_turn_with_a_bad_number_moves_nothing(where: str, bad: float, clip: fl
             value.register_hook(lambda gradient: gradient * bad)
         return {"square": value}
 
-    turn = Turn(Player("one", (network,), loss), TrainingConfig(clip=clip))
-    assert turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
-    before = copy.deepcopy((dict(network.state_dict()), turn.state_dict()))
+    optimizer = PlayerOptimizer(Player("one", {"it": network}, loss), TrainingConfig(grad_clip=clip))
+    assert optimizer.step(optimizer.differentiate(NOTHING, {}, NO_AUTOCAST)).finite
+    before = copy.deepcopy((dict(network.state_dict()), optimizer.state_dict()))
     scale.fill_(bad)
-    assert not turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
-    assert_equal((dict(network.state_dict()), turn.state_dict()), before)
+    assert not optimizer.step(optimizer.differentiate(NOTHING, {}, NO_AUTOCAST)).finite
+    assert_equal((dict(network.state_dict()), optimizer.state_dict()), before)
     scale.fill_(1)
-    assert turn.move(turn.look(NOTHING, {}, NO_AUTOCAST)).finite
+    assert optimizer.step(optimizer.differentiate(NOTHING, {}, NO_AUTOCAST)).finite
     assert not torch.equal(network.weight, before[0]["weight"]) and network.weight.isfinite().all()
 
 
@@ -83,13 +86,13 @@ def test_a_poisoned_step_leaves_weights_optimizers_and_pools_alone(
     trainer = Trainer(tiny_recipe(data), tmp_path / "run")
     batches = list(trainer.loader.batches(0, 8))
     for batch in batches[:5]:
-        trainer.game.step(batch)
+        trainer.learner.step(batch)
     before = state(trainer)
-    trainer.game.step(batches[5])
+    trainer.learner.step(batches[5])
     assert_equal(state(trainer), before)
-    trainer.game.step(batches[6])
-    assert trainer.game.finite.news() == [5] and trainer.game.finite.left_out == 1
-    assert all(value.isfinite().all() for value in trainer.game.method.state_dict().values())
+    trainer.learner.step(batches[6])
+    assert trainer.learner.nonfinite.new_ones() == [5] and trainer.learner.nonfinite.skipped == 1
+    assert all(value.isfinite().all() for value in trainer.learner.method.state_dict().values())
 
 
 def test_a_step_left_out_is_told_with_its_pictures_and_counted(
@@ -100,8 +103,8 @@ def test_a_step_left_out_is_told_with_its_pictures_and_counted(
     names = trainer.loader.files(4)
     trainer.train()
     told = capfd.readouterr().err
-    assert f"left out the step from image 4 on, its numbers are not finite: {names[0]}, {names[1]}" in told
-    assert [e.value for e in events(tmp_path / "run").Scalars("training/left_out")] == [0, 0, 1, 1]
+    assert f"skipped the step from image 4 on, its numbers are not finite: {names[0]}, {names[1]}" in told
+    assert [e.value for e in events(tmp_path / "run").Scalars("training/skipped_steps")] == [0, 0, 1, 1]
 
 
 def test_the_files_of_a_step_are_those_it_drew(data: Path, tmp_path: Path) -> None:
@@ -119,13 +122,13 @@ def test_too_many_in_a_row_end_the_run_and_leave_the_checkpoint(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     poisoned(monkeypatch, lambda step: step >= 7)
-    endless = {"constant": "100 images", "tolerate": 4}
+    endless = {"lr_schedule": {"constant": "100 images"}, "max_nonfinite_steps": 4}
     write_recipe(tiny_recipe(data, training=endless), tmp_path / "tiny.yaml")
     with pytest.raises(SystemExit) as end:
         main(["train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run")])
     assert end.value.code == DIVERGED
     told = capsys.readouterr().err.splitlines()[-1]
-    assert told.startswith("cyclegan: ") and "steps in a row" in told and "training.rate" in told
+    assert told.startswith("cyclegan: ") and "steps in a row" in told and "training.lr" in told
     assert f"the last checkpoint, {newest_checkpoint(tmp_path / 'run')}, is good" in told
     assert 6 <= read_newest(tmp_path / "run").images <= 12
     assert all(value.isfinite().all() for value in read_newest(tmp_path / "run").method.values())
@@ -135,7 +138,7 @@ def test_a_run_that_diverges_before_its_first_checkpoint_says_that_there_is_none
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     poisoned(monkeypatch, lambda step: True)
-    recipe, runs = tiny_recipe(data, training={"tolerate": 2}), [tmp_path / name for name in ("one", "two")]
+    recipe, runs = tiny_recipe(data, training={"max_nonfinite_steps": 2}), [tmp_path / name for name in ("one", "two")]
     for run in runs:
         with pytest.raises(Diverged, match="no checkpoint was saved before them"):
             train(recipe, run)
@@ -150,9 +153,15 @@ def test_a_run_that_diverges_before_its_first_checkpoint_says_that_there_is_none
 
 def test_fewer_do_not(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     poisoned(monkeypatch, lambda step: step % 4 != 0)
-    train(tiny_recipe(data, training={"constant": "16 images", "tolerate": 4}), tmp_path / "run")
+    train(
+        tiny_recipe(data, training={"lr_schedule": {"constant": "16 images"}, "max_nonfinite_steps": 4}),
+        tmp_path / "run",
+    )
     with pytest.raises(Diverged):
-        train(tiny_recipe(data, training={"constant": "16 images", "tolerate": 3}), tmp_path / "other")
+        train(
+            tiny_recipe(data, training={"lr_schedule": {"constant": "16 images"}, "max_nonfinite_steps": 3}),
+            tmp_path / "other",
+        )
 
 
 def test_a_pool_stores_no_fake_that_is_not_finite() -> None:

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from cyclegan.data.overlay import FAKE, MOST, REAL, overlaid
 from cyclegan.machine.device import Arithmetic
+from cyclegan.networks.base import Critic
 from cyclegan.recipe import Recipe, read_recipe
 from cyclegan.training.charts import charts
 from cyclegan.training.observer import flat
 from cyclegan.training.samples import channels, looking
 from cyclegan.training.trainer import Trainer, train
-from cyclegan.types import Batch
+from cyclegan.types import Batch, Direction
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import assert_equal, events, everything
 
@@ -34,8 +35,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
         write_pictures(root / "data" / name, 4, seed=seed)
     shown = {"histograms_every": "4 images", "feature_maps": [0, 2], "graph": True}
-    shown |= {"log_every": "2 images", "samples_every": "4 images", "samples": 2, "checkpoint_every": "4 images"}
-    train(tiny_recipe(root / "data", journal=shown), root / "run")
+    shown |= {"scalars_every": "2 images", "samples_every": "4 images", "samples": 2, "checkpoint_every": "4 images"}
+    train(tiny_recipe(root / "data", log=shown), root / "run")
     return root / "run"
 
 
@@ -47,9 +48,9 @@ def seen(run: Path) -> EventAccumulator:
 def test_every_number_has_its_tag(seen: EventAccumulator) -> None:
     losses = {f"loss/{kind}_{x}" for kind in ("gan", "cycle", "identity", "discriminator") for x in "ab"}
     scores = {f"score/{kind}_{x}" for kind in ("real", "fake", "right") for x in "ab"}
-    norms = {f"gradient/{name}" for name in NETWORKS}
-    training = {f"training/{x}" for x in ("rate", "images_per_second", "left_out", "memory")}
-    assert set(seen.Tags()["scalars"]) == losses | scores | norms | training
+    grad_norms = {f"gradient/{name}" for name in NETWORKS}
+    training = {f"training/{x}" for x in ("lr", "images_per_second", "skipped_steps", "memory")}
+    assert set(seen.Tags()["scalars"]) == losses | scores | grad_norms | training
     assert [e.step for e in seen.Scalars("loss/gan_a")] == [2, 4, 6, 8]
 
 
@@ -65,25 +66,25 @@ def test_twins_share_a_chart(seen: EventAccumulator) -> None:
     shared = {chart.title: list(chart.multiline.tag) for chart in layout.category[0].chart}
     assert shared["loss/gan"] == ["loss/gan_a", "loss/gan_b"]
     assert shared["gradient"] == ["gradient/a_to_b", "gradient/b_to_a"]
-    assert shared["training/rate"] == ["training/rate"]
+    assert shared["training/lr"] == ["training/lr"]
 
 
 def test_charts_come_in_the_order_of_tags_and_lose_none() -> None:
-    tags = ["loss/gan_b", "training/rate", "loss/gan_a", "validation/kid", "validation/kid_AtoB", "validation/kid_BtoA"]
+    tags = ["loss/gan_b", "training/lr", "loss/gan_a", "validation/kid", "validation/kid_AtoB", "validation/kid_BtoA"]
     assert charts(tags) == {
         "loss/gan": ["loss/gan_a", "loss/gan_b"],
-        "training/rate": ["training/rate"],
+        "training/lr": ["training/lr"],
         "validation/kid": ["validation/kid", "validation/kid_AtoB", "validation/kid_BtoA"],
     }
 
 
 def test_histograms_show_weights_and_gradients_of_every_layer(seen: EventAccumulator, run: Path) -> None:
     trainer = Trainer(read_recipe(run / "recipe.yaml"), run, resume=True)
-    names = {name for name, _ in trainer.game.method.named_parameters()}
+    names = {name for name, _ in trainer.learner.method.named_parameters()}
     assert set(seen.Tags()["histograms"]) == {f"{kind}/{name}" for kind in ("weights", "gradients") for name in names}
     last = seen.Histograms("weights/a_to_b.head.weight")[-1]
     assert last.step == 8
-    weight = trainer.game.method.state_dict()["a_to_b.head.weight"]
+    weight = trainer.learner.method.state_dict()["a_to_b.head.weight"]
     assert last.histogram_value.sum == pytest.approx(float(weight.sum()), abs=1e-5)
 
 
@@ -106,7 +107,7 @@ def test_settings_stand_in_the_table_of_hyperparameters(seen: EventAccumulator) 
     about = seen.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     settings = HParamsPluginData.FromString(about).session_start_info.hparams
     assert settings["method.cycle"].number_value == 10
-    assert settings["training.constant"].string_value == "4 images"
+    assert settings["training.lr_schedule.constant"].string_value == "4 images"
     about = seen.summary_metadata["_hparams_/experiment"].plugin_data.content
     metrics = [info.name.tag for info in HParamsPluginData.FromString(about).experiment.metric_infos]
     assert "test/kid_AtoB" in metrics and "validation/kid" in metrics
@@ -118,31 +119,33 @@ def test_the_graph_is_there_when_asked_for(seen: EventAccumulator) -> None:
 
 def test_settings_are_flat_and_plain(recipe: Recipe) -> None:
     settings = dict(flat(recipe.to_dict()))
-    assert settings["method.generator.width"] == 4 and settings["training.average"] == "null"
+    assert settings["method.generator.width"] == 4 and settings["training.ema"] == "null"
     assert all(isinstance(value, bool | int | float | str) for value in settings.values())
 
 
 def test_showing_everything_changes_nothing(data: Path, tmp_path: Path) -> None:
     dropout: dict[str, Any] = {"generator": {"width": 4, "blocks": 1, "dropout": 0.5}}
-    often = dict.fromkeys(("log_every", "samples_every", "histograms_every"), "1 images")
-    never = {"log_every": "0 images", "samples_every": "0 images", "histograms_every": None, "samples": 0}
-    train(tiny_recipe(data, method=dropout, journal=often), tmp_path / "often")
-    train(tiny_recipe(data, method=dropout, journal=never), tmp_path / "never")
+    often = dict.fromkeys(("scalars_every", "samples_every", "histograms_every"), "1 images")
+    never = {"scalars_every": "0 images", "samples_every": "0 images", "histograms_every": None, "samples": 0}
+    train(tiny_recipe(data, method=dropout, log=often), tmp_path / "often")
+    train(tiny_recipe(data, method=dropout, log=never), tmp_path / "never")
     assert_equal(everything(tmp_path / "often"), everything(tmp_path / "never"))
 
 
 def test_gradient_norms_are_those_of_the_networks(recipe: Recipe, tmp_path: Path) -> None:
     trainer = Trainer(recipe, tmp_path / "run")
-    move = trainer.game.step(next(trainer.loader.batches(0, 1)))
-    assert len(move.norms) == 4
-    for network, norm in move.norms.items():
-        squares = [p.grad.square().sum() for p in network.parameters() if p.grad is not None]
+    move = trainer.learner.step(next(trainer.loader.batches(0, 1)))
+    assert len(move.grad_norms) == 4
+    for name, norm in move.grad_norms.items():
+        squares = [
+            p.grad.square().sum() for p in trainer.learner.method.get_submodule(name).parameters() if p.grad is not None
+        ]
         torch.testing.assert_close(norm, torch.stack(squares).sum().sqrt())
 
 
 def test_a_stage_that_is_not_there_is_refused_before_the_first_step(data: Path, tmp_path: Path) -> None:
-    recipe = tiny_recipe(data, journal={"feature_maps": [0, 99]})
-    with pytest.raises(ValueError, match=r"journal\.feature_maps: the generators have stages 0 to 5, not 99"):
+    recipe = tiny_recipe(data, log={"feature_maps": [0, 99]})
+    with pytest.raises(ValueError, match=r"log\.feature_maps: the generators have stages 0 to 5, not 99"):
         train(recipe, tmp_path / "run")
 
 
@@ -159,20 +162,23 @@ def test_a_constant_channel_is_shown_and_not_divided_by_nothing() -> None:
     assert channels(torch.ones(3, 4, 4)).isfinite().all()
 
 
-class Planted(nn.Module):
+class Planted(Critic):
     """Finds white real and everything else fake."""
+
+    conditional = False
 
     def forward(self, x: Tensor) -> Tensor:
         return (x.mean(dim=1, keepdim=True) > 0.99).float()
 
 
-def test_judges_are_right_as_often_as_they_are(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_critics_are_right_as_often_as_they_are(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half of the real patches are white, no fake is: right in 3 of 4."""
     trainer = Trainer(recipe, tmp_path / "run")
-    with trainer.journal:
+    with trainer.log:
         trainer._prepare()
-        judge = trainer.game.method.judges()["AtoB"]._replace(network=Planted())
-        monkeypatch.setattr(trainer.game.method, "judges", lambda: {"AtoB": judge})
+        monkeypatch.setattr(trainer.learner.method, "critics", lambda: {Direction.AtoB: Planted()})
         white = torch.ones(1, 3, 8, 8)
         white[..., 4:] = 0
         scores = dict(trainer.observer._scores(Batch(torch.zeros(1, 3, 8, 8), white)))
@@ -189,7 +195,7 @@ def test_networks_are_left_as_they_were_looked_at() -> None:
 
 def test_numbers_that_are_not_finite_are_no_histogram_and_no_picture(recipe: Recipe, tmp_path: Path) -> None:
     trainer = Trainer(recipe, tmp_path / "run")
-    with trainer.journal as journal:
-        journal.histogram("weights/x", torch.tensor([1.0, np.nan]), 1)
-        assert not journal.picture("samples/x", torch.full((3, 2, 2), np.inf), 1)
+    with trainer.log as log:
+        log.histogram("weights/x", torch.tensor([1.0, np.nan]), 1)
+        assert not log.picture("samples/x", torch.full((3, 2, 2), np.inf), 1)
     assert not set(events(tmp_path / "run").Tags()["histograms"]) | set(events(tmp_path / "run").Tags()["images"])

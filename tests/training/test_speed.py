@@ -10,9 +10,9 @@ from cyclegan.cli import main
 from cyclegan.cli.codes import REFUSED
 from cyclegan.networks.blocks import ResidualBlock
 from cyclegan.recipe import Recipe, write_recipe
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.trainer import Trainer, train
-from cyclegan.types import Batch, Losses
+from cyclegan.types import Batch, Direction, Losses
 from tests.tiny import tiny_recipe
 
 PLAIN = {"device": "cpu", "precision": "float32", "channels_last": "off", "compile": "off"}
@@ -22,9 +22,9 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 def losses_of(recipe: Recipe, run: Path, steps: int) -> list[dict[str, float]]:
     """What each of the first steps saw."""
     trainer = Trainer(recipe, run)
-    with trainer.journal:
-        batches = trainer.loader.batches(0, steps * recipe.training.batch)
-        return [{name: loss.item() for name, loss in trainer.game.step(batch).losses.items()} for batch in batches]
+    with trainer.log:
+        batches = trainer.loader.batches(0, steps * recipe.training.batch_size)
+        return [{name: loss.item() for name, loss in trainer.learner.step(batch).losses.items()} for batch in batches]
 
 
 def check_same(data: Path, tmp_path: Path, tolerance: float, **lever: Any) -> None:
@@ -49,9 +49,11 @@ def test_deterministic_kernels_leave_the_result_alone(data: Path, tmp_path: Path
 def test_checkpointed_activations_are_computed_twice(data: Path, tmp_path: Path) -> None:
     calls = []
     trainer = Trainer(tiny_recipe(data, speed=PLAIN | {"checkpoint_activations": True}), tmp_path / "run")
-    block = next(m for m in trainer.game.method.translators()["AtoB"].modules() if isinstance(m, ResidualBlock))
+    block = next(
+        m for m in trainer.learner.method.generators()[Direction.AtoB].modules() if isinstance(m, ResidualBlock)
+    )
     block.body[0].register_forward_hook(lambda *call: calls.append(1))
-    trainer.game.step(next(trainer.loader.batches(0, 1)))
+    trainer.learner.step(next(trainer.loader.batches(0, 1)))
     assert len(calls) == 4  # twice for what is fake and identical, twice for the cycle
 
 
@@ -66,16 +68,16 @@ def test_two_deterministic_runs_on_cuda_are_the_same_bit_for_bit(data: Path, tmp
 def test_running_out_of_memory_is_one_line(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def step(self: Game, pixels: Batch) -> Losses:
+    def step(self: Learner, pixels: Batch) -> Losses:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(Game, "step", step)
+    monkeypatch.setattr(Learner, "step", step)
     write_recipe(recipe, tmp_path / "tiny.yaml")
     with pytest.raises(SystemExit) as exit_:
         main(["train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run")])
     told = capsys.readouterr().err.splitlines()
     assert exit_.value.code == REFUSED and told[-1].startswith("cyclegan: out of memory")
-    for setting in ("data.transforms", "training.batch", "speed.checkpoint_activations"):
+    for setting in ("data.transforms", "training.batch_size", "speed.checkpoint_activations"):
         assert setting in told[-1]
 
 
@@ -85,17 +87,19 @@ def test_training_by_a_schedule_of_tensors_and_of_numbers_is_the_same(data: Path
     runs = []
     for as_tensor in (False, True):
         trainer = Trainer(recipe, tmp_path / str(as_tensor))
-        for turn in trainer.game.turns:
-            for group in turn.optimizer.param_groups:
+        for optimizer in trainer.learner.optimizers:
+            for group in optimizer.optimizer.param_groups:
                 group["lr"] = torch.tensor(group["lr"]) if as_tensor else group["lr"]
         for pixels in trainer.loader.batches(0, 6):
-            losses = trainer.game.step(pixels).losses
+            losses = trainer.learner.step(pixels).losses
         runs.append({name: loss.item() for name, loss in losses.items()})
     assert runs[1] == pytest.approx(runs[0], rel=1e-5)
 
 
 def test_a_resumed_run_keeps_the_settings_of_its_recipe(data: Path, tmp_path: Path) -> None:
     train(tiny_recipe(data, speed=PLAIN), tmp_path / "run")
-    other = {"betas": [0.9, 0.99], "constant": "12 images"}
+    other = {"betas": [0.9, 0.99], "lr_schedule": {"constant": "12 images"}}
     trainer = Trainer(tiny_recipe(data, speed=PLAIN, training=other), tmp_path / "run", resume=True)
-    assert [group["betas"] for turn in trainer.game.turns for group in turn.optimizer.param_groups] == [(0.9, 0.99)] * 2
+    assert [
+        group["betas"] for optimizer in trainer.learner.optimizers for group in optimizer.optimizer.param_groups
+    ] == [(0.9, 0.99)] * 2

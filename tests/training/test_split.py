@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from cyclegan.checkpoint import newest_checkpoint, read_newest
-from cyclegan.data.held_out import draw_by_number
+from cyclegan.checkpoint import read_newest
 from cyclegan.recipe import Recipe
 from cyclegan.training.distributed import Processes
 from cyclegan.training.trainer import Trainer
@@ -25,7 +23,7 @@ def recipe(tmp_path: Path, weights: Path) -> Recipe:
     """A run that holds 8 of 12 and 8 of 13 pictures out, and would score them after 100 steps."""
     for seed, (name, number) in enumerate([("trainA", 12), ("trainB", 13), ("testA", 1), ("testB", 1)]):
         write_pictures(tmp_path / "data" / name, number, seed=seed)
-    return scored(tmp_path / "data", weights, journal={"evaluate_every": "100 images"})
+    return scored(tmp_path / "data", weights, log={"evaluate_every": "100 images"})
 
 
 @pytest.fixture
@@ -80,7 +78,7 @@ def test_what_nobody_changed_is_not_told(begun: Trainer, capfd: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("section", "changes", "told"),
     [
-        ("journal", {"evaluate_every": None}, "journal.evaluate_every: 100 images -> null"),
+        ("log", {"evaluate_every": None}, "log.evaluate_every: 100 images -> null"),
         ("training", {"seed": 1}, "training.seed: 0 -> 1"),
         ("data", {"validation": 4}, "data.validation: 8 -> 4"),
     ],
@@ -97,7 +95,7 @@ def test_a_changed_recipe_changes_nobodys_fate(
 def test_a_run_that_has_learned_from_all_cannot_begin_to_be_scored(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     begun = Trainer(tiny_recipe(recipe.data.root), tmp_path / "run")
     begun._save()
-    with pytest.raises(ValueError, match=r"has learned from all of its pictures, so that journal\.evaluate_every can"):
+    with pytest.raises(ValueError, match=r"has learned from all of its pictures, so that log\.evaluate_every can"):
         resumed(begun, recipe)
 
 
@@ -114,43 +112,6 @@ def test_one_that_cannot_be_read_ends_no_run_and_is_not_learned_from_either(
     again = resumed(begun)
     assert held_out(again) == held_out(begun) and capfd.readouterr().err == ""
     assert [again.loader.files(seen) for seen in range(20)] == [begun.loader.files(seen) for seen in range(20)]
-
-
-def as_format_3(run: Path) -> None:
-    path = newest_checkpoint(run)
-    state = torch.load(path, weights_only=True) | {"format": 3}
-    del state["pictures"], state["held_out"]
-    torch.save(state, path)
-
-
-def test_a_checkpoint_of_format_3_goes_on_with_those_it_held_out(
-    begun: Trainer, capfd: pytest.CaptureFixture[str]
-) -> None:
-    as_format_3(begun.run)
-    again = resumed(begun)
-    for folder in (again.loader.a, again.loader.b):
-        names = {path.name: path for path in folder.path.iterdir()}
-        ours = draw_by_number(dict(sorted(names.items())), 8, 0)
-        assert {path.name for path in folder.held_out} == {*ours} and len(folder) == len(names) - 8
-    assert "of an older format, does not name the 8 pictures of each folder that it held out" in capfd.readouterr().err
-    again._save()
-    assert held_out(resumed(again)) == held_out(again) and capfd.readouterr().err == ""
-
-
-def test_a_checkpoint_of_format_3_does_not_go_on_where_it_cannot_know(begun: Trainer) -> None:
-    as_format_3(begun.run)
-    write_pictures(begun.loader.b.path / "new", 1)
-    with pytest.raises(ValueError, match="of an older format, does not name those held out; put the folders back"):
-        resumed(begun)
-
-
-def test_a_checkpoint_of_format_3_that_held_nobody_out_goes_on(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    begun = Trainer(tiny_recipe(data), tmp_path / "run")
-    begun._save()
-    as_format_3(begun.run)
-    assert not held_out(resumed(begun)) and capfd.readouterr().err == ""
 
 
 def test_odd_names_are_kept_in_the_checkpoint(data: Path, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe
-from cyclegan.training.ema import Average
-from cyclegan.training.optimizer import Turn
+from cyclegan.training.ema import Ema
+from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.training.trainer import Trainer, train
-from cyclegan.types import Batch, Images, Losses
+from cyclegan.types import Batch, Direction, Images, Losses
 from tests.forked import Forks
 from tests.tiny import tiny_recipe, write_pictures
 
@@ -29,7 +29,7 @@ def events(run: Path) -> EventAccumulator:
 
 def everything(run: Path) -> dict[str, Any]:
     checkpoint = read_checkpoint(newest_checkpoint(run))
-    return {"method": checkpoint.method, "average": checkpoint.average, "optimizers": checkpoint.optimizers}
+    return {"method": checkpoint.method, "ema": checkpoint.ema, "optimizers": checkpoint.optimizers}
 
 
 def assert_equal(one: Any, two: Any) -> None:
@@ -66,11 +66,11 @@ def test_a_grid_shows_real_fake_cycle_identity_for_each_held_out_picture(recipe:
 @pytest.mark.parametrize("stop", [1, 3, 5])
 def test_resume_continues_bit_for_bit(data: Path, tmp_path: Path, stop: int) -> None:
     recipe = tiny_recipe(
-        data, training={"average": "4 images"}, method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}}
+        data, training={"ema": "4 images"}, method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}}
     )
     train(recipe, tmp_path / "whole")
 
-    every = replace(recipe, journal=replace(recipe.journal, checkpoint_every="1 images"))
+    every = replace(recipe, log=replace(recipe.log, checkpoint_every="1 images"))
     trainer = Trainer(every, tmp_path / "cut")
     trainer.total = stop
     trainer.train()
@@ -104,34 +104,34 @@ def test_resuming_with_another_method_is_refused(data: Path, recipe: Recipe, tmp
 
 
 def test_all_checkpoints_but_the_last_two_go_unless_the_recipe_keeps_them(data: Path, tmp_path: Path) -> None:
-    journal = {"checkpoint_every": "1 images", "keep_every": "3 images"}
-    train(tiny_recipe(data, journal=journal), tmp_path / "run")
+    log = {"checkpoint_every": "1 images", "keep_every": "3 images"}
+    train(tiny_recipe(data, log=log), tmp_path / "run")
     kept = sorted(int(p.stem) for p in (tmp_path / "run" / "checkpoints").iterdir())
     assert kept == [3, 6, 7, 8]
 
 
 def test_the_average_is_used_for_translation(data: Path, tmp_path: Path) -> None:
-    train(tiny_recipe(data, training={"average": "1000 images"}), tmp_path / "run")
+    train(tiny_recipe(data, training={"ema": "1000 images"}), tmp_path / "run")
     checkpoint = read_checkpoint(newest_checkpoint(tmp_path / "run"))
-    ours = checkpoint.average["AtoB"]["head.weight"]
+    ours = checkpoint.ema["AtoB"]["head.weight"]
     assert not torch.equal(ours, checkpoint.method["a_to_b.head.weight"])
 
 
 def test_an_average_asked_for_on_resume_begins_with_the_weights_of_then(data: Path, tmp_path: Path) -> None:
     train(tiny_recipe(data), tmp_path / "run")
-    trainer = Trainer(tiny_recipe(data, training={"average": "4 images"}), tmp_path / "run", resume=True)
-    assert trainer.game.average is not None
-    current = trainer.game.method.translators()["AtoB"]
-    assert_equal(dict(trainer.game.average.state_dict()["AtoB"]), dict(current.state_dict()))
+    trainer = Trainer(tiny_recipe(data, training={"ema": "4 images"}), tmp_path / "run", resume=True)
+    assert trainer.learner.ema is not None
+    current = trainer.learner.method.generators()[Direction.AtoB]
+    assert_equal(dict(trainer.learner.ema.state_dict()["AtoB"]), dict(current.state_dict()))
 
 
 def test_the_average_halves_the_distance_in_its_half_life() -> None:
-    network = torch.nn.Linear(1, 1, bias=False)
+    network: Any = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.zeros_(network.weight)
-    average = Average({"AtoB": network}, half_life=10)
+    average = Ema({Direction.AtoB: network}, half_life=10)
     torch.nn.init.ones_(network.weight)
     for step in range(10):
-        average.update(batch=1, images=1000 + step)
+        average.update(batch_size=1, images=1000 + step)
     torch.testing.assert_close(average.state_dict()["AtoB"]["weight"].item(), 0.5)
 
 
@@ -140,17 +140,17 @@ def test_folders_of_flat_pictures_train_to_finite_weights(tmp_path: Path) -> Non
         (tmp_path / "data" / name).mkdir(parents=True)
         for i in range(3):
             Image.new("RGB", (40, 40), colour).save(tmp_path / "data" / name / f"{i}.png")
-    train(tiny_recipe(tmp_path / "data", training={"rate": 0.01}), tmp_path / "run")
+    train(tiny_recipe(tmp_path / "data", training={"lr": 0.01}), tmp_path / "run")
     assert all(t.isfinite().all() for t in read_checkpoint(newest_checkpoint(tmp_path / "run")).method.values())
 
 
 def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) -> None:
     trainer = Trainer(recipe, tmp_path / "run")
-    generators, discriminators = trainer.game.turns
+    generators, discriminators = trainer.learner.optimizers
     before = [p.clone() for p in discriminators.parameters]
     pixels = next(trainer.loader.batches(0, 1))
     batch = type(pixels)(*(x.float() / 127.5 - 1 for x in pixels))
-    generators.move(generators.look(batch, trainer.game.method(batch), trainer.game.autocast))
+    generators.step(generators.differentiate(batch, trainer.learner.method(batch), trainer.learner.autocast))
     assert all(torch.equal(x, y) for x, y in zip(before, discriminators.parameters, strict=True))
     assert not any(gradient.any() for gradient in discriminators.gradients)
 
@@ -167,19 +167,18 @@ def test_gradients_in_another_memory_format_move_the_same() -> None:
 
         [gradient] = torch.autograd.grad(loss(nothing, {})["pull"], [network.weight])
         assert gradient.is_contiguous(memory_format=layout)
-        turn = Turn(Player("puller", (network,), loss), TrainingConfig())
+        optimizer = PlayerOptimizer(Player("puller", {"it": network}, loss), TrainingConfig(lr=0.1))
         for _ in range(2):
-            turn.set_rate(0.1)
-            turn.move(turn.look(nothing, {}, Arithmetic(torch.device("cpu"), "float32")))
+            optimizer.step(optimizer.differentiate(nothing, {}, Arithmetic(torch.device("cpu"), "float32")))
     assert torch.equal(networks[0].weight, networks[1].weight)
 
 
 def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:
-    trainer = Trainer(tiny_recipe(data, training={"clip": 0.001}), tmp_path / "run")
+    trainer = Trainer(tiny_recipe(data, training={"grad_clip": 0.001}), tmp_path / "run")
     pixels = next(trainer.loader.batches(0, 1))
-    trainer.game.step(pixels)
-    for turn in trainer.game.turns:
-        norm = torch.stack([p.grad.norm() for p in turn.parameters if p.grad is not None]).norm()
+    trainer.learner.step(pixels)
+    for optimizer in trainer.learner.optimizers:
+        norm = torch.stack([p.grad.norm() for p in optimizer.parameters if p.grad is not None]).norm()
         torch.testing.assert_close(norm.item(), 0.001, rtol=1e-3, atol=0)
 
 
@@ -187,7 +186,9 @@ def test_clipping_bounds_the_gradient(data: Path, tmp_path: Path) -> None:
 def test_a_signal_saves_and_says_how_to_resume(
     data: Path, tmp_path: Path, forks: Forks, number: int, code: int
 ) -> None:
-    recipe = tiny_recipe(data, training={"constant": "100000 images"}, journal={"checkpoint_every": "100000 images"})
+    recipe = tiny_recipe(
+        data, training={"lr_schedule": {"constant": "100000 images"}}, log={"checkpoint_every": "100000 images"}
+    )
     write_recipe(recipe, tmp_path / "recipe.yaml")
     run = tmp_path / "run"
     words = ("train", tmp_path / "recipe.yaml", "--out", run, "--speed.compile", "off")
@@ -202,5 +203,5 @@ def test_a_signal_saves_and_says_how_to_resume(
 def test_training_goes_on_past_a_broken_picture(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_pictures(data / "trainA", 15)
     (data / "trainA" / "2.png").write_bytes(b"\x89PNG broken")
-    train(tiny_recipe(data, training={"constant": "30 images"}), tmp_path / "run")
+    train(tiny_recipe(data, training={"lr_schedule": {"constant": "30 images"}}), tmp_path / "run")
     assert "2.png" in capfd.readouterr().err

@@ -22,7 +22,7 @@ from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.distances import distances
 from cyclegan.recipe import Recipe, write_recipe
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.validation import Validation
 from cyclegan.types import Direction
@@ -40,8 +40,8 @@ def evaluated(tmp_path: Path, weights: Path) -> Recipe:
 
 
 def scored(data: Path, weights: Path, **changes: dict[str, Any]) -> Recipe:
-    shown = {"log_every": "2 images", "samples_every": "4 images", "samples": 1, "checkpoint_every": "3 images"}
-    recipe = tiny_recipe(data, journal=shown | {"evaluate_every": "2 images"} | changes.pop("journal", {}), **changes)
+    shown = {"scalars_every": "2 images", "samples_every": "4 images", "samples": 1, "checkpoint_every": "3 images"}
+    recipe = tiny_recipe(data, log=shown | {"evaluate_every": "2 images"} | changes.pop("log", {}), **changes)
     features = FeaturesConfig(network="squeezenet1_1", weights=weights)
     return replace(recipe, features=features, data=replace(recipe.data, validation=8))
 
@@ -95,11 +95,11 @@ def test_a_domain_against_itself_is_scored_as_it_is_directly(
     shutil.rmtree(data / "trainB")
     shutil.copytree(data / "trainA", data / "trainB")
     trainer = Trainer(replace(evaluated, speed=replace(evaluated.speed, precision="bf16")), tmp_path / "run")
-    identity: dict[Direction, nn.Module] = {"AtoB": nn.Identity(), "BtoA": nn.Identity()}
-    monkeypatch.setattr(Game, "translators", identity)
-    with trainer.journal:
+    identity: dict[Direction, nn.Module] = dict.fromkeys(Direction, nn.Identity())
+    monkeypatch.setattr(Learner, "generators", identity)
+    with trainer.log:
         trainer._prepare()
-        mean = trainer.validation.score(trainer.game, trainer.journal)
+        mean = trainer.validation.score(trainer.learner, trainer.log)
     features = evaluated.features.build()
     seen = features.of(from_bytes(batch) for batch in Pictures(data / "trainA", (32, 32), trainer.loader.a.held_out))
     direct = distances(seen, seen)
@@ -154,16 +154,16 @@ def test_resume_repeats_scores_and_best_bit_for_bit(evaluated: Recipe, tmp_path:
 
 def test_networks_that_give_nan_have_no_score_and_are_never_the_best(evaluated: Recipe, tmp_path: Path) -> None:
     trainer = Trainer(evaluated, tmp_path / "run")
-    with trainer.journal, torch.no_grad():
+    with trainer.log, torch.no_grad():
         trainer._prepare()
-        trainer.game.method.translators()["AtoB"].head.weight.fill_(math.nan)
+        trainer.learner.method.get_parameter("a_to_b.head.weight").fill_(math.nan)
         trainer._validate()
     assert not best_path(tmp_path / "run").exists() and not curves(tmp_path / "run")
 
 
 def test_folders_that_are_too_small_are_told(data: Path, weights: Path, tmp_path: Path) -> None:
     write_pictures(data / "trainA", 12)
-    recipe = tiny_recipe(data, journal={"evaluate_every": "2 images"})
+    recipe = tiny_recipe(data, log={"evaluate_every": "2 images"})
     recipe = replace(recipe, features=scored(data, weights).features)
     with pytest.raises(ValueError, match=r"trainA: holds 12 pictures, and data\.validation keeps 50"):
         Trainer(recipe, tmp_path / "run")
@@ -173,9 +173,9 @@ def test_few_pictures_are_scored_and_what_that_makes_of_the_scores_is_told(
     evaluated: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     trainer = Trainer(replace(evaluated, data=replace(evaluated.data, validation=4)), tmp_path / "run")
-    with trainer.journal:
+    with trainer.log:
         trainer._prepare()
-        assert math.isfinite(trainer.validation.score(trainer.game, trainer.journal))
+        assert math.isfinite(trainer.validation.score(trainer.learner, trainer.log))
     told = capfd.readouterr().err
     assert "validation: 4 + 4 pictures are held out: few, so that scores depend much on which, and best.pt" in told
     assert "of 4 + 4 held-out pictures, few, after 0 images" in told

@@ -29,8 +29,9 @@ from cyclegan.metrics.features import load_features
 from cyclegan.publish.export import export
 from cyclegan.recipe import Recipe
 from cyclegan.report.run import write_report
-from cyclegan.training.learner import Game
+from cyclegan.training.learner import Learner
 from cyclegan.training.trainer import train
+from cyclegan.types import Direction
 from cyclegan.util.signals import SIGNALS
 from cyclegan.util.untouched import environment, untouched
 from tests.snapshot import Snapshot, changed, snapshot
@@ -72,8 +73,8 @@ def before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 def recipe(data: Path, weights: Path) -> Recipe:
     for name in ("trainA", "trainB", "testA", "testB"):
         write_pictures(data / name, 18)
-    data_, journal = {"validation": 8}, {"evaluate_every": "4 images", "histograms_every": "4 images"}
-    recipe = tiny_recipe(data, data=data_, journal=journal, speed={"compile": "off", "deterministic": True})
+    data_, log = {"validation": 8}, {"evaluate_every": "4 images", "histograms_every": "4 images"}
+    recipe = tiny_recipe(data, data=data_, log=log, speed={"compile": "off", "deterministic": True})
     return dataclasses.replace(recipe, features=FeaturesConfig(network="squeezenet1_1", weights=weights))
 
 
@@ -86,11 +87,11 @@ def test_a_training_leaves_everything_as_it_was(recipe: Recipe, tmp_path: Path, 
 def test_a_training_that_fails_does_so_too(
     error: type[BaseException], recipe: Recipe, tmp_path: Path, before: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(game: Game, *rest: object) -> Any:
+    def fails(learner: Learner, *rest: object) -> Any:
         torch.manual_seed(5)
         raise error
 
-    monkeypatch.setattr(Game, "step", fails)
+    monkeypatch.setattr(Learner, "step", fails)
     with pytest.raises(error):
         train(recipe, tmp_path / "run")
     assert changed(before) == {}
@@ -115,7 +116,7 @@ def test_translating_scoring_reporting_and_exporting_leave_everything_as_it_was(
     evaluate_run(run, features, device="cpu")
     evaluate_folders(tmp_path / "out", pictures, features, device="cpu")
     write_report(run, device="cpu")
-    export(run, tmp_path / "g.safetensors", "AtoB")
+    export(run, tmp_path / "g.safetensors", Direction.AtoB)
     assert changed(before) == {}
 
 

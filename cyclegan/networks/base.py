@@ -1,0 +1,65 @@
+"""What every generator and every critic has in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan.networks.blocks import mirror_pad
+
+if TYPE_CHECKING:
+    from cyclegan.networks.config import GeneratorConfig
+
+
+class Generator(nn.Module):
+    """A picture in, a picture of the same size out.
+
+    A subclass has `stages`, a sequence of modules, and says of which `multiple` the sides of its input must be.
+    """
+
+    config: GeneratorConfig
+    stages: nn.Sequential
+    multiple: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) in [-1, 1], any H and W, to the same shape and range in float32."""
+        height, width = x.shape[2:]
+        return self.translate(mirror_pad(x, self.multiple))[:, :, :height, :width]
+
+    @abstractmethod
+    def translate(self, x: Tensor) -> Tensor:
+        """As `forward`, of pictures whose sides are multiples of `multiple`, and at least two of it."""
+
+    def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
+        """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.
+
+        Raises ValueError for a number that is no stage.
+        """
+        if not at or min(at) < 0 or max(at) >= len(self.stages):
+            raise ValueError(f"features: stages are 0 to {len(self.stages) - 1}, not {list(at)}")
+        x, kept = mirror_pad(x, self.multiple), []
+        for number, stage in enumerate(self.stages[: max(at) + 1]):
+            x = stage(x)
+            if number in at:
+                kept.append(x)
+        return kept
+
+
+class Critic(nn.Module):
+    """Scores of pictures, (N, 1, h, w), one for each patch, higher where they look more real."""
+
+    conditional: bool
+    """Whether it sees the source beside the target."""
+
+    def score(self, target: Tensor, source: Tensor | None = None) -> Tensor:
+        """Scores of pictures (N, C, H, W) in [-1, 1]; a conditional critic sees what they were translated from too.
+
+        (Isola et al. 2017, eq. 1: D(x, y) with the source first.)
+        """
+        seen = torch.cat([source, target], dim=1) if self.conditional and source is not None else target
+        scores: Tensor = self(seen)
+        return scores
