@@ -8,6 +8,7 @@ import yaml
 
 from cyclegan.data.config import DataConfig
 from cyclegan.data.transforms import Augment
+from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.recipe import Recipe, images_in, read_recipe, recipe_from, write_recipe
 from tests.patience import run
@@ -20,6 +21,7 @@ def test_naming_the_method_alone_is_the_reference(tmp_path: Path) -> None:
     recipe = read_recipe(tmp_path / "reference.yaml")
     assert recipe == Recipe()
     method, training = recipe.method, recipe.training
+    assert isinstance(method, CycleganConfig)
     assert (method.generator.width, method.generator.blocks, method.discriminator.width) == (64, 9, 64)
     assert (method.gan, method.cycle, method.identity, method.pool) == ("lsgan", 10, 5, 50)
     assert (training.batch_size, training.lr, training.betas, training.grad_clip) == (1, 2e-4, (0.5, 0.999), 0)
@@ -36,7 +38,7 @@ def test_every_recipe_of_experiments_is_valid(path: Path) -> None:
 
 
 def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
-    changed = {"training": {"ema": "500 images"}, "method": {"discriminator": {"kind": "pixel"}}}
+    changed = {"training": {"ema": "500 images"}, "method": {"kind": "cut", "discriminator": {"kind": "pixel"}}}
     recipe = recipe_from(changed, "test")
     write_recipe(recipe, tmp_path / "recipe.yaml")
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
@@ -45,11 +47,18 @@ def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, told",
     [
-        ("method: {cylce: 5}", "method.cylce: no such key; did you mean 'cycle'?"),
+        ("method: {kind: cyclegan, cylce: 5}", "method.cylce: no such key; did you mean 'cycle'?"),
         ("traning: {batch_size: 2}", "traning: no such key; did you mean 'training'?"),
-        ("method: {discriminator: {kind: patchgan, dept: 2}}", "method.discriminator.dept: no such key; did you mean"),
-        ("method: {discriminator: {width: 2}}", "method.discriminator: give its kind"),
-        ("method: {kind: cyclogan}", "method.kind: input should be 'cyclegan' (it is 'cyclogan')"),
+        (
+            "method: {kind: cut, discriminator: {kind: patchgan, dept: 2}}",
+            "method.discriminator.dept: no such key; did you mean",
+        ),
+        ("method: {kind: cyclegan, discriminator: {width: 2}}", "method.discriminator: give its kind"),
+        ("method: {nce: 2}", "method: give its kind"),
+        (
+            "method: {kind: cyclogan}",
+            "method.kind: 'cyclogan' is none of 'cyclegan', 'cut', 'fastcut'; did you mean 'cyc",
+        ),
         ("training: {batch_size: many}", "training.batch_size: input should be a valid integer"),
         ("training: {batch_size: 0}", "training.batch_size: input should be greater than 0 (it is 0)"),
         (

@@ -1,5 +1,10 @@
 """Methods: networks plus players that move in turn. `MethodConfig` is the one list to extend."""
 
-from cyclegan.methods.config import CycleganConfig
+from typing import Annotated
 
-MethodConfig = CycleganConfig  # the union of every method's config, chosen by `kind`
+from pydantic import Field
+
+from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig
+
+MethodConfig = Annotated[CycleganConfig | CutConfig | FastcutConfig, Field(discriminator="kind")]
+"""Every method's config, chosen by `kind`."""

@@ -11,6 +11,7 @@ from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig, Patch
 from cyclegan.types import NUMBER
 
 if TYPE_CHECKING:
+    from cyclegan.methods.cut import Cut
     from cyclegan.methods.cyclegan import Cyclegan
 
 Weight = Annotated[float, NUMBER, Field(ge=0, le=1e6)]
@@ -41,3 +42,53 @@ class CycleganConfig:
         from cyclegan.methods.cyclegan import Cyclegan
 
         return Cyclegan(self)
+
+
+def _antialiased() -> ResnetConfig:
+    return ResnetConfig(downsample="blur", upsample="blur", bias=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutConfig:
+    """CUT (Park et al. 2020), which translates A to B only; the defaults are the authors'."""
+
+    kind: Literal["cut"] = "cut"
+    """One generator and one discriminator; patches stay in their place by contrast with others."""
+    generator: GeneratorConfig = field(default_factory=_antialiased)
+    """The generator, `a_to_b`; its first half compares patches too."""
+    discriminator: DiscriminatorConfig = field(default_factory=lambda: PatchganConfig(downsample="blur"))
+    """The discriminator, `discriminator_b`."""
+    gan: Literal["lsgan", "vanilla", "hinge"] = "lsgan"
+    """The adversarial loss."""
+    nce: Weight = 1.0
+    """Weight of PatchNCE."""
+    identity: bool = True
+    """Half of PatchNCE is between a picture of B and its translation, which should change nothing."""
+    flip: bool = False
+    """In half of the steps the generator sees mirrored pictures, and should do the same to them."""
+    patches: Annotated[int, NUMBER, Field(ge=2, le=100_000)] = 256
+    """Places that are compared, of each layer."""
+    tau: Annotated[float, NUMBER, Field(gt=0, le=100)] = 0.07
+    """Temperature; lower is stricter."""
+    head_width: Annotated[int, NUMBER, Field(gt=0, le=4096)] = 256
+    """Channels of both layers of the heads, through which patches are compared."""
+
+    def build(self) -> Cut:
+        """The method, with fresh weights."""
+        from cyclegan.methods.cut import Cut
+
+        return Cut(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastcutConfig(CutConfig):
+    """FastCUT (Park et al. 2020, section 4.2): CUT with less to compute, for shorter trainings."""
+
+    kind: Literal["fastcut"] = "fastcut"  # type: ignore[assignment]
+    """CUT without the identity, with flips and more weight on PatchNCE."""
+    nce: Weight = 10.0
+    """Weight of PatchNCE."""
+    identity: bool = False
+    """Half of PatchNCE is between a picture of B and its translation, which should change nothing."""
+    flip: bool = True
+    """In half of the steps the generator sees mirrored pictures, and should do the same to them."""

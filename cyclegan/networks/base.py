@@ -24,6 +24,8 @@ class Generator(nn.Module):
     config: GeneratorConfig
     stages: nn.Sequential
     multiple: int
+    encoded: tuple[int, ...]
+    """Channels of what `encode` gives, layer by layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in [-1, 1], any H and W, to the same shape and range in float32."""
@@ -33,6 +35,13 @@ class Generator(nn.Module):
     @abstractmethod
     def translate(self, x: Tensor) -> Tensor:
         """As `forward`, of pictures whose sides are multiples of `multiple`, and at least two of it."""
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """The layers by which patches of two pictures are compared, from the picture itself to deep ones.
+
+        (Park et al. 2020, section 3: the pixels and four layers of the first half of the generator.)
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no layers to compare patches by")
 
     def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
         """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.

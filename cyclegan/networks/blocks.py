@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,20 +40,36 @@ class ReflectConv2d(nn.Conv2d):
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), reflection-padded and normalised; no activation after the sum (He et al. 2016)."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout: float, bias: bool = False) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            ReflectConv2d(width, width, 3, bias=False),
+            ReflectConv2d(width, width, 3, bias),
             InstanceNorm(),
             nn.ReLU(),
             nn.Dropout(dropout) if dropout else nn.Identity(),
-            ReflectConv2d(width, width, 3, bias=False),
+            ReflectConv2d(width, width, 3, bias),
             InstanceNorm(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) to the same, H and W at least 2."""
         return x + self.body(x)  # type: ignore[no-any-return]  # nn.Module calls are Any
+
+
+class BlurDown(nn.Module):
+    """Half the size, blurred by [1 2 1] in both directions first (Zhang 2019, section 3.2): two means of neighbours."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H / 2, W / 2), halves rounded up."""
+        return F.avg_pool2d(F.avg_pool2d(reflect_pad(x, 1), 2, stride=1), 2, stride=2)
+
+
+class BlurUp(nn.Module):
+    """Twice the size, blurred by [1 3 3 1] in both directions (Zhang 2019): that is bilinear interpolation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, 2 H, 2 W)."""
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class PreciseConv2d(nn.Conv2d):
@@ -92,10 +110,13 @@ def _mirrored(side: int, padded: int, device: torch.device) -> Tensor:
     return torch.minimum(position, 2 * last - position).clamp(max=side - 1)
 
 
-def initialise(network: nn.Module) -> None:
-    """Weights from N(0, 0.02), biases 0, as CycleGAN starts (Zhu et al. 2017, section 7.1)."""
+def initialise(network: nn.Module, how: Literal["normal", "xavier"] = "normal") -> None:
+    """Biases 0, weights from N(0, 0.02), as CycleGAN starts (Zhu et al. 2017, section 7.1), or Xavier's times 0.02."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, 0.02)
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            if how == "normal":
+                nn.init.normal_(module.weight, 0.0, 0.02)
+            else:
+                nn.init.xavier_normal_(module.weight, gain=0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -31,8 +31,13 @@ class ResnetConfig:
     """Residual blocks: 9 for images of 256 pixels, 6 for 128 and smaller."""
     dropout: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.0
     """Probability of dropout inside every block; the reference offers 0 and 0.5."""
-    upsample: Literal["transpose", "resize"] = "transpose"
-    """Upwards by a transposed convolution, or by nearest neighbours and a convolution: dearer, but no checkerboard."""
+    downsample: Literal["stride", "blur"] = "stride"
+    """Downwards by a convolution of stride 2, or by one of stride 1 and a blur: no aliasing, as in CUT."""
+    upsample: Literal["transpose", "resize", "blur"] = "transpose"
+    """Upwards by a transposed convolution; or without a checkerboard by nearest neighbours (`resize`) or a blur, as in
+    CUT, and a convolution: dearer."""
+    bias: bool = False
+    """Convolutions before a norm have a bias, as in CUT, whose loss sees two of them before the norm cancels it."""
     skip: bool = False
     """The last convolution sees the input too and begins as its copy: for translations that keep most of a picture."""
 
@@ -53,6 +58,8 @@ class PatchganConfig:
     """Channels after the first convolution (ndf)."""
     depth: Annotated[int, NUMBER, Field(ge=1, le=5)] = 3
     """Convolutions of stride 2: patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
+    downsample: Literal["stride", "blur"] = "stride"
+    """Downwards by a convolution of stride 2, or by one of stride 1 and a blur: no aliasing, as in CUT."""
     norm: Literal["instance", "none"] = "instance"
     """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cyclegan.networks.base import Critic
-from cyclegan.networks.blocks import InstanceNorm, PreciseConv2d, initialise
+from cyclegan.networks.blocks import BlurDown, InstanceNorm, PreciseConv2d, initialise
 from cyclegan.networks.config import PatchganConfig, PixelConfig
 
 
@@ -17,13 +17,17 @@ class PatchGan(Critic):
         self.conditional = condition > 0
         width, depth = config.width, config.depth
         widths = [width * min(2**i, 8) for i in range(depth + 1)]
-        layers: list[nn.Module] = [nn.Conv2d(channels + condition, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        blurs, normalised = config.downsample == "blur", config.norm == "instance"
+        down: list[nn.Module] = [BlurDown()] if blurs else []
+        stride = 1 if blurs else 2
+        layers = [nn.Conv2d(channels + condition, width, 4, stride, padding=1), nn.LeakyReLU(0.2), *down]
         for i in range(1, depth + 1):
-            stride, normalised = 2 if i < depth else 1, config.norm == "instance"
+            last = i == depth
             layers += [
-                nn.Conv2d(widths[i - 1], widths[i], 4, stride=stride, padding=1, bias=not normalised),
+                nn.Conv2d(widths[i - 1], widths[i], 4, 1 if last else stride, padding=1, bias=not normalised),
                 InstanceNorm() if normalised else nn.Identity(),
                 nn.LeakyReLU(0.2),
+                *([] if last else down),
             ]
         self.layers = nn.Sequential(*layers, PreciseConv2d(widths[-1], 1, 4, padding=1))
         self.smallest = 3 * 2**depth

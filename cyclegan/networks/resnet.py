@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from cyclegan.networks.base import Generator
 from cyclegan.networks.blocks import (
+    BlurDown,
+    BlurUp,
     InstanceNorm,
     PreciseConv2d,
     ReflectConv2d,
     ResidualBlock,
     initialise,
+    mirror_pad,
     reflect_pad,
 )
 from cyclegan.networks.config import ResnetConfig
@@ -29,14 +34,15 @@ class ResnetGenerator(Generator):
     def __init__(self, config: ResnetConfig) -> None:
         super().__init__()
         self.config: ResnetConfig = config
-        w, up = config.width, UPSAMPLE[config.upsample]
+        w, bias, up = config.width, config.bias, UPSAMPLE[config.upsample]
+        self.encoded = (3, 2 * w, 4 * w, 4 * w, 4 * w)
         self.stages = nn.Sequential(
-            _normalised(ReflectConv2d(3, w, 7, bias=False)),
-            _normalised(nn.Conv2d(w, 2 * w, 3, stride=2, padding=1, bias=False)),
-            _normalised(nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1, bias=False)),
-            *(ResidualBlock(4 * w, config.dropout) for _ in range(config.blocks)),
-            _normalised(up(4 * w, 2 * w)),
-            _normalised(up(2 * w, w)),
+            _normalised(ReflectConv2d(3, w, 7, bias)),
+            _down(w, 2 * w, config),
+            _down(2 * w, 4 * w, config),
+            *(ResidualBlock(4 * w, config.dropout, bias) for _ in range(config.blocks)),
+            _normalised(up(4 * w, 2 * w, bias)),
+            _normalised(up(2 * w, w, bias)),
         )
         self.head = PreciseConv2d(w + 3 if config.skip else w, 3, 7)
         initialise(self)
@@ -52,17 +58,48 @@ class ResnetGenerator(Generator):
             y = torch.cat([y.to(picture.dtype), picture], dim=1)
         return torch.tanh(self.head(reflect_pad(y, 3)))
 
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """What modules 0, 4, 8, 12 and 16 of the reference's sequence give for `x`: see `Generator.encode`.
 
-def _transpose(width: int, narrower: int) -> nn.Module:
-    return nn.ConvTranspose2d(width, narrower, 3, stride=2, padding=1, output_padding=1, bias=False)
+        These are the padded input, the convolutions that go down (with stride 2 the second after its ReLU, which works
+        in place there), and two of the blocks, the first of which is the first or, with stride 2, the third.
+        """
+        x = mirror_pad(x, self.multiple)
+        first, one, two, *blocks = cast(list[nn.Sequential], [*self.stages[: 3 + self.config.blocks]])
+        layers, blurs = [reflect_pad(x, 3)], self.config.downsample == "blur"
+        layers.append(one[0](first(x)))
+        y = one[1:](layers[-1])
+        before = two[0](y)
+        y = two[1:](before)
+        layers.append(before if blurs else y)
+        places = [min(place, len(blocks) - 1) for place in ((0, 4) if blurs else (2, 6))]
+        for number, block in enumerate(blocks[: places[-1] + 1]):
+            y = block(y)
+            layers += [y] * places.count(number)
+        return layers
 
 
-def _resize(width: int, narrower: int) -> nn.Module:
+def _down(width: int, wider: int, config: ResnetConfig) -> nn.Sequential:
+    """Half the size: a convolution, norm and ReLU, and the blur where it has one."""
+    blurs = config.downsample == "blur"
+    convolution = nn.Conv2d(width, wider, 3, stride=1 if blurs else 2, padding=1, bias=config.bias)
+    return nn.Sequential(*_normalised(convolution), *([BlurDown()] if blurs else []))
+
+
+def _transpose(width: int, narrower: int, bias: bool) -> nn.Module:
+    return nn.ConvTranspose2d(width, narrower, 3, stride=2, padding=1, output_padding=1, bias=bias)
+
+
+def _resize(width: int, narrower: int, bias: bool) -> nn.Module:
     """Odena et al. 2016: every output pixel gets as many contributions as its neighbour, so no checkerboard."""
-    return nn.Sequential(nn.Upsample(scale_factor=2), ReflectConv2d(width, narrower, 3, bias=False))
+    return nn.Sequential(nn.Upsample(scale_factor=2), ReflectConv2d(width, narrower, 3, bias))
 
 
-UPSAMPLE = {"transpose": _transpose, "resize": _resize}
+def _blur(width: int, narrower: int, bias: bool) -> nn.Module:
+    return nn.Sequential(BlurUp(), nn.Conv2d(width, narrower, 3, padding=1, bias=bias))
+
+
+UPSAMPLE = {"transpose": _transpose, "resize": _resize, "blur": _blur}
 
 
 def _normalised(convolution: nn.Module) -> nn.Sequential:
