@@ -237,7 +237,7 @@ def test_damaged_parts_are_told_and_the_rest_is_shown(run: Path) -> None:
 def test_figures_of_other_pictures_are_named_as_such(run: Path, page: str) -> None:
     write_metrics(run, data="elsewhere", own_test_pictures=False)
     told = words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
-    assert "These are of the test pictures of elsewhere at 32 x 32, not of the run&#x27;s own test pictures" in told
+    assert "These are of the test pictures of elsewhere at 32 x 32, not of the run's own test pictures" in told
     assert "own test pictures" not in words_of(page).replace("own_test_pictures", "")
 
 
