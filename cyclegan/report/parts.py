@@ -28,7 +28,7 @@ class Card(NamedTuple):
 
 
 def figure(caption: str, image: Image.Image) -> Figure:
-    """Raises ValueError for a picture too large for WebP, whose sides end at 16,383 pixels."""
+    """Encode a picture as WebP; raises ValueError for sides of more than 16,383 pixels."""
     file = io.BytesIO()
     image.save(file, format="WEBP", quality=90)
     src = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

@@ -365,3 +365,12 @@ def test_a_checkpoint_with_odd_names_of_weights_ends_no_report(run: Path) -> Non
     state["method"][7] = torch.zeros(1)
     torch.save(state, newest)
     assert "Best and worst" in words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
+
+
+def test_a_run_whose_memory_is_short_has_a_report_without_a_gallery(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("cyclegan.report.run.showcase", fail)
+    told = words_of(write_report(run).read_text(encoding="utf-8"))
+    assert "Test pictures Left out:" in told and "Best and worst" not in told and "0.0811" in told
