@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FAKE, REAL = (217, 72, 15), (20, 121, 168)
-"""Colours, in 0..255, of patches on either side of a judge's boundary; report/style.css has them too."""
+"""Colours, in 0..255, of patches on either side of a judge's boundary; report/templates/style.css has them too."""
 
 MOST = 0.75
 """Opacity of the colour where a judge is surest."""

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.batches import training_size
 from cyclegan.inference.model import model_of
 from cyclegan.inference.translator import plain_translators
 from cyclegan.machine.memory import memory_told
-from cyclegan.report.curves import chart
+from cyclegan.recipe import Recipe
+from cyclegan.report.curves import Chart, chart
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, box, note, section, side_by_side, subsection, table, warning
+from cyclegan.report.parts import Figure, figure
 from cyclegan.report.pictures import Translated, evenly, find_tests, translated
 from cyclegan.report.records import Records
 from cyclegan.report.runs import DIRECTIONS, comparison, remarks
-from cyclegan.report.showcase import Progress
+from cyclegan.report.showcase import Report
 from cyclegan.training.charts import charts
 from cyclegan.types import Device, Direction
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
 CHARTS = ("loss/cycle", "validation/kid")
-LEAD = "Lower is better for KID and FID. Below each figure stands its 95 % interval, below each run by whose features."
+
+
+class SideBySide(NamedTuple):
+    """The test pictures of one data set, by every run that can show them."""
+
+    rows: dict[Direction, list[tuple[str, list[Figure]]]]
+    warnings: list[str]
 
 
 @untouched()
@@ -33,7 +41,7 @@ def write_comparison(
     *,
     pictures: int = 6,
     device: Device = "auto",
-    report: Progress = lambda done, total: None,
+    report: Report = lambda done, total: None,
 ) -> Path:
     """Write a page of the table, `pictures` of each direction by every run, and curves, whole or not at all.
 
@@ -41,38 +49,44 @@ def write_comparison(
     """
     heads, rows = comparison(runs)
     scored = [[f"{name}\n{features}", *figures] for name, *figures, features in rows]
-    warnings = map(warning, remarks(runs))
-    scores = section("Scores", *warnings, table("Scores", heads[:-1], scored))
-    parts = [scores, _side_by_side(runs, pictures, device, report), _curves(runs)]
-    return write_page(path, " and ".join(runs) if len(runs) < 3 else f"{len(runs)} runs", LEAD, filter(None, parts))
+    name, first = next(iter(runs.items()))
+    return write_page(
+        path,
+        "compare.html",
+        title=" and ".join(runs) if len(runs) < 3 else f"{len(runs)} runs",
+        remarks=remarks(runs),
+        heads=heads[:-1],
+        scores=scored,
+        first=name,
+        root=first.recipe.data.root if first.recipe else None,
+        pictures=_side_by_side(runs, first.recipe, pictures, device, report) if first.recipe else None,
+        curves=_curves(runs),
+    )
 
 
-def _side_by_side(runs: dict[str, Records], number: int, device: Device, report: Progress) -> str:
-    """The same test pictures by every run, each at the size that it learned at."""
-    name, first = next((name, run) for name, run in runs.items())
-    if first.recipe is None:
-        return section("Test pictures", note(f"Left out: {name} does not say which data set it learned from."))
-    root = first.recipe.data.root
-    told = [note(f"Of {shown(root)}, the data set of {name}.")]
-    paths = {direction: evenly(find_tests(first.recipe, direction), number) for direction in DIRECTIONS}
+def _side_by_side(
+    runs: dict[str, Records], recipe: Recipe, number: int, device: Device, report: Report
+) -> SideBySide | None:
+    """The test pictures of a recipe by every run, each at the size that it learned at; None where there are none."""
+    paths = {direction: evenly(find_tests(recipe, direction), number) for direction in DIRECTIONS}
     if not any(paths.values()):
-        return section("Test pictures", note(f"{shown(root)} holds no test pictures, or is not here any more."))
+        return None
+    warnings = []
     made: dict[str, dict[Path, Translated]] = {}
     for done, (name, run) in enumerate(runs.items()):
         report(done, len(runs))
-        if run.recipe and run.recipe.data.root.resolve() != root.resolve():
-            told.append(warning(f"{name} learned from another data set: {shown(run.recipe.data.root)}."))
+        if run.recipe and run.recipe.data.root.resolve() != recipe.data.root.resolve():
+            warnings.append(f"{name} learned from another data set: {shown(run.recipe.data.root)}.")
         if run.last is None:
-            told.append(warning(f"{name} is left out: it has no checkpoint that can be read."))
+            warnings.append(f"{name} is left out: it has no checkpoint that can be read.")
             continue
         try:
             with memory_told():
                 made[name] = _translations(run.run, run.last, paths, device)
         except (ValueError, FileNotFoundError, MemoryError) as error:
-            told.append(warning(f"{name} is left out: {error}"))
+            warnings.append(f"{name} is left out: {error}")
     report(len(runs), len(runs))
-    shows = [subsection(direction, *rows) for direction in DIRECTIONS if (rows := _rows_of(paths[direction], made))]
-    return section("Test pictures", *told, *shows)
+    return SideBySide({direction: _rows_of(paths[direction], made) for direction in DIRECTIONS}, warnings)
 
 
 def _translations(
@@ -86,17 +100,17 @@ def _translations(
     return made
 
 
-def _rows_of(paths: Sequence[Path], made: Mapping[str, Mapping[Path, Translated]]) -> list[str]:
+def _rows_of(paths: Sequence[Path], made: Mapping[str, Mapping[Path, Translated]]) -> list[tuple[str, list[Figure]]]:
+    """Each picture that anybody translated, by its name: as it was, then by each run."""
     rows = []
     for path in paths:
         if known := {name: pictures[path] for name, pictures in made.items() if path in pictures}:
             real = next(iter(known.values())).real
-            fakes = (Figure(name, one.fake) for name, one in known.items())
-            rows.append(side_by_side(path.name, Figure("input", real), *fakes))
+            rows.append((path.name, [figure("input", real), *(figure(name, one.fake) for name, one in known.items())]))
     return rows
 
 
-def _curves(runs: dict[str, Records]) -> str:
+def _curves(runs: dict[str, Records]) -> list[Chart]:
     """A chart for each tag that belongs to `CHARTS`, a line for each run."""
     tags = charts(dict.fromkeys(tag for run in runs.values() for tag in run.curves))
     drawn = [
@@ -104,4 +118,4 @@ def _curves(runs: dict[str, Records]) -> str:
         for shared in CHARTS
         for tag in tags.get(shared, [])
     ]
-    return section("Curves", box("charts", drawn)) if any(drawn) else ""
+    return [one for one in drawn if one]

@@ -1,18 +1,15 @@
-"""Line charts as inline SVG: what was logged in faint, its trend on top, over the images seen."""
+"""What a line chart shows: what was logged, its trend, and numbers beside the axes, each in its place."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 300, 180
 LEFT, RIGHT, TOP, BOTTOM = 50, 8, 8, 24
 """Room for the numbers at the axes."""
-COLOURS = 6
-"""In style.css, `--line-0` and on; more lines begin anew."""
 MOST_POINTS = 400
 """That a line is drawn with; a page holds many lines."""
 
@@ -33,31 +30,52 @@ class Frame(NamedTuple):
     high: float
 
     def place(self, point: Point) -> tuple[float, float]:
-        """Where the point lies in the SVG, whose y runs downwards."""
+        """Where the point lies in the SVG, to a tenth; its y runs downwards."""
         across = (point.images - self.left) / (self.right - self.left)
         up = (point.value - self.low) / (self.high - self.low)
-        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+        x, y = LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+        return round(x, 1), round(y, 1)
 
 
-def chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
-    """A figure with one line for each name, its last value in the legend; "" when no line has a finite point."""
+class Tick(NamedTuple):
+    """A number beside an axis, and the place on the axis that it is for."""
+
+    x: float
+    y: float
+    number: str
+
+
+class Line(NamedTuple):
+    """A curve as places in the SVG, and the number that its trend ends with."""
+
+    name: str
+    end: str
+    raw: list[tuple[float, float]]
+    trend: list[tuple[float, float]]
+
+
+class Chart(NamedTuple):
+    """What templates/chart.html draws."""
+
+    title: str
+    lines: list[Line]
+    upwards: list[Tick]
+    across: list[Tick]
+    width: int = WIDTH
+    height: int = HEIGHT
+    right: int = WIDTH - RIGHT
+
+
+def chart(title: str, lines: Mapping[str, Sequence[Point]]) -> Chart | None:
+    """One line for each name; None when no line has a finite point."""
     finite = {name: points for name, given in lines.items() if (points := _finite(given))}
     if not finite:
-        return ""
+        return None
     frame = _frame([point for points in finite.values() for point in points])
-    trends = {name: smoothed(points) for name, points in finite.items()}
-    legend, drawn = [], []
-    for i, (name, points) in enumerate(finite.items()):
-        colour = f'style="--colour: var(--line-{i % COLOURS})"'
-        legend.append(f"<i {colour}>{escape(name)} {short(trends[name][-1].value)}</i>")
-        drawn.append(f"<g {colour}>{_line(points, frame, 'raw')}{_line(trends[name], frame, 'trend')}</g>")
-    told = "; ".join(f"{name} ends at {short(points[-1].value)}" for name, points in trends.items())
-    return f"""\
-<figure class="chart"><figcaption><b>{escape(title)}</b><span>{"".join(legend)}</span></figcaption>
-<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{escape(f"{title} over images seen: {told}")}</title>
-{_axes(frame)}
-{"".join(drawn)}
-</svg></figure>"""
+    drawn = [_line(name, points, frame) for name, points in finite.items()]
+    upwards = [Tick(*frame.place(Point(frame.left, value)), short(value)) for value in ticks(frame.low, frame.high)]
+    across = [Tick(*frame.place(Point(images, frame.low)), short(images)) for images in ticks(frame.left, frame.right)]
+    return Chart(title, drawn, upwards, across)
 
 
 def smoothed(points: Sequence[Point]) -> list[Point]:
@@ -115,22 +133,7 @@ def _frame(points: Sequence[Point]) -> Frame:
     return Frame(0, right or 1, 0 if 0 <= low <= high / 3 else low - room, high + room)
 
 
-def _axes(frame: Frame) -> str:
-    parts = []
-    for value in ticks(frame.low, frame.high):
-        _, y = frame.place(Point(frame.left, value))
-        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{short(value)}</text>')
-    for images in ticks(frame.left, frame.right):
-        x, _ = frame.place(Point(images, frame.low))
-        anchor = "end" if x > WIDTH - 30 else "middle"
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{short(images)}</text>')
-    return "\n".join(parts)
-
-
-def _line(points: Sequence[Point], frame: Frame, kind: str) -> str:
-    places = [frame.place(point) for point in thinned(points)]
-    if len(places) == 1:
-        [(x, y)] = places
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' if kind == "trend" else ""
-    return f'<polyline class="{kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
+def _line(name: str, points: Sequence[Point], frame: Frame) -> Line:
+    trend = smoothed(points)
+    raw, calm = ([frame.place(point) for point in thinned(line)] for line in (points, trend))
+    return Line(name, short(trend[-1].value), raw, calm)

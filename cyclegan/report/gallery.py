@@ -8,12 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, box, card, facts
-
-LEAD = (
-    "No photograph on this page was seen in training. Drag across one, or use the arrow keys, to see its translation; "
-    "beside it is the truth, what it should become."
-)
+from cyclegan.report.parts import Card, figure
 
 
 def write_gallery(
@@ -25,7 +20,7 @@ def write_gallery(
 ) -> Path:
     """Write a page of rows (name, photograph, translated, truth), whole or not at all; returns `path`."""
     made = [
-        card(name, Figure("photo", photo), Figure("translated", fake), Figure("truth", truth))
+        Card(name, figure("photo", photo), figure("translated", fake), (figure("truth", truth),))
         for name, photo, fake, truth in rows
     ]
-    return write_page(path, title, LEAD, [facts(told), box("cards wide", made)])
+    return write_page(path, "gallery.html", title=title, facts=told, cards=made)

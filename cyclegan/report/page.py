@@ -1,46 +1,30 @@
-"""A page in one file: its style, its sliders and its pictures travel inside it."""
+"""Pages, each one file, from the templates beside this module; these hold all HTML, and escape what they are given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from html import escape
+from functools import partial
 from pathlib import Path
-from string import Template
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from cyclegan.util.atomic import write_whole
+from cyclegan.util.text import shown
 
-STYLE, SCRIPT = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+TEMPLATES = Environment(
+    loader=PackageLoader("cyclegan.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.filters["shown"] = shown
+TEMPLATES.filters["yaml"] = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True)
 
 
-def write_page(path: Path, title: str, lead: str, parts: Iterable[str]) -> Path:
-    """Write parts (HTML) below a title and a sentence (text), whole or not at all; returns `path`."""
-    words = {"title": escape(title), "lead": escape(lead), "parts": "\n".join(parts), "style": STYLE, "script": SCRIPT}
+def write_page(path: Path, template: str | Template, **values: object) -> Path:
+    """Write a template filled with values, whole or not at all; returns `path`."""
+    page = TEMPLATES.get_template(template).render(values)
     # File names may hold bytes that are no UTF-8.
-    page = PAGE.substitute(words).encode("utf-8", errors="replace")
-    write_whole(path, page)
+    write_whole(path, page.encode("utf-8", errors="replace"))
     return path
-
-
-PAGE = Template("""\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy"
-      content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<link rel="icon" href="data:,">
-<title>$title</title>
-<style>
-$style</style>
-<header>
-<h1>$title</h1>
-<p>$lead</p>
-</header>
-<main>
-$parts
-</main>
-<script>
-$script</script>
-</html>
-""")

@@ -119,8 +119,8 @@ def test_three_steps_are_the_authors(kind: str, monkeypatch: pytest.MonkeyPatch)
     if is_wrong_here():
         for prefix, network in networks.items():
             start, end = (torch.cat([w.flatten() for w in theirs(state, network, prefix)]) for state in (before, after))
-            ours = torch.cat([p.detach().flatten() for p in network.parameters()])
-            assert (ours - end).norm() < 0.1 * (end - start).norm(), prefix
+            now = torch.cat([p.detach().flatten() for p in network.parameters()])
+            assert (now - end).norm() < 0.1 * (end - start).norm(), prefix
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -21,6 +22,12 @@ from cyclegan.report.curves import (
     thinned,
     ticks,
 )
+from cyclegan.report.page import TEMPLATES
+
+
+def svg_of(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
+    template = TEMPLATES.from_string('{% from "chart.html" import chart %}{{ chart(drawn) }}')
+    return template.render(drawn=chart(title, lines))
 
 
 def lines_of(svg: str) -> list[list[tuple[float, float]]]:
@@ -37,7 +44,7 @@ def test_a_frame_puts_its_corners_on_the_corners() -> None:
 
 def test_lines_begin_and_end_where_their_points_are() -> None:
     rising, falling = [Point(0, 0.0), Point(10, 1.0)], [Point(5, 1.0), Point(10, 0.0)]
-    [up, down] = lines_of(chart("loss", {"a": rising, "b": falling}))
+    [up, down] = lines_of(svg_of("loss", {"a": rising, "b": falling}))
     assert up[0][0] == LEFT and up[1][0] == down[1][0] == WIDTH - RIGHT
     assert up[0][1] == down[1][1] == HEIGHT - BOTTOM and up[1][1] == down[0][1]
     assert down[0][0] == pytest.approx((LEFT + WIDTH - RIGHT) / 2, abs=0.1)
@@ -67,20 +74,20 @@ def test_numbers_are_short(value: float, expected: str) -> None:
 
 def test_what_is_not_finite_is_left_out() -> None:
     holes = [Point(0, 1.0), Point(1, math.nan), Point(2, math.inf), Point(3, 2.0)]
-    [line] = lines_of(chart("loss", {"a": holes, "b": [Point(0, math.nan)]}))
+    [line] = lines_of(svg_of("loss", {"a": holes, "b": [Point(0, math.nan)]}))
     assert len(line) == 2
-    assert chart("loss", {"a": [Point(0, math.nan)], "b": []}) == ""
+    assert chart("loss", {"a": [Point(0, math.nan)], "b": []}) is None
 
 
 def test_a_single_point_is_a_dot_in_the_middle() -> None:
-    svg = chart("kid", {"": [Point(100, 0.2)]})
+    svg = svg_of("kid", {"": [Point(100, 0.2)]})
     assert svg.count("<circle") == 1 and "<polyline" not in svg
     assert f'cx="{WIDTH - RIGHT:.1f}"' in svg and "nan" not in svg
 
 
 @pytest.mark.parametrize("value", [0.0, 1.2, -5.0, 1e-30, 1e30])
 def test_a_flat_line_has_room_around_it(value: float) -> None:
-    [line] = lines_of(chart("flat", {"": [Point(0, value), Point(9, value)]}))
+    [line] = lines_of(svg_of("flat", {"": [Point(0, value), Point(9, value)]}))
     assert all(TOP <= y <= HEIGHT - BOTTOM for _, y in line)
 
 
@@ -102,6 +109,6 @@ def test_thinning_keeps_every_spike_and_the_order() -> None:
 
 
 def test_a_chart_tells_in_words_what_it_shows() -> None:
-    svg = chart("<cycle>", {"a & b": [Point(0, 2.0), Point(9, 1.0)]})
+    svg = svg_of("<cycle>", {"a & b": [Point(0, 2.0), Point(9, 1.0)]})
     assert "<title>&lt;cycle&gt; over images seen: a &amp; b ends at 1</title>" in svg
     assert "<cycle>" not in svg

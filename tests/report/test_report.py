@@ -237,7 +237,7 @@ def test_damaged_parts_are_told_and_the_rest_is_shown(run: Path) -> None:
 def test_figures_of_other_pictures_are_named_as_such(run: Path, page: str) -> None:
     write_metrics(run, data="elsewhere", own_test_pictures=False)
     told = words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
-    assert "These are of the test pictures of elsewhere at 32 x 32, not of the run&#x27;s own test pictures" in told
+    assert "These are of the test pictures of elsewhere at 32 x 32, not of the run's own test pictures" in told
     assert "own test pictures" not in words_of(page).replace("own_test_pictures", "")
 
 
@@ -365,3 +365,12 @@ def test_a_checkpoint_with_odd_names_of_weights_ends_no_report(run: Path) -> Non
     state["method"][7] = torch.zeros(1)
     torch.save(state, newest)
     assert "Best and worst" in words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
+
+
+def test_a_run_whose_memory_is_short_has_a_report_without_a_gallery(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("cyclegan.report.run.showcase", fail)
+    told = words_of(write_report(run).read_text(encoding="utf-8"))
+    assert "Test pictures Left out:" in told and "Best and worst" not in told and "0.0811" in told

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from cyclegan.report.curves import Point, chart
-from cyclegan.report.page import write_page
-from cyclegan.report.parts import Figure, box, card, details, facts, section, side_by_side, steps, table
+from cyclegan.report.page import TEMPLATES, write_page
+from cyclegan.report.parts import Card, figure
 from tests.report.chromium import CHROMIUM, Chromium
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
@@ -18,25 +18,41 @@ SEEN = "[...document.querySelectorAll('.steps figure')].filter(f => f.getClientR
 COVERED = "getComputedStyle(document.querySelector('.compare figure + figure')).clipPath"
 
 
+EVERY_PART = """
+{% extends "page.html" %}
+{% import "parts.html" as parts %}
+{% from "chart.html" import charts %}
+{% block lead %}A report.{% endblock %}
+{% block main %}
+{{ parts.facts(facts) }}
+<section><h2>Scores</h2>{{ parts.table("Scores", heads, scores) }}</section>
+<section><h2>Evolution</h2>{{ parts.steps("AtoB", samples) }}</section>
+<section><h2>Curves</h2>{{ charts(curves) }}</section>
+<section><h2>Pictures</h2>{{ parts.cards(cards) }}</section>
+<section><h2>Compared</h2>{{ parts.side_by_side(title, compared) }}</section>
+<section><h2>How</h2>{{ parts.details("Recipe", recipe) }}</section>
+{% endblock %}
+"""
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every kind of part, with the widest words that they meet."""
     picture, name = Image.new("RGB", (128, 128), "teal"), "a_very_long_name_without_any_space_in_it" * 3 + ".jpg"
     lines = {kind: [Point(i * 1000.0, 1 / (i + 1)) for i in range(50)] for kind in ("AtoB", "BtoA", "a_to_b")}
-    parts = [
-        facts({"data": "/a/path/that/goes/on/and/on/" * 4}),
-        section(
-            "Scores", table("Scores", [f"head {i}" for i in range(14)], [["last\nafter 8 images"] + ["0.1234"] * 13])
-        ),
-        section("Evolution", steps("AtoB", [Figure(f"after {i} images", picture) for i in range(3)])),
-        section("Curves", box("charts", [chart("images_per_second", lines)])),
-        section(
-            "Pictures", box("cards wide", [card(name, *[Figure(word, picture) for word in ("in", "out", "truth")])])
-        ),
-        section("Compared", side_by_side(name, *[Figure(word, picture) for word in ("input", "one", "two")])),
-        section("How", details("Recipe", "transforms: " * 100)),
-    ]
-    return write_page(tmp_path_factory.mktemp("page") / "report.html", name, "A report.", parts)
+    return write_page(
+        tmp_path_factory.mktemp("page") / "report.html",
+        TEMPLATES.from_string(EVERY_PART),
+        title=name,
+        facts={"data": "/a/path/that/goes/on/and/on/" * 4},
+        heads=[f"head {i}" for i in range(14)],
+        scores=[["last\nafter 8 images"] + ["0.1234"] * 13],
+        samples=[figure(f"after {i} images", picture) for i in range(3)],
+        curves=[chart("images_per_second", lines)],
+        cards=[Card(name, figure("in", picture), figure("out", picture), (figure("truth", picture),))],
+        compared=[figure(word, picture) for word in ("input", "one", "two")],
+        recipe="transforms: " * 100,
+    )
 
 
 @pytest.fixture(scope="module")
