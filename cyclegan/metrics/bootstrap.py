@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,13 +13,14 @@ from cyclegan.metrics.result import Estimate
 RESAMPLES = 200
 
 
-def estimate(value: float, resampled: Tensor) -> Estimate:
+def estimate(value: float, resampled: Tensor, *, least: float = -math.inf, most: float = math.inf) -> Estimate:
     """A figure with its 95 % interval, of its resamples, (R,).
 
-    Their spread lies around the value, not around their own mean, because repeated pictures raise FID.
+    Their spread lies around the value, not around their own mean, because repeated pictures raise FID; it is cut to
+    what the figure can be.
     """
     low, high = (np.quantile(resampled.numpy(), [0.025, 0.975]) - resampled.mean().item()).tolist()
-    return Estimate(value, value + low, value + high)
+    return Estimate(value, max(least, value + low), min(most, value + high))
 
 
 def estimate_mean(values: Tensor, *, seed: int = 0) -> Estimate:

@@ -92,10 +92,8 @@ def _kid(fake: Tensor, real: Tensor, draws: Draws, seed: int) -> tuple[Estimate,
 
 
 def _share(inside: Tensor, draws: Tensor) -> Estimate:
-    """The share of pictures that are inside; its interval is cut to what a share can be."""
-    share = estimate(float(inside.mean()), draws @ inside / len(inside))
-    assert share.low is not None and share.high is not None
-    return Estimate(share.value, max(0.0, share.low), min(1.0, share.high))
+    """The share of pictures that are inside."""
+    return estimate(float(inside.mean()), draws @ inside / len(inside), least=0.0, most=1.0)
 
 
 def _warnings(fake: tuple[int, int], real: tuple[int, int]) -> Iterator[str]:

@@ -83,7 +83,7 @@ def _result(card: Card, evaluation: Evaluation) -> dict[str, Any]:
     name, split = card.data or "unknown", str(evaluation.protocol.get("split", "test"))
     task = {"type": "image-to-image", "name": "Unpaired image-to-image translation"}
     score, features = evaluation.scores[0], one_line(evaluation.features)
-    figures = [(name, FIGURES[name], score.figures[name]) for name in measured([score])]
+    figures = [(kind, FIGURES[kind], score.figures[kind]) for kind in measured([score])]
     return {
         "task": task,
         "dataset": {"type": _word(name), "name": one_line(name), "split": one_line(split)},

@@ -54,7 +54,8 @@ def _terminal_table(scores: Sequence[Score], against: str) -> str:
     for score in scores:
         if found := [name for name in names if name in score.figures]:
             cells = [FIGURES[name].told(score.figures[name]) if name in found else "" for name in names]
-            rows.append([_whose(score), score.what, f"{score.images} : {score.real}", *cells])
+            images = f"{score.images} : {score.real}" if against == "real" else ""
+            rows.append([_whose(score), score.what, images, *cells])
     columns = [column for column in zip(*rows, strict=True) if any(column[1:])]  # none of empty cells
     return aligned(list(zip(*columns, strict=True)))
 

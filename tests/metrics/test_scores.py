@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model, squeezenet1_1
 
 from cyclegan.data.files import from_bytes, to_bytes
+from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import LAYERS, SMALLEST, Features, _Torchvision
 from cyclegan.metrics.paired import ssim_and_psnr
@@ -109,6 +110,16 @@ def test_structure_is_what_scipy_says() -> None:
 def test_structure_ignores_tone(change: Callable[[Tensor], Tensor], most: float) -> None:
     images = pictures(4)
     assert structure_distance(images, change(images)).abs().max() < most
+
+
+def test_the_interval_of_structure_narrows_with_more_pictures() -> None:
+    apart = structure_distance(pictures(200, seed=1), pictures(200, seed=2))
+    intervals = []
+    for number in (10, 50, 200):
+        value, low, high = astuple(estimate_mean(apart[:number]))
+        assert low < value < high
+        intervals.append(high - low)
+    assert intervals == sorted(intervals, reverse=True) and intervals[-1] < intervals[0] / 2
 
 
 def test_structure_of_unrelated_pictures_has_nothing_in_common() -> None:
