@@ -47,6 +47,7 @@ class Evaluate:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
         from cyclegan.inference.evaluate import evaluate_folders, evaluate_run, metrics_path, record_test, write_metrics
+        from cyclegan.report.scores import evaluation_table
 
         features = self.features.build()
         with Progress("scoring") as progress:
@@ -65,7 +66,7 @@ class Evaluate:
                     device=self.device,
                     report=progress.report,
                 )
-        print(evaluation.as_table())  # first: it took minutes, and a disk may be full
+        print(evaluation_table(evaluation))  # first: it took minutes, and a disk may be full
         run = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else None
         out = self.out or metrics_path(evaluation, run)
         aside = write_metrics(evaluation, out)

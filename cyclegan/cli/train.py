@@ -64,13 +64,14 @@ def _look_back(run: Path, recipe: Recipe) -> None:
     from cyclegan.inference.evaluate import evaluate_run, record_test, write_metrics
     from cyclegan.machine.memory import memory_told
     from cyclegan.report.run import write_report
+    from cyclegan.report.scores import evaluation_table
 
     try:
         if recipe.log.evaluate_every:
             features, device = recipe.features.build(), recipe.speed.device
             with memory_told(), Progress("scoring the test split") as progress:
                 evaluation = evaluate_run(run, features, device=device, report=progress.report)
-            print(evaluation.as_table())
+            print(evaluation_table(evaluation))
             if aside := write_metrics(evaluation, run / "metrics.json"):
                 print(f"moved what {shown(run / 'metrics.json')} held before, of another protocol, to {shown(aside)}")
             record_test(evaluation, run)

@@ -6,6 +6,7 @@ import json
 import platform
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -23,11 +24,10 @@ from cyclegan.inference.translator import Translator, plain_translators
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import one_by_one_if_need_be
 from cyclegan.metrics import perceptual, structure
-from cyclegan.metrics.distances import INTERVAL, distances
+from cyclegan.metrics.distances import INTERVAL
 from cyclegan.metrics.features import Features
-from cyclegan.metrics.figures import Evaluation, Row, Weights, figures
-from cyclegan.metrics.measured import read_metrics
-from cyclegan.metrics.scores import Score, score_translation
+from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, Weights, read_evaluation
+from cyclegan.metrics.scores import score_sets, score_translation
 from cyclegan.types import Device, Direction
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.provenance import LIBRARIES
@@ -58,8 +58,8 @@ def evaluate_folders(
     pictures = [Pictures(folder, square) for folder in (fake, real)]
     counted = _Count(sum(map(len, pictures)), report)
     seen = [_seen(folder, features, place, counted) for folder in pictures]
-    row = Row(shown(fake), Score(len(seen[0]), len(seen[1]), distances(*seen)))
-    return Evaluation(_protocol(features, square, {"fake": _place(fake), "real": _place(real)}, own=False), [row])
+    score = score_sets(shown(fake), *seen)
+    return Evaluation(_protocol(features, square, {"fake": _place(fake), "real": _place(real)}, own=False), [score])
 
 
 @untouched()
@@ -96,10 +96,10 @@ def evaluate_run(
     counted = _Count(sum(map(len, [*pictures.values(), *sources])), report)
     domains = {name: _domain(data, split, name, pictures[name], features, place, counted) for name in pictures}
     untranslated = [_untranslated(domains, direction) for direction in known.generators]
-    rows = _translated(domains, loaded, features, counted)
+    translated = _translated(domains, loaded, features, counted)
     about = {"checkpoint": _place(path), "data": _place(data), "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
-    return Evaluation(_protocol(features, fitted, about, own=own), [*rows, *untranslated])
+    return Evaluation(_protocol(features, fitted, about, own=own), [*translated, *untranslated])
 
 
 def metrics_path(evaluation: Evaluation, run: Path | None) -> Path:
@@ -120,7 +120,7 @@ def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
     if path.is_file() and not _is_of(evaluation.protocol, path):
         numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
         path.rename(aside := next(free for free in numbered if not free.exists()))
-    text = json.dumps(evaluation.as_data(), indent=1) + "\n"
+    text = json.dumps(asdict(evaluation), indent=1) + "\n"
     write_whole(path, text.encode())
     return aside
 
@@ -128,7 +128,7 @@ def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
 def _is_of(protocol: dict[str, Any], path: Path) -> bool:
     """Whether the figures in a file are of the same pictures, seen by the same features."""
     try:
-        there = read_metrics(path).protocol
+        there = read_evaluation(path).protocol
     except (ValueError, OSError):
         return False
     return all(there.get(key) == protocol.get(key) for key in SAME)
@@ -137,11 +137,11 @@ def _is_of(protocol: dict[str, Any], path: Path) -> bool:
 def record_test(evaluation: Evaluation, run: Path) -> None:
     """Write the scores of a run's last weights, and of its best, into its TensorBoard events: `test/kid_AtoB`, ..."""
     with SummaryWriter(str(run)) as events:
-        for what, score, weights, images in evaluation.rows:
-            if weights:
-                group = "test" if weights == "last" else "test_best"
-                for name, value in figures(score).items():
-                    events.add_scalar(f"{group}/{name}_{what}", value, images)
+        for score in evaluation.scores:
+            if score.weights:
+                group = "test" if score.weights == "last" else "test_best"
+                for name, figure in score.figures.items():
+                    events.add_scalar(f"{group}/{name}_{score.what}", figure.value, score.images_seen)
 
 
 class _Count:
@@ -182,10 +182,9 @@ def _domain(
     return Domain(pictures, seen, truth)
 
 
-def _untranslated(domains: dict[str, Domain], direction: Direction) -> Row:
+def _untranslated(domains: dict[str, Domain], direction: Direction) -> Score:
     """What the score of a direction would be if nothing were done."""
-    source, target = domains[direction[0]].seen, domains[direction[-1]].seen
-    return Row(f"{direction[0]} untranslated", Score(len(source), len(target), distances(source, target)))
+    return score_sets(direction[0] + UNTRANSLATED, domains[direction[0]].seen, domains[direction[-1]].seen)
 
 
 def _translated(
@@ -193,14 +192,15 @@ def _translated(
     loaded: dict[Weights | None, Loaded],
     features: Features,
     counted: _Count,
-) -> list[Row]:
+) -> list[Score]:
     """Every direction by all weights."""
     jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.translators]
-    rows: list[Row] = []
+    scores: list[Score] = []
     for weights, direction in jobs:
         source, target, known = domains[direction[0]], domains[direction[-1]], loaded[weights]
         back = known.translators.get(direction.opposite)
         score = score_translation(
+            direction,
             source.pictures,
             target.seen,
             features,
@@ -209,8 +209,8 @@ def _translated(
             truths=source.pictures.partners(source.truth) if source.truth else None,
             report=counted.begin(),
         )
-        rows.append(Row(direction, score, weights, known.model.images))
-    return rows
+        scores.append(replace(score, weights=weights, images_seen=known.model.images))
+    return scores
 
 
 class Loaded(NamedTuple):

@@ -11,9 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cyclegan.metrics.bootstrap import RESAMPLES, estimate
 from cyclegan.metrics.discrepancy import discrepancy
 from cyclegan.metrics.frechet import frechet, frechet_of
 from cyclegan.metrics.neighbours import NEIGHBOURS, find_neighbours, within
+from cyclegan.metrics.result import Estimate
 
 FEWEST = NEIGHBOURS + 1
 """Pictures on either side below which KID, precision and recall are not defined."""
@@ -22,9 +24,6 @@ ENOUGH = 50
 """Pictures on either side below which figures come with a warning."""
 
 SUBSETS, LARGEST_SUBSET = 100, 1000
-
-RESAMPLES = 200
-"""Of the bootstrap."""
 
 EXACT = 500
 """Pictures of the larger set up to which FID is computed anew for every resample."""
@@ -35,30 +34,12 @@ INTERVAL = f"95 %, bootstrap of {RESAMPLES}; of FID to first order where a set h
 Counts = npt.NDArray[np.int64]
 
 
-class Estimate(NamedTuple):
-    """A figure and its 95 % interval: for sets of this size, by the bootstrap over the pictures of both.
-
-    The spread of resamples lies around the value, not around their own mean, because repeated pictures raise FID.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
 class Distances(NamedTuple):
     """Of translations from real pictures of the domain that they should belong to."""
 
-    fid: Estimate
-    """Frechet distance (Heusel et al. 2017, eq. 6): 0 for equal sets; too large where pictures are few."""
-    kid: Estimate
-    """Squared maximum mean discrepancy (Binkowski et al. 2018, eq. 4), unbiased, the mean over subsets."""
-    kid_std: float
-    """Standard deviation over the subsets, half of the smaller set each, from 2 to 1000."""
-    precision: Estimate
-    """Share of translations that lie where real pictures do (Kynkaanniemi et al. 2019, eq. 2, k = 3)."""
-    recall: Estimate
-    """Share of real pictures that lie where translations do."""
+    figures: dict[str, Estimate]
+    """`fid`, `kid`, its standard deviation `kid_std` over subsets (half of the smaller set each, from 2 to 1000),
+    `precision` and `recall`."""
     warnings: tuple[str, ...] = ()
     """Why these figures mean little, a sentence each."""
 
@@ -90,34 +71,29 @@ def distances(fake: Tensor, real: Tensor, *, resamples: int = RESAMPLES, seed: i
     of_fake, of_real = find_neighbours(fake), find_neighbours(real)
     precision = _share(within(fake, real, of_real.reach), draw().fake)
     recall = _share(within(real, fake, of_fake.reach), draw().real)
+    figures = {"fid": fid, "kid": kid, "kid_std": Estimate(kid_std), "precision": precision, "recall": recall}
     warnings = _warnings((len(fake), of_fake.different), (len(real), of_real.different))
-    return Distances(fid, kid, kid_std, precision, recall, tuple(warnings))
+    return Distances(figures, tuple(warnings))
 
 
 def _fid(fake: Tensor, real: Tensor, draws: Draws) -> Estimate:
     whole = frechet(fake, real)
     if max(len(fake), len(real)) > EXACT:
-        return _estimate(whole.value, whole.resampled(*draws))
+        return estimate(whole.value, whole.resampled(*draws))
     exact = (frechet_of(fake, real, n, m) for n, m in zip(*draws, strict=True))
-    return _estimate(whole.value, torch.tensor(list(exact), dtype=torch.float64))
+    return estimate(whole.value, torch.tensor(list(exact), dtype=torch.float64))
 
 
 def _kid(fake: Tensor, real: Tensor, draws: Draws, seed: int) -> tuple[Estimate, float]:
     """KID, and its standard deviation over subsets."""
     both = map(torch.cat, zip(_subsets(len(fake), len(real), seed), draws, strict=True))
     subsets, resampled = torch.split(discrepancy(fake, real, *both), [SUBSETS, len(draws.fake)])
-    return _estimate(float(subsets.mean()), resampled), float(subsets.std(correction=0))
-
-
-def _estimate(value: float, resampled: Tensor) -> Estimate:
-    low, high = (np.quantile(resampled.numpy(), [0.025, 0.975]) - resampled.mean().item()).tolist()
-    return Estimate(value, value + low, value + high)
+    return estimate(float(subsets.mean()), resampled), float(subsets.std(correction=0))
 
 
 def _share(inside: Tensor, draws: Tensor) -> Estimate:
-    """The share of pictures that are inside; its interval is cut to what a share can be."""
-    value, low, high = _estimate(float(inside.mean()), draws @ inside / len(inside))
-    return Estimate(value, max(0.0, low), min(1.0, high))
+    """The share of pictures that are inside."""
+    return estimate(float(inside.mean()), draws @ inside / len(inside), least=0.0, most=1.0)
 
 
 def _warnings(fake: tuple[int, int], real: tuple[int, int]) -> Iterator[str]:

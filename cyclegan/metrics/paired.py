@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import kornia.metrics
 import torch
 from torch import Tensor
@@ -15,24 +13,11 @@ LARGEST_PSNR = 100.0
 """Of equal images, for which it would be infinite, and no mean over images could be taken."""
 
 
-class Closeness(NamedTuple):
-    """Means over images."""
-
-    ssim: float
-    """Structural similarity (Wang et al. 2004), window 11: 1 for equal images, about 0 for unrelated ones."""
-    psnr: float
-    """Peak signal-to-noise ratio in dB, at most 100; higher is closer."""
-
-
-def closeness(images: Tensor, truth: Tensor) -> Closeness:
-    """SSIM and PSNR of images against their truth, as `ssim_and_psnr` takes them."""
-    ssim, psnr = ssim_and_psnr(images, truth).mean(dim=0).tolist()
-    return Closeness(ssim, psnr)
-
-
 def ssim_and_psnr(images: Tensor, truth: Tensor) -> Tensor:
     """Of each image against its truth, (N, 2), both (N, C, H, W) in [-1, 1].
 
+    Structural similarity (Wang et al. 2004), window 11, is 1 for equal images and about 0 for unrelated ones; the peak
+    signal-to-noise ratio is in dB, at most 100.
     Raises ValueError for sides below 11 pixels, and for a truth of another shape.
     """
     if images.shape != truth.shape:

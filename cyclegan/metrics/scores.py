@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import repeat
 from typing import NamedTuple
 
@@ -10,52 +11,33 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.files import from_bytes, to_bytes
-from cyclegan.metrics.distances import Distances, distances
+from cyclegan.metrics.bootstrap import estimate_mean
+from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import Features
-from cyclegan.metrics.paired import Closeness, ssim_and_psnr
+from cyclegan.metrics.paired import ssim_and_psnr
 from cyclegan.metrics.perceptual import perceptual
+from cyclegan.metrics.result import Score
 from cyclegan.metrics.structure import structure_distance
 
 
-class Cycle(NamedTuple):
-    """How close translating there and back comes to the picture; means over pictures."""
-
-    ssim: float
-    """Structural similarity: 1 for equal pictures."""
-    psnr: float
-    """Peak signal-to-noise ratio in dB, at most 100."""
-    perceptual: float
-    """How different the two look to the network (see `perceptual`): 0 for equal pictures."""
-
-
-class Score(NamedTuple):
-    """Of one set of pictures against the real ones of its domain."""
-
-    images: int
-    """Pictures scored."""
-    real: int
-    """Pictures that they were compared with."""
-    distances: Distances
-    """Of the two sets."""
-    structure: float | None = None
-    """Between input and translation (see `structure_distance`): 0 for the same edges. None for pictures as they are."""
-    cycle: Cycle | None = None
-    """None where only one way is known."""
-    truth: Closeness | None = None
-    """Of each translation and its true one; None where that is not known."""
-
-
 class Portion(NamedTuple):
-    """What is kept of a batch, all on the CPU: features (N, D), and numbers of each picture."""
+    """What is kept of a batch, all on the CPU."""
 
     features: Tensor
-    structure: Tensor
-    cycle: Tensor | None
-    truth: Tensor | None
+    """(N, D)."""
+    figures: dict[str, Tensor]
+    """Of each picture, (N,)."""
+
+
+def score_sets(what: str, seen: Tensor, real: Tensor) -> Score:
+    """Score the features of a set, (N, D), against those of the real pictures, (M, D); raises what `distances` does."""
+    figures, warnings = distances(seen, real)
+    return Score(what=what, images=len(seen), real=len(real), figures=figures, warnings=warnings)
 
 
 @torch.no_grad()
 def score_translation(
+    what: str,
     pictures: Iterable[Tensor],
     real: Tensor,
     features: Features,
@@ -78,16 +60,10 @@ def score_translation(
         portions.append(_portion(batch, truth, features, translate, back))
         report(done := done + len(batch))
     seen = torch.cat([portion.features for portion in portions]) if portions else torch.empty(0, real.shape[1])
-    far = distances(seen, real)
-    cycle, true = _means(portion.cycle for portion in portions), _means(portion.truth for portion in portions)
-    return Score(
-        images=len(seen),
-        real=len(real),
-        distances=far,
-        structure=float(torch.cat([portion.structure for portion in portions]).mean()),
-        cycle=Cycle(*cycle) if cycle else None,
-        truth=Closeness(*true) if true else None,
-    )
+    score = score_sets(what, seen, real)
+    names = portions[0].figures
+    means = {name: estimate_mean(torch.cat([portion.figures[name] for portion in portions])) for name in names}
+    return replace(score, figures=score.figures | means)
 
 
 def _portion(
@@ -101,19 +77,19 @@ def _portion(
     images = from_bytes(batch)
     fake = _as_png(translate(images))
     images = images.to(fake.device)
-    cycle = None
+    figures = {"structure": structure_distance(images, fake)}
     if back:
-        again = _as_png(back(fake))
-        looks = perceptual(features.layers(again), features.layers(images))
-        cycle = torch.cat([ssim_and_psnr(again, images), looks[:, None]], dim=1).cpu()
-    true = None if truth is None else ssim_and_psnr(fake, from_bytes(truth).to(fake.device)).cpu()
-    return Portion(features(fake).cpu(), structure_distance(images, fake).cpu(), cycle, true)
+        figures |= _closeness("cycle", _as_png(back(fake)), images, features)
+    if truth is not None:
+        figures |= _closeness("truth", fake, from_bytes(truth).to(fake.device), features)
+    return Portion(features(fake).cpu(), {name: figure.cpu() for name, figure in figures.items()})
 
 
-def _means(portions: Iterable[Tensor | None]) -> list[float] | None:
-    """Of each column, over the pictures of all portions; None where there are none."""
-    known = [portion for portion in portions if portion is not None]
-    return torch.cat(known).double().mean(dim=0).tolist() if known else None
+def _closeness(what: str, images: Tensor, others: Tensor, features: Features) -> dict[str, Tensor]:
+    """How close each of a batch comes to its other, pixel by pixel and to the eye of the network."""
+    ssim, psnr = ssim_and_psnr(images, others).unbind(dim=1)
+    looks = perceptual(features.layers(images), features.layers(others))
+    return {f"{what}_ssim": ssim, f"{what}_psnr": psnr, f"{what}_perceptual": looks}
 
 
 def _as_png(images: Tensor) -> Tensor:

@@ -6,25 +6,20 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 import yaml
 
-from cyclegan.metrics.measured import Interval, Measured, warnings_of
+from cyclegan.metrics.result import FIGURES, Evaluation, Score, measured
 from cyclegan.types import Direction
 from cyclegan.util.text import one_line
 
 MARK = "<!-- Written by cyclegan export for {}; delete this line to keep your changes. -->"
 
 TAGS = ["image-to-image", "unpaired-image-translation", "unpaired", "cyclegan", "pytorch"]
-
-NAMES = {"ssim": "SSIM", "psnr": "PSNR", "perceptual": "perceptual distance"}
-
-ARITHMETIC = ("ssim", "psnr", "structure")
-"""Figures that no network had a part in; all others stand beside its name."""
 
 CITATION = """\
 @inproceedings{zhu2017unpaired,
@@ -56,11 +51,10 @@ class Card:
     """How long, in words."""
     sheet: str | None = None
     """Name of the contact sheet's file."""
-    rows: list[Measured] = field(default_factory=list)
+    evaluation: Evaluation | None = None
     """Of the direction first, then of the pictures untranslated."""
-    protocol: Mapping[str, Any] = field(default_factory=dict)
     unscored: str = ""
-    """Why there are no rows, as a sentence."""
+    """Why there is none, as a sentence."""
     repository: str | None = None
     """`user/name` on the hub, where it is pushed there."""
 
@@ -80,35 +74,32 @@ def marked(file: str) -> str:
 def _header(card: Card) -> dict[str, Any]:
     """What the hub reads. No licence: only who trained it can give one."""
     header: dict[str, Any] = {"library_name": "cyclegan", "pipeline_tag": "image-to-image", "tags": TAGS}
-    if card.rows:
-        header["model-index"] = [{"name": _stem(card.file), "results": [_result(card)]}]
+    if card.evaluation:
+        header["model-index"] = [{"name": _stem(card.file), "results": [_result(card, card.evaluation)]}]
     return header
 
 
-def _result(card: Card) -> dict[str, Any]:
-    name, split = card.data or "unknown", str(card.protocol.get("split", "test"))
+def _result(card: Card, evaluation: Evaluation) -> dict[str, Any]:
+    name, split = card.data or "unknown", str(evaluation.protocol.get("split", "test"))
     task = {"type": "image-to-image", "name": "Unpaired image-to-image translation"}
+    score, features = evaluation.scores[0], one_line(evaluation.features)
+    figures = [(kind, FIGURES[kind], score.figures[kind]) for kind in measured([score])]
     return {
         "task": task,
         "dataset": {"type": _word(name), "name": one_line(name), "split": one_line(split)},
         "metrics": [
-            {"type": kind, "name": f"{named} ({told}{_by(kind, _features(card))})", "value": value}
-            for kind, named, told, value in _figures(card.rows[0])
+            {"type": kind, "name": _named(score, kind, features, figure.interval(found)), "value": found.value}
+            for kind, figure, found in figures
         ],
     }
 
 
-def _figures(row: Measured) -> Iterator[tuple[str, str, str, float]]:
-    """Every figure of a row: its type for the hub, its name, what belongs to it in words, its value."""
-    for kind, named in (("fid", "FID"), ("kid", "KID"), ("precision", "precision"), ("recall", "recall")):
-        interval: Interval = getattr(row, kind)
-        yield kind, f"{row.what} {named}", f"interval {interval.low:.4g} to {interval.high:.4g}", interval.value
-    yield "kid_std", f"{row.what} KID", "standard deviation", row.kid_std
-    if row.structure is not None:
-        yield "structure", f"{row.what} structure", "distance to the input", row.structure
-    for where, group in (("there and back", row.cycle), ("against the truth", row.truth)):
-        for kind, value in (group or {}).items():
-            yield _word(kind), f"{row.what} {NAMES.get(kind, one_line(kind, 40))}", where, value
+def _named(score: Score, name: str, features: str, interval: str = "") -> str:
+    """`AtoB FID (interval 111.1 to 135.7; inception)`; the network stands beside all that it had a part in."""
+    figure = FIGURES[name]
+    told = [interval and f"interval {interval}", "" if figure.against == "real" else f"against the {figure.against}"]
+    told.append(features if figure.network else "")
+    return f"{score.what} {figure.heading} ({'; '.join(filter(None, told))})"
 
 
 def _parts(card: Card) -> Iterator[str]:
@@ -127,7 +118,7 @@ def _parts(card: Card) -> Iterator[str]:
     yield "## Use"
     yield _use(card)
     yield "## How good it is"
-    yield from _measured(card) if card.rows else [card.unscored]
+    yield from _measured(card.evaluation) if card.evaluation else [card.unscored]
     yield "## How it was made"
     yield from _made(card)
     yield "## Cite"
@@ -154,28 +145,27 @@ def _use(card: Card) -> str:
     )
 
 
-def _measured(card: Card) -> Iterator[str]:
-    """The rows as a table, what is no distance below it; the network's name stands in every line of figures."""
-    features, protocol = plain(_features(card)), card.protocol
-    lines = [
-        "| | features | pictures : real | FID | KID | std of KID | precision | recall |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in card.rows:
-        figures = [_with_interval(row.fid, ".1f"), _with_interval(row.kid, ".4g"), f"{row.kid_std:.3g}"]
-        figures += [_with_interval(share, ".2f") for share in (row.precision, row.recall)]
-        lines.append(f"| {' | '.join([plain(row.what), features, f'{row.images} : {row.real}', *figures])} |")
+def _measured(evaluation: Evaluation) -> Iterator[str]:
+    """The distances as a table, other figures below it; the network's name stands in every line that it made."""
+    features, protocol, scores = plain(one_line(evaluation.features)), evaluation.protocol, evaluation.scores
+    names = measured(scores)
+    distances = [name for name in names if FIGURES[name].against == "real"]
+    heads = ["", "features", "pictures : real", *(FIGURES[name].heading for name in distances)]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for score in scores:
+        figures = [_told(score, name) for name in distances]
+        lines.append(f"| {' | '.join([plain(score.what), features, f'{score.images} : {score.real}', *figures])} |")
     yield "\n".join(lines)
     yield (
         "FID and KID are distances to real pictures, smaller is better; precision and recall say how real and how "
         "varied, up to 1. The second row is what doing nothing scores."
     )
-    yield from (f"**{plain(line)}**" for line in warnings_of((row.what, row.warnings) for row in card.rows))
+    yield from (f"**{plain(line)}**" for line in evaluation.warnings)
     others = [
-        f"- {plain(named)} ({told}{_by(kind, features)}): {value:.4g}"
-        for row in card.rows
-        for kind, named, told, value in _figures(row)
-        if kind not in ("fid", "kid", "kid_std", "precision", "recall")
+        f"- {plain(_named(score, name, one_line(evaluation.features)))}: {_told(score, name)}"
+        for score in scores
+        for name in names
+        if name not in distances and name in score.figures
     ]
     yield from ["\n".join(others)] if others else []
     told = {key: protocol.get(key) for key in ("data", "split", "size", "resampling", "interval")}
@@ -216,16 +206,8 @@ def fenced(text: str, language: str) -> str:
     return f"{ticks}{language}\n{text}\n{ticks}"
 
 
-def _with_interval(interval: Interval, form: str) -> str:
-    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
-
-
-def _by(kind: str, features: str) -> str:
-    return "" if kind in ARITHMETIC else f"; {features}"
-
-
-def _features(card: Card) -> str:
-    return one_line(str(card.protocol.get("features", "an unnamed network")))
+def _told(score: Score, name: str) -> str:
+    return FIGURES[name].told(score.figures[name]) if name in score.figures else ""
 
 
 def _stem(file: str) -> str:

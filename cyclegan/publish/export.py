@@ -22,7 +22,7 @@ from cyclegan.inference.hub import is_hub_name, push, read_text
 from cyclegan.inference.model import open_model
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.memory import memory_told
-from cyclegan.metrics.measured import UNTRANSLATED, Measured, Metrics, read_metrics
+from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, read_evaluation
 from cyclegan.networks.base import Generator
 from cyclegan.publish.card import Card, card_text, code, marked, plain
 from cyclegan.recipe import Recipe
@@ -114,7 +114,7 @@ def push_export(exported: Exported, repository: str, *, private: bool) -> str:
 
 def _about_run(source: Path, checkpoint: Checkpoint, direction: Direction, notes: list[str]) -> dict[str, Any]:
     """What a card tells of weights that come with their recipe."""
-    rows, protocol, unscored = _figures(source, checkpoint, direction, notes)
+    evaluation, unscored = _figures(source, checkpoint, direction, notes)
     which = "the newest of the run" if source.is_dir() else "the run's best" if _is_best(source) else "of a checkpoint"
     kind = "as a moving average (EMA)" if checkpoint.ema else "without a moving average"
     return {
@@ -122,8 +122,7 @@ def _about_run(source: Path, checkpoint: Checkpoint, direction: Direction, notes
         "recipe": _without_places(checkpoint.recipe.to_dict()),
         "trained": f"Trained on {checkpoint.images:,} pairs of pictures ({checkpoint.images / checkpoint.epoch:.3g} "
         f"epochs). The weights are {which}, {kind}.",
-        "rows": rows,
-        "protocol": protocol,
+        "evaluation": evaluation,
         "unscored": unscored,
     }
 
@@ -148,43 +147,43 @@ def _about_file(source: Path) -> dict[str, Any]:
 
 def _figures(
     source: Path, checkpoint: Checkpoint, direction: Direction, notes: list[str]
-) -> tuple[list[Measured], dict[str, Any], str]:
-    """Rows and protocol of the run's metrics.json as far as it speaks of these weights, else why there are none."""
+) -> tuple[Evaluation | None, str]:
+    """The run's metrics.json as far as it speaks of these weights, else why there are no figures."""
     run, belongs = _whose(source, checkpoint.images)
     path = run / "metrics.json"
     if not path.is_file():
-        return [], {}, f"Not measured yet: {EVALUATE}"
+        return None, f"Not measured yet: {EVALUATE}"
     try:
-        metrics = read_metrics(path)
+        evaluation = read_evaluation(path)
     except (ValueError, OSError) as error:
         notes.append(f"the card shows no figures: {reason(error)}")
-        return [], {}, f"The run's figures could not be read. {EVALUATE}"
-    if isinstance(data := metrics.protocol.get("data"), str):
-        metrics.protocol["data"] = _name(data)
-    if not metrics.own:
-        why = f"are of {one_line(metrics.pictures)}, not of the run's own test pictures"
+        return None, f"The run's figures could not be read. {EVALUATE}"
+    if isinstance(data := evaluation.protocol.get("data"), str):
+        evaluation.protocol["data"] = _name(data)
+    if not evaluation.own:
+        why = f"are of {one_line(evaluation.pictures)}, not of the run's own test pictures"
         notes.append(f"the card shows no figures: those in metrics.json {why}; evaluate, then export again")
-        return [], {}, f"The run's figures {plain(why)}. {EVALUATE}"
-    if rows := _rows_of(metrics, direction, belongs):
-        return rows, metrics.protocol, ""
+        return None, f"The run's figures {plain(why)}. {EVALUATE}"
+    if scores := _scores_of(evaluation, direction, belongs):
+        return Evaluation(evaluation.protocol, scores), ""
     notes.append("the card shows no figures: metrics.json has none of these weights; evaluate, then export again")
-    return [], {}, f"The run's figures are of other weights. {EVALUATE}"
+    return None, f"The run's figures are of other weights. {EVALUATE}"
 
 
-def _rows_of(metrics: Metrics, direction: Direction, belongs: Callable[[Measured], bool]) -> list[Measured]:
-    """The row of a direction that belongs to the weights, and of the pictures untranslated; none without the first."""
-    translated = [row for row in metrics.scores if row.what == direction and belongs(row)]
-    before = [row for row in metrics.scores if row.what == direction[0] + UNTRANSLATED]
+def _scores_of(evaluation: Evaluation, direction: Direction, belongs: Callable[[Score], bool]) -> list[Score]:
+    """That of a direction that belongs to the weights, and of the pictures untranslated; none without the first."""
+    translated = [score for score in evaluation.scores if score.what == direction and belongs(score)]
+    before = [score for score in evaluation.scores if score.what == direction[0] + UNTRANSLATED]
     return [*translated[:1], *before[:1]] if translated else []
 
 
-def _whose(source: Path, images: int) -> tuple[Path, Callable[[Measured], bool]]:
+def _whose(source: Path, images: int) -> tuple[Path, Callable[[Score], bool]]:
     """The run folder of a source, and which figures are of its weights: of a run that went on, old ones are not."""
     if source.is_dir():
-        return source, lambda row: row.weights == "last" and row.images_seen in (None, images)
+        return source, lambda score: score.weights == "last" and score.images_seen in (None, images)
     if _is_best(source):
-        return source.parent, lambda row: row.weights == "best" and row.images_seen in (None, images)
-    return source.absolute().parent.parent, lambda row: row.images_seen == images
+        return source.parent, lambda score: score.weights == "best" and score.images_seen in (None, images)
+    return source.absolute().parent.parent, lambda score: score.images_seen == images
 
 
 def _is_best(source: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest
-from cyclegan.metrics.measured import Metrics, read_metrics
+from cyclegan.metrics.result import Evaluation, read_evaluation
 from cyclegan.recipe import Recipe, images_in, read_recipe
 from cyclegan.report.curves import Point
 from cyclegan.types import Direction
@@ -48,7 +48,7 @@ class Records:
     """When the last event was, by the clock of this place."""
     samples: dict[Direction, list[tuple[int, Path]]] = field(default_factory=dict)
     """Grids and the images seen before them."""
-    metrics: Metrics | None = None
+    metrics: Evaluation | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -99,7 +99,7 @@ def read_run(run: Path) -> Records:
     records.recipe = records.last.recipe if records.last else tried(read_recipe, run / "recipe.yaml")
     best = tried(read_checkpoint, best_path(run))
     records.best = best.images if best else None
-    records.metrics = tried(read_metrics, run / "metrics.json")
+    records.metrics = tried(read_evaluation, run / "metrics.json")
     for direction in Direction:
         grids = [path for path in (run / "samples").glob(f"*_{direction}.png") if _GRID.fullmatch(path.name)]
         if numbered := sorted((int(path.name.partition("_")[0]), path) for path in grids):

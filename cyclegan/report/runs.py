@@ -6,14 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cyclegan.metrics.result import FIGURES
 from cyclegan.report.records import Records, read_run
-from cyclegan.report.scores import with_interval
+from cyclegan.report.scores import aligned, figure_cell
 from cyclegan.types import Direction
 from cyclegan.util.text import shown
 
 DIRECTIONS: tuple[Direction, ...] = tuple(Direction)
 PROTOCOL = ("features", "size", "data", "split")
 """What must be the same for figures to compare."""
+
+SHOWN = ("kid", "fid")
+"""Of the figures, those in the table."""
 
 
 def read_runs(runs: Sequence[Path]) -> dict[str, Records]:
@@ -59,7 +63,7 @@ def remarks(runs: dict[str, Records]) -> list[str]:
 
 def comparison(runs: dict[str, Records]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of the table: a row for each run, and each of its weights that was scored."""
-    figures = [f"{figure} {direction}" for direction in DIRECTIONS for figure in ("KID", "FID")]
+    figures = [f"{FIGURES[name].title} {direction}" for direction in DIRECTIONS for name in SHOWN]
     rows = [row for name, run in runs.items() for row in _rows(name, run)]
     return ["run", "weights", "images seen", "images/s", *figures, "features"], rows
 
@@ -67,10 +71,8 @@ def comparison(runs: dict[str, Records]) -> tuple[list[str], list[list[str]]]:
 def as_table(runs: dict[str, Records]) -> str:
     """The table for a terminal, below what has to be said about it."""
     heads, rows = comparison(runs)
-    rows = [heads, *([re.sub(r"\n(.*)", r" (\1)", cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*remarks(runs), *lines])
+    lines = aligned([heads, *([re.sub(r"\n(.*)", r" (\1)", cell) for cell in row] for row in rows)])
+    return "\n".join([*remarks(runs), lines])
 
 
 def _rows(name: str, run: Records) -> Iterator[list[str]]:
@@ -79,8 +81,6 @@ def _rows(name: str, run: Records) -> Iterator[list[str]]:
     for weights in dict.fromkeys(score.weights for score in scores) or ["last"]:
         found = {score.what: score for score in scores if score.weights == weights}
         told = (score.images_seen for score in found.values() if score.images_seen is not None)
-        figures = []
-        for direction in DIRECTIONS:
-            score = found.get(direction)
-            figures += [with_interval(score.kid, ".4f"), with_interval(score.fid, ".1f")] if score else ["", ""]
+        known = [found[direction].figures if direction in found else {} for direction in DIRECTIONS]
+        figures = [figure_cell(name, each.get(name)) for each in known for name in SHOWN]
         yield [name, weights or "", f"{next(told, run.images):,}", speed, *figures, features]

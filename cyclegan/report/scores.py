@@ -1,69 +1,78 @@
-"""Scores as tables."""
+"""Scores as tables: for a page, and for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from cyclegan.metrics.measured import UNTRANSLATED, Interval, Measured, Metrics
+from cyclegan.metrics.result import FIGURES, UNTRANSLATED, Estimate, Evaluation, Score, measured
+
+ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
+"""They point to the better."""
 
 
-def score_table(metrics: Metrics) -> tuple[list[str], list[list[str]]]:
+def score_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Heads and rows; columns that nobody measured are left out. A row of one cell is the heading of a direction."""
-    rows: dict[str, dict[str, dict[str, str]]] = {}
-    for score in metrics.scores:
-        rows.setdefault(score.source, {}).setdefault(_name(score), dict(_cells(score)))
-    measured = {head for group in rows.values() for row in group.values() for head in row}
-    heads = [head for head in COLUMNS if head in measured]
+    names = measured(evaluation.scores)
+    rows: dict[str, dict[str, list[str]]] = {}
+    for score in evaluation.scores:
+        figures = [figure_cell(name, score.figures.get(name)) for name in names]
+        cells = [*figures, f"{score.images:,}", f"{score.real:,}"]
+        rows.setdefault(score.source, {}).setdefault(_name(score), cells)
     table: list[list[str]] = []
     for source, group in rows.items():
         table.append([{"A": "AtoB", "B": "BtoA"}.get(source, source)])
-        table += [[name, *(row.get(head, "") for head in heads)] for name, row in group.items()]
-    return ["", *heads], table
+        table += [[name, *cells] for name, cells in group.items()]
+    return ["", *map(_head, names), "images", "real"], table
 
 
-def with_interval(interval: Interval | None, form: str) -> str:
-    """The figure, and on a second line its interval."""
-    if interval is None:
+def figure_cell(name: str, estimate: Estimate | None) -> str:
+    """The figure, and on a second line its interval; empty where it was not measured."""
+    if estimate is None:
         return ""
-    value, low, high = (_number(number, form) for number in (interval.value, interval.low, interval.high))
-    return f"{value}\n{low} to {high}"
+    figure = FIGURES[name]
+    return "\n".join(filter(None, [figure.value(estimate), figure.interval(estimate)]))
 
 
-def _number(value: float, form: str) -> str:
-    """In the form that suits Inception's features; those of others can be thousands of times as large."""
-    return f"{value:{form}}" if form == ".1f" or abs(value) < 10 else f"{value:.4g}"
+def evaluation_table(evaluation: Evaluation) -> str:
+    """For a terminal: how near real pictures, their inputs and their truths translations are; then warnings."""
+    about = f"features: {evaluation.features}; size: {evaluation.protocol['size']}; 95 % intervals in brackets"
+    tables = [_terminal_table(evaluation.scores, against) for against in ("real", "input", "truth")]
+    warnings = "\n".join(f"warning: {line}" for line in evaluation.warnings)
+    return "\n\n".join(filter(None, [about, *tables, warnings]))
 
 
-COLUMNS = {
-    "FID ↓": ("fid", "", ".1f"),
-    "KID ↓": ("kid", "", ".4f"),
-    "KID\nstd": ("kid_std", "", ".4f"),
-    "precision ↑": ("precision", "", ".2f"),
-    "recall ↑": ("recall", "", ".2f"),
-    "structure ↓": ("structure", "", ".4f"),
-    "SSIM ↑\ncycle": ("cycle", "ssim", ".3f"),
-    "PSNR ↑\ncycle, dB": ("cycle", "psnr", ".1f"),
-    "perceptual ↓\ncycle": ("cycle", "perceptual", ".3f"),
-    "SSIM ↑\ntruth": ("truth", "ssim", ".3f"),
-    "PSNR ↑\ntruth, dB": ("truth", "psnr", ".1f"),
-    "images": ("images", "", ""),
-    "real": ("real", "", ""),
-}
-"""Head of a column: field of a score, what of it, and how it is printed. Arrows point to the better."""
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines of columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def _cells(score: Measured) -> Iterator[tuple[str, str]]:
-    for head, (name, part, form) in COLUMNS.items():
-        value = getattr(score, name)
-        if isinstance(value, dict):
-            value = value.get(part)
-        if isinstance(value, Interval):
-            yield head, with_interval(value, form)
-        elif value is not None:
-            yield head, f"{value:,}" if isinstance(value, int) else _number(value, form)
+def _terminal_table(scores: Sequence[Score], against: str) -> str:
+    """The scores that have such figures; empty where none has."""
+    names = [name for name in measured(scores) if FIGURES[name].against == against]
+    rows = [["weights", "", "images", *(FIGURES[name].heading for name in names)]]
+    for score in scores:
+        if found := [name for name in names if name in score.figures]:
+            cells = [FIGURES[name].told(score.figures[name]) if name in found else "" for name in names]
+            images = f"{score.images} : {score.real}" if against == "real" else ""
+            rows.append([_whose(score), score.what, images, *cells])
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]  # none of empty cells
+    return aligned(list(zip(*columns, strict=True)))
 
 
-def _name(score: Measured) -> str:
+def _head(name: str) -> str:
+    figure = FIGURES[name]
+    below = ", ".join(filter(None, [figure.of, figure.unit]))
+    return "\n".join(filter(None, [figure.title + ARROWS[figure.better], below]))
+
+
+def _whose(score: Score) -> str:
+    if score.images_seen is None:
+        return ""
+    return f"{f'{score.weights}, ' if score.weights else ''}after {score.images_seen:,} images"
+
+
+def _name(score: Score) -> str:
     if score.what.endswith(UNTRANSLATED):
         return "untranslated"
     if score.weights is None:

@@ -15,8 +15,8 @@ from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.memory import memory_told
 from cyclegan.metrics.distances import ENOUGH, FEWEST
 from cyclegan.metrics.features import Features
-from cyclegan.metrics.figures import figures
-from cyclegan.metrics.scores import Score, score_translation
+from cyclegan.metrics.result import Score
+from cyclegan.metrics.scores import score_translation
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.samples import looking
@@ -62,10 +62,13 @@ class Validation:
         except (ValueError, MemoryError) as error:
             log.note(f"no scores after {images:,} images: {error}")
             return math.inf
-        kid = sum(score.distances.kid.value for score in scores.values()) / len(scores)
-        curves = {f"{name}_{way}": value for way, score in scores.items() for name, value in figures(score).items()}
-        log.scalars({f"validation/{name}": value for name, value in ({"kid": kid} | curves).items()}, images)
-        told = ", ".join(f"{way} {score.distances.kid.value:.4g}" for way, score in scores.items())
+        kids = {way: score.figures["kid"].value for way, score in scores.items()}
+        kid = sum(kids.values()) / len(kids)
+        curves = {"validation/kid": kid}
+        for way, score in scores.items():
+            curves |= {f"validation/{name}_{way}": figure.value for name, figure in score.figures.items()}
+        log.scalars(curves, images)
+        told = ", ".join(f"{way} {each:.4g}" for way, each in kids.items())
         few = ", few" if self.doubt() else ""
         of = f"({self.features.name}) of {self._numbers} held-out pictures{few}"
         log.note(f"KID {of}, after {images:,} images: {told}")
@@ -74,6 +77,7 @@ class Validation:
     def _score(self, direction: Direction, learner: Learner) -> Score:
         there, back = learner.generators[direction], learner.generators.get(direction.opposite)
         return score_translation(
+            direction,
             self.pictures[direction.source],
             self.seen[direction.target],
             self.features,

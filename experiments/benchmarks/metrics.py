@@ -16,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import astuple
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, stdev
@@ -69,8 +70,8 @@ def widths(fake: Tensor, real: Tensor) -> tuple[float, float]:
     found = []
     for exact in (10**9, 0):
         module.EXACT = exact
-        fid = distances(fake, real).fid
-        found.append(fid.high - fid.low)
+        _, low, high = astuple(distances(fake, real).figures["fid"])
+        found.append(high - low)
     return found[0], found[1]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,22 @@ from cyclegan.checkpoint import best_path, read_newest, write_checkpoint
 from cyclegan.cli import main
 from cyclegan.cli.evaluate import parse_evaluate
 from cyclegan.inference.directory import translate_directory
-from cyclegan.inference.evaluate import metrics_path
+from cyclegan.inference.evaluate import metrics_path, write_metrics
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.model import open_model
 from cyclegan.inference.translator import plain_translators
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.features import load_features
-from cyclegan.metrics.figures import Evaluation
+from cyclegan.metrics.result import FIGURES, Evaluation, read_evaluation
 from cyclegan.recipe import write_recipe
+from cyclegan.report.scores import evaluation_table
 from cyclegan.training.trainer import train
 from cyclegan.types import Direction
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import events
+
+DISTANCES = ["fid", "kid", "kid_std", "precision", "recall"]
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +60,45 @@ def test_a_run_is_scored_in_both_directions_beside_its_untranslated_pictures(
     assert [score["what"] for score in data["scores"]] == ["AtoB", "BtoA", "A untranslated", "B untranslated"]
     there, _, untranslated, _ = data["scores"]
     assert (there["weights"], there["images_seen"], there["images"], there["real"]) == ("last", 8, 11, 12)
-    assert set(there["cycle"]) == {"ssim", "psnr", "perceptual"} and 0 < there["structure"] < 2
-    assert untranslated["weights"] is None and not {"structure", "cycle", "truth"} & set(untranslated)
-    assert there["fid"]["low"] <= there["fid"]["value"] <= there["fid"]["high"]
+    assert set(there["figures"]) == {name for name, figure in FIGURES.items() if figure.against != "truth"}
+    assert untranslated["weights"] is None and list(untranslated["figures"]) == DISTANCES
+    for name, figure in there["figures"].items():
+        assert name == "kid_std" or figure["low"] <= figure["value"] <= figure["high"]
+    assert 0 < there["figures"]["structure"]["value"] < 2
     digest = sha256(weights.read_bytes()).hexdigest()
     assert data["protocol"]["features"] == f"squeezenet1_1 ({digest[:8]})"
     assert data["protocol"]["features_sha256"] == digest
     told = capsys.readouterr().out
     assert f"squeezenet1_1 ({digest[:8]})" in told and "A untranslated" in told and "last, after 8 images" in told
+    assert all(FIGURES[name].heading in told for name in there["figures"])
     assert max(map(len, told.splitlines()[:-1])) <= 170
+
+
+def test_what_is_written_is_what_is_read(run: Path, weights: Path, tmp_path: Path) -> None:
+    data = evaluated(tmp_path / "m.json", weights, run)
+    read = read_evaluation(tmp_path / "m.json")
+    assert json.loads(json.dumps(asdict(read))) == data
+    write_metrics(read, tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "m.json").read_bytes()
+    assert evaluation_table(read).splitlines()[0].startswith("features: squeezenet1_1")
+
+
+@pytest.mark.parametrize(
+    "figures, told",
+    [
+        ({"fud": {"value": 1.0}}, "no figure that is known here"),
+        ({"fid": {"value": math.nan}}, "finite number"),
+        ({"fid": {"value": 1.0, "low": -math.inf, "high": 2.0}}, "finite number"),
+        ({"fid": {"low": 1.0, "high": 2.0}}, "field required"),
+        ({"fid": 1.0}, "fid"),
+    ],
+)
+def test_figures_that_cannot_be_are_refused_in_one_line(figures: dict[str, Any], told: str, tmp_path: Path) -> None:
+    score = {"what": "AtoB", "images": 9, "real": 9, "figures": figures}
+    (tmp_path / "m.json").write_text(json.dumps({"protocol": {}, "scores": [score]}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"m\.json is left out: it is not what `cyclegan evaluate` writes") as caught:
+        read_evaluation(tmp_path / "m.json")
+    assert told in str(caught.value) and str(caught.value).isprintable()
 
 
 def test_a_run_scores_as_the_folder_of_its_translations(run: Path, weights: Path, tmp_path: Path) -> None:
@@ -74,8 +108,9 @@ def test_a_run_scores_as_the_folder_of_its_translations(run: Path, weights: Path
     )
     folders = evaluated(tmp_path / "f.json", weights, "--fake", tmp_path / "fake", "--real", data / "testA")
     whole = evaluated(tmp_path / "r.json", weights, run, "--size", "40")
+    one, other = folders["scores"][0]["figures"], whole["scores"][1]["figures"]
     for name in ("kid", "fid"):  # a pixel rounds otherwise in a batch than alone, on some CPUs
-        assert folders["scores"][0][name] == pytest.approx(whole["scores"][1][name], rel=0.02)
+        assert one[name] == pytest.approx(other[name], rel=0.02)
 
 
 def test_the_best_weights_of_a_run_are_scored_beside_its_last(run: Path, weights: Path, tmp_path: Path) -> None:
@@ -86,7 +121,7 @@ def test_the_best_weights_of_a_run_are_scored_beside_its_last(run: Path, weights
     whose = [(score["weights"], score["images_seen"], score["what"]) for score in data["scores"]]
     assert whose[:4] == [("last", 8, "AtoB"), ("last", 8, "BtoA"), ("best", 3, "AtoB"), ("best", 3, "BtoA")]
     assert whose[4:] == [(None, None, "A untranslated"), (None, None, "B untranslated")]
-    assert data["scores"][0]["fid"] != data["scores"][2]["fid"]
+    assert data["scores"][0]["figures"]["fid"] != data["scores"][2]["figures"]["fid"]
 
 
 def test_a_run_is_scored_at_the_size_it_was_trained_at(run: Path, weights: Path, tmp_path: Path) -> None:
@@ -97,7 +132,7 @@ def test_a_run_is_scored_at_the_size_it_was_trained_at(run: Path, weights: Path,
     assert alone["protocol"]["size"] == "as the files are"
     assert [score["what"] for score in alone["scores"]] == ["AtoB", "A untranslated"]
     assert alone["scores"][0]["weights"] is alone["scores"][0]["images_seen"] is None
-    assert "cycle" not in alone["scores"][0]
+    assert list(alone["scores"][0]["figures"]) == [*DISTANCES, "structure"]
 
 
 def test_a_translation_is_scored_against_its_paired_truth(
@@ -109,8 +144,11 @@ def test_a_translation_is_scored_against_its_paired_truth(
     (data / "truthB" / "3.png").rename(data / "truthB" / "3.bmp")  # the name counts, not the suffix
     (data / "testA" / "5.png").write_bytes(b"broken")
     there, here, *_ = evaluated(tmp_path / "m.json", weights, run, "--data", data)["scores"]
-    assert there["images"] == 10 and set(there["truth"]) == {"ssim", "psnr"} and "truth" not in here
-    assert "truth SSIM" in capsys.readouterr().out
+    true = [name for name, figure in FIGURES.items() if figure.against == "truth"]
+    assert there["images"] == 10 and true == ["truth_ssim", "truth_psnr", "truth_perceptual"]
+    assert list(there["figures"]) == list(FIGURES) and list(here["figures"]) == [*FIGURES][: -len(true)]
+    told = capsys.readouterr().out
+    assert "truth SSIM" in told and "truth perceptual" in told and max(map(len, told.splitlines()[:-1])) <= 170
     (data / "truthB" / "2.png").unlink()
     with pytest.raises(SystemExit):
         main(["evaluate", str(run), "--data", str(data), "--features.network", "squeezenet1_1",
@@ -129,8 +167,9 @@ def test_the_recipe_of_a_run_says_by_whose_eyes(run: Path, tmp_path: Path) -> No
 def test_a_folder_is_at_no_distance_from_itself(run: Path, weights: Path, tmp_path: Path) -> None:
     folder = run.parent / "data" / "testB"
     [score] = evaluated(tmp_path / "m.json", weights, "--fake", folder, "--real", folder)["scores"]
-    assert score["fid"]["value"] == pytest.approx(0, abs=1e-3)
-    assert score["precision"]["value"] == score["recall"]["value"] == 1
+    figures = score["figures"]
+    assert figures["fid"]["value"] == pytest.approx(0, abs=1e-3)
+    assert figures["precision"]["value"] == figures["recall"]["value"] == 1
 
 
 def test_copies_of_one_picture_are_scored_with_a_warning(
@@ -279,4 +318,6 @@ def test_only_scores_at_the_size_of_training_become_events_of_the_run(
     assert run_main("evaluate", ".", *named, "--size", "40") == 0
     assert not any(tag.startswith("test/") for tag in events(copy).Tags()["scalars"])
     assert run_main("evaluate", ".", *named) == 0
-    assert {"test/kid_AtoB", "test/kid_BtoA"} <= set(events(copy).Tags()["scalars"])
+    figures = [name for name, figure in FIGURES.items() if figure.against != "truth"]
+    tags = {f"test/{name}_{way}" for name in figures for way in ("AtoB", "BtoA")}
+    assert tags == {tag for tag in events(copy).Tags()["scalars"] if tag.startswith("test")}

@@ -146,7 +146,7 @@ def test_an_evaluation_whose_batches_do_not_fit_goes_one_by_one(
     monkeypatch.setattr(Translator, "translate_batch", small)
     monkeypatch.setattr(Translator, "batch_size", lambda *_: 8)
     evaluation = evaluate_run(run, load_features("squeezenet1_1", weights), device="cpu")
-    assert [row.score.images for row in evaluation.rows] == [8] * 4
+    assert [score.images for score in evaluation.scores] == [8] * 4
     assert seen == 4 * [8, *[1] * 8]
 
 

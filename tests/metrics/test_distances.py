@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 from cyclegan.metrics import discrepancy as kid
 from cyclegan.metrics import distances as module
 from cyclegan.metrics import neighbours
+from cyclegan.metrics.bootstrap import estimate, estimate_mean
 from cyclegan.metrics.discrepancy import discrepancy
-from cyclegan.metrics.distances import distances
+from cyclegan.metrics.distances import Distances, distances
 from cyclegan.metrics.frechet import frechet, frechet_of
 from cyclegan.metrics.neighbours import find_neighbours
+from cyclegan.metrics.result import Estimate
 
 
 def features(number: int, size: int, seed: int, shift: float = 0.0) -> Tensor:
@@ -50,6 +53,22 @@ def discrepancy_by_hand(one: Tensor, two: Tensor) -> float:
     return among(one) + among(two) - 2 * float(np.mean([kernel(x, y) for x in one for y in two]))
 
 
+def values(measured: Distances) -> dict[str, float]:
+    """Without their intervals."""
+    return {name: figure.value for name, figure in measured.figures.items()}
+
+
+def holds(figure: Estimate, truth: float) -> bool:
+    """Whether the interval does."""
+    _, low, high = astuple(figure)
+    return bool(low <= truth <= high)
+
+
+def width(figure: Estimate) -> float:
+    _, low, high = astuple(figure)
+    return float(high - low)
+
+
 def drawn(number: int, seed: int) -> Tensor:
     """How often each picture is in a resample."""
     picked = np.random.default_rng(seed).integers(number, size=number)
@@ -69,14 +88,14 @@ def test_fid_is_the_papers(number: int, size: int) -> None:
 @pytest.mark.parametrize("number, size", [(60, 8), (20, 64), (9, 3), (4, 5)])
 def test_values_are_those_of_torch_fidelity(number: int, size: int) -> None:
     fake, real = features(number, size, 1, shift=0.3), features(number + 9, size, 2)
-    measured = distances(fake, real, resamples=2)
+    measured = values(distances(fake, real, resamples=2))
     fid = fid_statistics_to_metric(fid_features_to_statistics(fake), fid_features_to_statistics(real), verbose=False)
-    assert measured.fid.value == pytest.approx(fid["frechet_inception_distance"], rel=1e-5)
+    assert measured["fid"] == pytest.approx(fid["frechet_inception_distance"], rel=1e-5)
     subset = {"kid_subsets": 100, "kid_subset_size": number // 2, "rng_seed": 0, "verbose": False}
     mean, std = kid_features_to_metric(fake, real, **subset).values()
-    assert (measured.kid.value, measured.kid_std) == pytest.approx((mean, std), rel=1e-9)
+    assert (measured["kid"], measured["kid_std"]) == pytest.approx((mean, std), rel=1e-9)
     precision, recall, _ = prc_features_to_metric(fake, real, prc_neighborhood=3, verbose=False).values()
-    assert (measured.precision.value, measured.recall.value) == pytest.approx((precision, recall), rel=1e-6)
+    assert (measured["precision"], measured["recall"]) == pytest.approx((precision, recall), rel=1e-6)
 
 
 @pytest.mark.parametrize("size", [6, 64])
@@ -110,11 +129,11 @@ def _more_of(counts: Tensor, picture: int) -> Tensor:
 
 def test_intervals_to_first_order_are_nearly_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     fake, real = features(150, 6, 1, shift=0.8), features(160, 6, 2)
-    exact = distances(fake, real).fid
+    exact = distances(fake, real).figures["fid"]
     monkeypatch.setattr(module, "EXACT", 0)
-    quick = distances(fake, real).fid
-    assert quick.value == pytest.approx(exact.value, rel=1e-9) and quick.low < quick.value < quick.high
-    assert quick.high - quick.low == pytest.approx(exact.high - exact.low, rel=0.15)
+    quick = distances(fake, real).figures["fid"]
+    assert quick.value == pytest.approx(exact.value, rel=1e-9) and holds(quick, quick.value)
+    assert width(quick) == pytest.approx(width(exact), rel=0.15)
 
 
 @pytest.mark.parametrize("number, size", [(100, 4), (40, 60)])
@@ -125,9 +144,9 @@ def test_most_intervals_to_first_order_hold_the_truth(number: int, size: int) ->
     for i in range(60):
         fake, real = features(number, size, 2 * i, shift=0.4), features(number, size, 2 * i + 1)
         found = frechet(fake, real)
-        estimates.append(module._estimate(found.value, found.resampled(*module._resamples(number, number, 60, random))))
-    truth = np.mean([estimate.value for estimate in estimates])
-    assert sum(estimate.low <= truth <= estimate.high for estimate in estimates) >= 50
+        estimates.append(estimate(found.value, found.resampled(*module._resamples(number, number, 60, random))))
+    truth = float(np.mean([each.value for each in estimates]))
+    assert sum(holds(each, truth) for each in estimates) >= 50
 
 
 class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -153,8 +172,8 @@ def test_no_matrix_of_all_pairs_is_ever_held(monkeypatch: pytest.MonkeyPatch) ->
         parts = distances(fake, real, resamples=5)
     assert largest.numbers < 120 * 401  # the draws
     for name in ("kid", "precision", "recall"):
-        assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-9)
-    assert parts.fid.value == pytest.approx(whole.fid.value, rel=1e-9)
+        assert astuple(parts.figures[name]) == pytest.approx(astuple(whole.figures[name]), rel=1e-9)
+    assert values(parts)["fid"] == pytest.approx(values(whole)["fid"], rel=1e-9)
 
 
 def test_kid_is_near_that_of_all_pictures_and_zero_for_equal_distributions() -> None:
@@ -162,19 +181,19 @@ def test_kid_is_near_that_of_all_pictures_and_zero_for_equal_distributions() -> 
     once = torch.ones(1, 300).double()
     whole = discrepancy(fake, real, once, once).item()
     measured = distances(fake, real, resamples=50)
-    assert measured.kid.value == pytest.approx(whole, abs=measured.kid_std)
-    assert measured.kid.low < measured.kid.value < measured.kid.high
-    same = distances(features(300, 8, 3), real, resamples=50).kid
-    assert same.low < 0 < same.high
+    kid, kid_std = measured.figures["kid"], measured.figures["kid_std"]
+    assert kid.value == pytest.approx(whole, abs=kid_std.value)
+    assert holds(kid, kid.value) and width(kid) > 0
+    assert holds(distances(features(300, 8, 3), real, resamples=50).figures["kid"], 0)
 
 
 def test_precision_and_recall_see_what_is_missing() -> None:
     real = torch.cat([features(50, 4, 1), features(50, 4, 2, shift=30.0)])
     half = features(60, 4, 3)
-    measured = distances(half, real, resamples=50)
-    assert measured.precision.value > 0.8 and 0.3 < measured.recall.value < 0.5
-    nowhere = distances(features(60, 4, 3, shift=99.0), real, resamples=50)
-    assert nowhere.precision == nowhere.recall == (0, 0, 0)
+    measured = values(distances(half, real, resamples=50))
+    assert measured["precision"] > 0.8 and 0.3 < measured["recall"] < 0.5
+    nowhere = distances(features(60, 4, 3, shift=99.0), real, resamples=50).figures
+    assert nowhere["precision"] == nowhere["recall"] == Estimate(0, 0, 0)
 
 
 def test_most_intervals_hold_the_truth() -> None:
@@ -182,16 +201,20 @@ def test_most_intervals_hold_the_truth() -> None:
     measured = [
         distances(features(60, 4, 2 * i, shift=0.4), features(60, 4, 2 * i + 1), resamples=60) for i in range(40)
     ]
-    for values in ([each.fid for each in measured], [each.kid for each in measured]):
-        truth = np.mean([estimate.value for estimate in values])
-        assert sum(low <= truth <= high for _, low, high in values) >= 32
+    for name in ("fid", "kid"):
+        figures = [each.figures[name] for each in measured]
+        truth = float(np.mean([figure.value for figure in figures]))
+        assert sum(holds(figure, truth) for figure in figures) >= 32
 
 
 def test_the_same_features_give_the_same_figures() -> None:
     fake, real = features(20, 4, 1), features(20, 4, 2)
     one, two = distances(fake, real, resamples=20), distances(fake, real, resamples=20)
-    for name in ("fid", "kid", "kid_std", "precision", "recall"):
-        assert getattr(one, name) == pytest.approx(getattr(two, name), rel=1e-9)
+    assert list(one.figures) == ["fid", "kid", "kid_std", "precision", "recall"] == list(two.figures)
+    for name, figure in one.figures.items():
+        assert figure.value == pytest.approx(two.figures[name].value, rel=1e-9)
+        if name != "kid_std":  # a spread itself
+            assert astuple(figure) == pytest.approx(astuple(two.figures[name]), rel=1e-9)
 
 
 def test_too_few_pictures_are_one_line() -> None:
@@ -208,8 +231,35 @@ def test_features_that_are_not_finite_are_one_line() -> None:
 
 def test_shares_and_their_intervals_stay_between_0_and_1() -> None:
     far = distances(features(10, 4, seed=1), features(10, 4, seed=2))
-    for share in (far.precision, far.recall):
-        assert 0 <= share.low <= share.value <= share.high <= 1
+    for name in ("precision", "recall"):
+        share, low, high = astuple(far.figures[name])
+        assert 0 <= low <= share <= high <= 1
+
+
+# Means over pictures
+
+
+def test_the_mean_of_more_pictures_has_a_narrower_interval() -> None:
+    random = torch.Generator().manual_seed(0)
+    few, many = (estimate_mean(torch.randn(number, generator=random)) for number in (20, 2000))
+    assert width(many) == pytest.approx(2 * 1.96 / 2000**0.5, rel=0.15)  # as the normal distribution has it
+    assert width(many) < width(few) / 5
+    assert holds(few, few.value) and holds(many, many.value)
+
+
+def test_most_intervals_of_a_mean_hold_the_truth() -> None:
+    random = torch.Generator().manual_seed(0)
+    estimates = [estimate_mean(torch.rand(50, generator=random).square()) for _ in range(200)]
+    assert sum(holds(figure, 1 / 3) for figure in estimates) >= 180
+
+
+def test_the_interval_of_a_mean_is_the_same_each_time() -> None:
+    numbers = torch.rand(30, generator=torch.Generator().manual_seed(0))
+    assert estimate_mean(numbers) == estimate_mean(numbers) != estimate_mean(numbers, seed=1)
+
+
+def test_the_mean_of_equal_pictures_is_certain() -> None:
+    assert astuple(estimate_mean(torch.full((9,), 0.3))) == pytest.approx((0.3, 0.3, 0.3), rel=1e-6)
 
 
 # What figures are worth
@@ -220,8 +270,9 @@ def test_four_pictures_are_scored_with_a_warning(numbers: tuple[int, int]) -> No
     few = distances(features(numbers[0], 4, 1), features(numbers[1], 4, 2))
     told = f"{numbers[0]} pictures against {numbers[1]} are few: the figures mean little; use at least 50 of each"
     assert few.warnings == (told,)
-    for figure in (few.fid, few.kid, few.precision, few.recall):
-        assert np.isfinite(figure).all() and figure.low <= figure.value <= figure.high
+    for name in ("fid", "kid", "precision", "recall"):
+        figure = few.figures[name]
+        assert np.isfinite(astuple(figure)).all() and holds(figure, figure.value)
 
 
 def test_enough_pictures_have_no_warning() -> None:
@@ -236,8 +287,9 @@ def test_copies_have_a_warning_whatever_rounding_makes_of_them() -> None:
     halves = fake[:29].repeat(3, 1)[:60]
     assert distances(halves, real, resamples=5).warnings == (f"the 60 pictures are copies of only 29: {nothing}",)
     equal = distances(same, same, resamples=5)
-    assert len(equal.warnings) == 2 and equal.precision == equal.recall == (1, 1, 1)
-    assert equal.fid == pytest.approx((0, 0, 0), abs=1e-3)
+    assert len(equal.warnings) == 2
+    assert equal.figures["precision"] == equal.figures["recall"] == Estimate(1, 1, 1)
+    assert astuple(equal.figures["fid"]) == pytest.approx((0, 0, 0), abs=1e-3)
 
 
 def test_copies_are_counted_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import partial
 from typing import Any
 
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 from torchvision.models import get_model, squeezenet1_1
 
 from cyclegan.data.files import from_bytes, to_bytes
+from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import LAYERS, SMALLEST, Features, _Torchvision
-from cyclegan.metrics.paired import closeness
+from cyclegan.metrics.paired import ssim_and_psnr
 from cyclegan.metrics.perceptual import perceptual
+from cyclegan.metrics.result import FIGURES
 from cyclegan.metrics.scores import score_translation
 from cyclegan.metrics.structure import structure_distance
 
@@ -109,6 +112,16 @@ def test_structure_ignores_tone(change: Callable[[Tensor], Tensor], most: float)
     assert structure_distance(images, change(images)).abs().max() < most
 
 
+def test_the_interval_of_structure_narrows_with_more_pictures() -> None:
+    apart = structure_distance(pictures(200, seed=1), pictures(200, seed=2))
+    intervals = []
+    for number in (10, 50, 200):
+        value, low, high = astuple(estimate_mean(apart[:number]))
+        assert low < value < high
+        intervals.append(high - low)
+    assert intervals == sorted(intervals, reverse=True) and intervals[-1] < intervals[0] / 2
+
+
 def test_structure_of_unrelated_pictures_has_nothing_in_common() -> None:
     assert structure_distance(pictures(20, seed=1), pictures(20, seed=2)).mean() == pytest.approx(1, abs=0.2)
 
@@ -128,17 +141,16 @@ def test_closeness_agrees_with_scikit_image() -> None:
     random = np.random.default_rng(0)
     truth = np.clip(np.cumsum(random.normal(0, 0.05, (3, 40, 50)), axis=2), -1, 1)
     image = np.clip(truth + random.normal(0, 0.1, truth.shape), -1, 1)
-    ours = closeness(torch.tensor(image)[None].float(), torch.tensor(truth)[None].float())
+    ours = ssim_and_psnr(torch.tensor(image)[None].float(), torch.tensor(truth)[None].float())[0].tolist()
     x, y = (image + 1) / 2, (truth + 1) / 2
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     ssim = structural_similarity(x, y, channel_axis=0, data_range=1.0, win_size=11, **settings)
-    assert ours.psnr == pytest.approx(peak_signal_noise_ratio(y, x, data_range=1.0), rel=1e-5)
-    assert ours.ssim == pytest.approx(ssim, rel=1e-5)
+    assert ours == pytest.approx([ssim, peak_signal_noise_ratio(y, x, data_range=1.0)], rel=1e-5)
 
 
 def test_equal_images_are_as_close_as_can_be() -> None:
     image = pictures(2)
-    assert closeness(image, image) == pytest.approx((1, 100))
+    assert ssim_and_psnr(image, image).tolist() == [pytest.approx([1, 100])] * 2
 
 
 @pytest.mark.parametrize(
@@ -146,7 +158,7 @@ def test_equal_images_are_as_close_as_can_be() -> None:
 )
 def test_images_that_cannot_be_compared_are_one_line(sizes: tuple[int, int], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        closeness(*(torch.zeros(1, 3, size, size) for size in sizes))
+        ssim_and_psnr(*(torch.zeros(1, 3, size, size) for size in sizes))
 
 
 def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -> None:
@@ -160,6 +172,7 @@ def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -
         return images * 1.9
 
     score = score_translation(
+        "AtoB",
         torch.split(to_bytes(images), 4),
         real,
         squeezenet,
@@ -170,21 +183,46 @@ def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -
     )
     fake = from_bytes(to_bytes(translate(images)))
     again = from_bytes(to_bytes(back(fake)))
-    assert done == [4, 8, 10] and (score.images, score.real) == (10, 9)
+    truth = from_bytes(to_bytes(images * 0.6))
+    assert done == [4, 8, 10] and (score.what, score.images, score.real) == ("AtoB", 10, 9)
     near = partial(pytest.approx, rel=1e-3)  # features in other batches are of other sums
-    assert score.distances.fid == near(distances(squeezenet(fake), real).fid)
-    assert score.structure == near(float(structure_distance(images, fake).mean()))
-    assert score.truth == near(closeness(fake, from_bytes(to_bytes(images * 0.6))))
-    assert score.cycle is not None and score.cycle[:2] == near(closeness(again, images))
-    looks = perceptual(squeezenet.layers(again), squeezenet.layers(images))
-    assert score.cycle.perceptual == near(float(looks.mean()))
+    fid = distances(squeezenet(fake), real).figures["fid"]
+    assert astuple(score.figures["fid"]) == near(astuple(fid))
+    expected = {"structure": structure_distance(images, fake)}
+    for what, one, two in (("cycle", again, images), ("truth", fake, truth)):
+        expected[f"{what}_ssim"], expected[f"{what}_psnr"] = ssim_and_psnr(one, two).T
+        expected[f"{what}_perceptual"] = perceptual(squeezenet.layers(one), squeezenet.layers(two))
+    assert list(score.figures) == list(FIGURES) == [*distances(real, real, resamples=2).figures, *expected]
+    for name, each in expected.items():
+        assert score.figures[name].value == near(float(each.mean())), name
+
+
+def test_every_mean_over_pictures_has_an_interval_that_holds_it(squeezenet: Features) -> None:
+    images = to_bytes(pictures(12, seed=1))
+
+    def translate(images: Tensor) -> Tensor:
+        return images + torch.linspace(0, 0.5, len(images))[:, None, None, None] * pictures(len(images), seed=3)
+
+    score, again = (
+        score_translation(
+            "AtoB", [images], squeezenet(pictures(9, seed=2)), squeezenet, translate=translate, back=translate,
+            truths=[images],
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    assert score == again
+    for name, figure in score.figures.items():
+        value, low, high = astuple(figure)
+        assert low is high is None if name == "kid_std" else low <= value <= high, name
+        assert FIGURES[name].against == "real" or low < high, name
 
 
 def test_what_is_not_known_is_not_scored(squeezenet: Features) -> None:
-    score = score_translation([to_bytes(pictures(9))], torch.randn(9, 512), squeezenet, translate=torch.neg)
-    assert score.cycle is None and score.truth is None and score.structure == pytest.approx(0, abs=1e-5)
+    score = score_translation("AtoB", [to_bytes(pictures(9))], torch.randn(9, 512), squeezenet, translate=torch.neg)
+    assert list(score.figures) == ["fid", "kid", "kid_std", "precision", "recall", "structure"]
+    assert astuple(score.figures["structure"]) == pytest.approx((0, 0, 0), abs=1e-5)
 
 
 def test_no_picture_is_one_line(squeezenet: Features) -> None:
     with pytest.raises(ValueError, match="0 and 9 pictures are too few"):
-        score_translation([], torch.randn(9, 512), squeezenet, translate=torch.neg)
+        score_translation("AtoB", [], torch.randn(9, 512), squeezenet, translate=torch.neg)

@@ -15,7 +15,7 @@ from torchvision.models import squeezenet1_1
 
 from cyclegan.checkpoint import best_path, newest_checkpoint, read_checkpoint
 from cyclegan.inference.generator_file import write_generator
-from cyclegan.metrics.measured import Interval, Measured
+from cyclegan.metrics.result import FIGURES, Estimate, Evaluation, Score
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.publish.card import Card, card_text, code, fenced, plain
 from cyclegan.publish.export import export
@@ -47,17 +47,18 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def row(what: str, fid: float, weights: str | None = "last", images: int | None = 8, **more: Any) -> dict[str, Any]:
-    figures = {
-        kind: {"value": value, "low": value * 0.9, "high": value * 1.1}
-        for kind, value in (("fid", fid), ("kid", round(fid / 1000, 6)), ("precision", 0.61), ("recall", 0.42))
-    }
+def row(
+    what: str, fid: float, weights: str | None = "last", images: int | None = 8,
+    warnings: tuple[str, ...] = (), **more: float,
+) -> dict[str, Any]:  # fmt: skip
+    values = {"fid": fid, "kid": round(fid / 1000, 6), "precision": 0.61, "recall": 0.42, **more}
+    figures = {name: {"value": value, "low": value * 0.9, "high": value * 1.1} for name, value in values.items()}
     about = {"weights": weights, "images_seen": images, "what": what, "images": 120, "real": 140}
-    return about | figures | {"kid_std": 0.0077} | more
+    return about | {"figures": figures | {"kid_std": {"value": 0.0077}}, "warnings": warnings}
 
 
-CYCLE = {"ssim": 0.8123, "psnr": 21.57, "perceptual": 0.2345}
-TRUTH = {"ssim": 0.5678, "psnr": 15.93}
+CYCLE: dict[str, Any] = {"cycle_ssim": 0.8123, "cycle_psnr": 21.57, "cycle_perceptual": 0.2345}
+TRUTH: dict[str, Any] = {"truth_ssim": 0.5678, "truth_psnr": 15.93, "truth_perceptual": 0.3579}
 
 
 def write_metrics(run: Path, *rows: dict[str, Any], own: bool = True) -> None:
@@ -84,18 +85,25 @@ def header(text: str) -> dict[str, Any]:
 
 def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Path) -> None:
     untranslated = row("A untranslated", 230.0, None, None)
-    write_metrics(run, row("BtoA", 99.9), row("AtoB", 123.4, structure=0.0321, cycle=CYCLE, truth=TRUTH), untranslated)
+    write_metrics(run, row("BtoA", 99.9), row("AtoB", 123.4, structure=0.0321, **CYCLE, **TRUTH), untranslated)
     exported = export(run, tmp_path / "out" / "h2z.safetensors", Direction.AtoB)
     assert exported.card == tmp_path / "out" / "README.md" and not exported.notes
     text = exported.card.read_text(encoding="utf-8")
     lines = text.splitlines()
     for figure in (
         "123.4 (111.1 to 135.7)", "0.1234 (0.1111 to 0.1357)", "0.0077", "0.61 (0.55 to 0.67)", "0.42 (0.38 to 0.46)",
-        "230.0 (207.0 to 253.0)", "0.2345", "120 : 140",
+        "230.0 (207.0 to 253.0)", "0.234 (0.211 to 0.258)", "0.358 (0.322 to 0.394)", "120 : 140",
     ):  # fmt: skip
         assert any(figure in line and plain(FEATURES) in line for line in lines), figure
-    for figure in ("0.0321", "0.8123", "21.57", "0.5678", "15.93"):  # no network saw these pictures
-        assert any(line.endswith(f": {figure}") and FEATURES not in line for line in lines if line[0:1] == "-"), figure
+    arithmetic = {
+        "structure (against the input)": "0.0321 (0.0289 to 0.0353)",
+        "cycle SSIM (against the input)": "0.812 (0.731 to 0.894)",
+        "cycle PSNR, dB (against the input)": "21.6 (19.4 to 23.7)",
+        "truth SSIM (against the truth)": "0.568 (0.511 to 0.625)",
+        "truth PSNR, dB (against the truth)": "15.9 (14.3 to 17.5)",
+    }
+    for name, figure in arithmetic.items():  # no network saw these pictures
+        assert f"- AtoB {name}: {figure}" in lines
     assert "99.9" not in text
     for told in (
         "`horse2zebra`", "cyclegan translate h2z.safetensors photos out", 'Translator.load("h2z.safetensors")',
@@ -107,15 +115,15 @@ def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Pat
 
 def test_the_card_warns_of_figures_that_mean_little(run: Path, tmp_path: Path) -> None:
     little = "8 pictures against 9 are few"
-    untranslated = row("A untranslated", 230.0, None, None, warnings=[little])
-    write_metrics(run, row("AtoB", 123.4, warnings=[little, "<b> only 1"]), untranslated, row("BtoA", 1.0))
+    untranslated = row("A untranslated", 230.0, None, None, warnings=(little,))
+    write_metrics(run, row("AtoB", 123.4, warnings=(little, "<b> only 1")), untranslated, row("BtoA", 1.0))
     export(run, tmp_path / "h2z.safetensors", Direction.AtoB)
     lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
     assert f"**AtoB, A untranslated: {little}**" in lines and r"**AtoB: \<b\> only 1**" in lines
 
 
 def test_the_header_is_what_the_hub_reads(run: Path, tmp_path: Path) -> None:
-    write_metrics(run, row("AtoB", 123.4, cycle=CYCLE))
+    write_metrics(run, row("AtoB", 123.4, **CYCLE))
     export(run, tmp_path / "h2z.safetensors", None)
     data = header((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert data["library_name"] == "cyclegan" and data["pipeline_tag"] == "image-to-image"
@@ -126,12 +134,13 @@ def test_the_header_is_what_the_hub_reads(run: Path, tmp_path: Path) -> None:
     values = {metric["type"]: metric["value"] for metric in result["metrics"]}
     assert values == {"fid": 123.4, "kid": 0.1234, "precision": 0.61, "recall": 0.42, "kid_std": 0.0077} | CYCLE
     named = {metric["type"] for metric in result["metrics"] if FEATURES in metric["name"]}
-    assert named == {"fid", "kid", "precision", "recall", "kid_std", "perceptual"}
+    assert f"AtoB FID (interval 111.1 to 135.7; {FEATURES})" in [metric["name"] for metric in result["metrics"]]
+    assert named == {"fid", "kid", "precision", "recall", "kid_std", "cycle_perceptual"}
 
 
 def test_the_hubs_library_understands_the_header(run: Path, tmp_path: Path) -> None:
     hub = pytest.importorskip("huggingface_hub")
-    write_metrics(run, row("AtoB", 123.4, cycle=CYCLE))
+    write_metrics(run, row("AtoB", 123.4, **CYCLE))
     export(run, tmp_path / "h2z.safetensors", None)
     results = hub.ModelCard.load(tmp_path / "README.md").data.eval_results
     assert {result.metric_type for result in results} == {"fid", "kid", "kid_std", "precision", "recall", *CYCLE}
@@ -225,6 +234,7 @@ def test_without_figures_it_says_what_makes_them(run: Path, tmp_path: Path) -> N
         b"", b"{", b"[]", b"\xff\xfe", b'{"protocol": {}, "scores": {}}', b'{"protocol": {}, "scores": [{}]}',
         json.dumps({"protocol": {}, "scores": [row("AtoB", float("nan"))]}).encode(),
         json.dumps({"protocol": {}, "scores": [row("AtoB", 1.0) | {"images": "many"}]}).encode(),
+        json.dumps({"protocol": {}, "scores": [row("AtoB", 1.0, unheard_of=1.0)]}).encode(),
         b"[" * 100_000,
     ],
 )  # fmt: skip
@@ -305,17 +315,13 @@ ODD = [
 
 @pytest.mark.parametrize("odd", ODD)
 def test_words_from_files_break_neither_header_nor_page(odd: str) -> None:
-    figure = Interval(1.0, 0.5, 1.5)
+    figures = dict.fromkeys(FIGURES, Estimate(1.0, 0.5, 1.5))
+    protocol = {"features": odd, "split": odd, "size": odd, "versions": {odd: odd}}
+    score = Score(what=odd, images=1, real=1, figures=figures, warnings=(odd,))
     card = Card(
         file=f"{odd}.safetensors".replace("/", ""), direction=Direction.AtoB, generator={"kind": odd}, parameters=1,
         versions={"cyclegan": odd}, data=odd, recipe={"note": odd}, sheet=f"{odd}.png",
-        rows=[
-            Measured(
-                what="AtoB", images=1, real=1, fid=figure, kid=figure, kid_std=0.1, precision=figure, recall=figure,
-                cycle={odd: 1.0},
-            )
-        ],
-        protocol={"features": odd, "split": odd, "size": odd, "versions": {odd: odd}},
+        evaluation=Evaluation(protocol, [score]),
     )  # fmt: skip
     text = card_text(card)
     lines = text.splitlines()

@@ -15,14 +15,14 @@ from torch.utils.tensorboard import SummaryWriter
 from cyclegan.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint
 from cyclegan.cli import main
 from cyclegan.data.overlay import FAKE, REAL
-from cyclegan.metrics.measured import Interval
+from cyclegan.metrics.result import FIGURES, Estimate
 from cyclegan.recipe import write_recipe
 from cyclegan.report.compare import write_comparison
 from cyclegan.report.pictures import evenly, patch_map
 from cyclegan.report.records import read_run
 from cyclegan.report.run import write_report
 from cyclegan.report.runs import as_table, comparison, differences, read_runs
-from cyclegan.report.scores import with_interval
+from cyclegan.report.scores import figure_cell, score_table
 from cyclegan.training.trainer import train
 from tests.tiny import tiny_recipe, write_pictures
 
@@ -31,19 +31,20 @@ def interval(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.01, "high": value + 0.01}
 
 
-def score(what: str, weights: str | None, kid: float, **more: Any) -> dict[str, Any]:
+def score(what: str, weights: str | None, kid: float, **more: float) -> dict[str, Any]:
+    figures = {"fid": 1234.5, "kid": kid, "precision": 0.57, "recall": 0.31, **more}
     return {
         "what": what, "weights": weights, "images_seen": 8 if weights else None, "images": 21, "real": 34,
-        "fid": interval(1234.5), "kid": interval(kid), "kid_std": 0.0017,
-        "precision": interval(0.57), "recall": interval(0.31), **more,
+        "figures": {name: interval(value) for name, value in figures.items()} | {"kid_std": {"value": 0.0017}},
     }  # fmt: skip
 
 
 def write_metrics(run: Path, **protocol: object) -> None:
-    cycle = {"ssim": 0.871, "psnr": 23.4, "perceptual": 0.217}
+    cycle = {"cycle_ssim": 0.871, "cycle_psnr": 23.4, "cycle_perceptual": 0.217}
+    truth = {"truth_ssim": 0.653, "truth_psnr": 19.8, "truth_perceptual": 0.459}
     scores = [
-        score("AtoB", "last", 0.0811, cycle=cycle, structure=0.0419, truth={"ssim": 0.653, "psnr": 19.8}),
-        score("AtoB", "best", 0.0722, cycle=cycle),
+        score("AtoB", "last", 0.0811, **cycle, structure=0.0419, **truth),
+        score("AtoB", "best", 0.0722, **cycle),
         score("A untranslated", None, 0.2233),
         score("BtoA", "last", 0.0933),
     ]
@@ -100,14 +101,30 @@ def test_a_report_tells_every_figure_that_was_measured(page: str) -> None:
     told = words_of(page)
     for figure in ("1234.5", "0.0811", "0.0722", "0.2233", "0.0933", "0.0711 to 0.0911", "0.0017", "0.57", "0.31"):
         assert figure in told
-    for figure in ("0.871", "23.4", "0.217", "0.0419", "0.653", "19.8", "21", "34"):
+    for figure in ("0.871", "23.4", "0.217", "0.0419", "0.653", "19.8", "0.459", "21", "34"):
         assert figure in told
+    for interval in ("0.861 to 0.881", "0.0319 to 0.0519", "0.643 to 0.663", "0.449 to 0.469"):
+        assert interval in told
     assert "inception &lt;v3&gt;" in told and "last after 8 images" in told and "untranslated" in told
 
 
 def test_figures_of_other_features_are_rounded_to_what_can_be_read() -> None:
-    assert with_interval(Interval(0.0712, -0.0012, 0.0836), ".4f") == "0.0712\n-0.0012 to 0.0836"
-    assert with_interval(Interval(1197.7007, 978.2879, 1420.2648), ".4f") == "1198\n978.3 to 1420"
+    assert figure_cell("kid", Estimate(0.0712, -0.0012, 0.0836)) == "0.0712\n-0.0012 to 0.0836"
+    assert figure_cell("kid", Estimate(1197.7007, 978.2879, 1420.2648)) == "1198\n978.3 to 1420"
+
+
+def test_the_scores_have_a_column_for_each_figure_that_was_measured(run: Path) -> None:
+    metrics = read_run(run).metrics
+    assert metrics
+    heads, rows = score_table(metrics)
+    assert heads == [
+        "", "FID ↓", "KID ↓", "std\nKID", "precision ↑", "recall ↑", "structure ↓", "SSIM ↑\ncycle",
+        "PSNR ↑\ncycle, dB", "perceptual ↓\ncycle", "SSIM ↑\ntruth", "PSNR ↑\ntruth, dB", "perceptual ↓\ntruth",
+        "images", "real",
+    ]  # fmt: skip
+    assert len(heads) == len(FIGURES) + 3 and {len(row) for row in rows} == {1, len(heads)}
+    untranslated = next(row for row in rows if row[0] == "untranslated")
+    assert untranslated[6:-2] == [""] * 7 and untranslated[3] == "0.0017"
 
 
 def test_a_report_tells_the_facts_of_the_run(page: str) -> None:

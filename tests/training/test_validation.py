@@ -21,6 +21,7 @@ from cyclegan.data.files import from_bytes
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.metrics.distances import distances
+from cyclegan.metrics.result import FIGURES
 from cyclegan.recipe import Recipe, write_recipe
 from cyclegan.training.learner import Learner
 from cyclegan.training.trainer import Trainer, train
@@ -77,8 +78,10 @@ def test_without_scores_nothing_is_held_out(recipe: Recipe, tmp_path: Path) -> N
 def test_scores_are_written_as_often_as_asked_and_at_the_end(evaluated: Recipe, tmp_path: Path) -> None:
     train(evaluated, tmp_path / "run")
     seen = curves(tmp_path / "run")
-    figures = ("kid", "fid", "precision", "recall", "structure", "cycle_ssim", "cycle_psnr", "cycle_perceptual")
-    assert {f"validation/{name}_{way}" for name in figures for way in ("AtoB", "BtoA")} <= set(seen)
+    figures = [name for name, figure in FIGURES.items() if figure.against != "truth"]
+    assert {"kid", "fid", "precision", "recall", "structure", "cycle_ssim", "cycle_perceptual"} <= set(figures)
+    tags = {f"validation/{name}_{way}" for name in figures for way in ("AtoB", "BtoA")}
+    assert tags | {"validation/kid"} == set(seen)
     assert [step for step, _ in seen["validation/kid"]] == [2, 4, 6, 8]
     layout = events(tmp_path / "run").Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0]
     assert b"validation/kid_AtoB" in layout
@@ -102,9 +105,9 @@ def test_a_domain_against_itself_is_scored_as_it_is_directly(
         mean = trainer.validation.score(trainer.learner, trainer.log)
     features = evaluated.features.build()
     seen = features.of(from_bytes(batch) for batch in Pictures(data / "trainA", (32, 32), trainer.loader.a.held_out))
-    direct = distances(seen, seen)
-    assert mean == direct.kid.value
-    for name, expected in (("fid", direct.fid), ("kid", direct.kid), ("precision", direct.precision)):
+    direct = distances(seen, seen).figures
+    assert mean == direct["kid"].value
+    for name, expected in direct.items():
         [(_, value)] = curves(tmp_path / "run")[f"validation/{name}_AtoB"]
         assert value == np.float32(expected.value), name
 
@@ -218,7 +221,7 @@ def test_a_finished_run_is_scored_on_its_test_split_and_reported(
         ("last", "AtoB"), ("last", "BtoA"), ("best", "AtoB"), ("best", "BtoA"),
     ]  # fmt: skip
     seen = events(tmp_path / "run")
-    assert seen.Scalars("test/kid_AtoB")[0].value == pytest.approx(scores[0]["kid"]["value"], rel=1e-5)
+    assert seen.Scalars("test/kid_AtoB")[0].value == pytest.approx(scores[0]["figures"]["kid"]["value"], rel=1e-5)
     assert seen.Scalars("test_best/kid_BtoA")[0].step == scores[3]["images_seen"]
     assert "best, after" in capsys.readouterr().out and (tmp_path / "run" / "report.html").is_file()
 
