@@ -94,7 +94,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (CONFIG | {"dropout": 1.0}, "generator.dropout: input should be less than 1"),
         (CONFIG | {"kind": "unet"}, "generator.kind: input should be 'resnet' (it is 'unet')"),
         (CONFIG | {"run": "rm -r /"}, "generator.run: unexpected keyword argument"),
-        (CONFIG | {"upsample": None}, "generator.upsample: input should be 'transpose' or 'resize'"),
+        (CONFIG | {"upsample": None}, "generator.upsample: input should be 'transpose', 'resize' or 'blur'"),
         ([1], "generator: "),
         (None, "generator: "),
         ("{", "generator: invalid JSON"),

@@ -361,7 +361,7 @@ def test_a_text_that_is_made_to_hurt_is_one_line(folder: Path, text: str, told: 
 
 def test_aliases_that_spare_writing_are_taken(folder: Path) -> None:
     path = folder / "aliases.yaml"
-    path.write_text("method: {discriminator: &d {kind: patchgan, width: 8}}\n", encoding="utf-8")
+    path.write_text("method: {kind: cyclegan, discriminator: &d {kind: patchgan, width: 8}}\n", encoding="utf-8")
     assert recipe_outcome(path) == VALIDATED
     path.write_text("log: {samples_every: &often 5 images, checkpoint_every: *often}\n", encoding="utf-8")
     assert read_recipe(path).log.checkpoint_every == "5 images"

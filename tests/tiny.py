@@ -27,7 +27,7 @@ def outputs(out: Path) -> dict[str, Path]:
 
 
 def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
-    """Eight steps of a tiny CycleGAN; `changes` are merged into its sections."""
+    """Eight steps of a tiny CycleGAN, or another `method.kind`; `changes` are merged into its sections."""
     sections: dict[str, dict[str, Any]] = {
         "data": {
             "root": str(data),
@@ -46,4 +46,6 @@ def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
     schedule = sections["training"]["lr_schedule"] | changes.get("training", {}).get("lr_schedule", {})
     merged = {name: section | changes.get(name, {}) for name, section in sections.items()}
     merged["training"]["lr_schedule"] = schedule
+    if merged["method"]["kind"] != "cyclegan":
+        del merged["method"]["pool"]
     return recipe_from(merged, "test")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, About
 from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig, PatchganConfig, ResnetConfig
 from cyclegan.types import NUMBER
 
@@ -21,6 +22,8 @@ Weight = Annotated[float, NUMBER, Field(ge=0, le=1e6)]
 @dataclass(frozen=True, kw_only=True)
 class CycleganConfig:
     """CycleGAN (Zhu et al. 2017); the defaults are the reference's."""
+
+    about: ClassVar[About] = CYCLEGAN
 
     kind: Literal["cyclegan"] = "cyclegan"
     """Two generators, two discriminators, cycle consistency."""
@@ -51,6 +54,8 @@ def _antialiased() -> ResnetConfig:
 @dataclass(frozen=True, kw_only=True)
 class CutConfig:
     """CUT (Park et al. 2020), which translates A to B only; the defaults are the authors'."""
+
+    about: ClassVar[About] = CUT
 
     kind: Literal["cut"] = "cut"
     """One generator and one discriminator; patches stay in their place by contrast with others."""
@@ -83,6 +88,8 @@ class CutConfig:
 @dataclass(frozen=True, kw_only=True)
 class FastcutConfig(CutConfig):
     """FastCUT (Park et al. 2020, section 4.2): CUT with less to compute, for shorter trainings."""
+
+    about: ClassVar[About] = FASTCUT
 
     kind: Literal["fastcut"] = "fastcut"  # type: ignore[assignment]
     """CUT without the identity, with flips and more weight on PatchNCE."""

@@ -13,21 +13,14 @@ from urllib.parse import quote
 
 import yaml
 
+from cyclegan.methods.about import About
 from cyclegan.metrics.result import FIGURES, Evaluation, Score, measured
 from cyclegan.types import Direction
 from cyclegan.util.text import one_line
 
 MARK = "<!-- Written by cyclegan export for {}; delete this line to keep your changes. -->"
 
-TAGS = ["image-to-image", "unpaired-image-translation", "unpaired", "cyclegan", "pytorch"]
-
-CITATION = """\
-@inproceedings{zhu2017unpaired,
-  title     = {Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks},
-  author    = {Zhu, Jun-Yan and Park, Taesung and Isola, Phillip and Efros, Alexei A.},
-  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
-  year      = {2017}
-}"""
+TAGS = ["image-to-image", "unpaired-image-translation", "unpaired"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +40,8 @@ class Card:
     data: str | None = None
     """Name of the data set's folder."""
     recipe: Mapping[str, Any] | None = None
+    method: About | None = None
+    """What made it, if known."""
     trained: str = ""
     """How long, in words."""
     sheet: str | None = None
@@ -73,7 +68,12 @@ def marked(file: str) -> str:
 
 def _header(card: Card) -> dict[str, Any]:
     """What the hub reads. No licence: only who trained it can give one."""
-    header: dict[str, Any] = {"library_name": "cyclegan", "pipeline_tag": "image-to-image", "tags": TAGS}
+    header: dict[str, Any] = {
+        "library_name": "cyclegan",
+        "pipeline_tag": "image-to-image",
+    tags = [*TAGS, *([card.method.tag] if card.method else []), "pytorch"]
+    header: dict[str, Any] = {"library_name": "cyclegan", "pipeline_tag": "image-to-image", "tags": tags}
+    }
     if card.evaluation:
         header["model-index"] = [{"name": _stem(card.file), "results": [_result(card, card.evaluation)]}]
     return header
@@ -122,7 +122,11 @@ def _parts(card: Card) -> Iterator[str]:
     yield "## How it was made"
     yield from _made(card)
     yield "## Cite"
-    yield f"The method is CycleGAN (Zhu et al. 2017):\n\n{fenced(CITATION, 'bibtex')}"
+    if card.method:
+        name, paper, bibtex, *_ = card.method
+        yield f"The method is {name} ({paper}):\n\n{fenced(bibtex, 'bibtex')}"
+    else:
+        yield "By which method it was trained is not known here."
     yield "## Licence"
     yield "None is stated. Whoever trained it may add `license:` to the header of this page."
 

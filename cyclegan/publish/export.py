@@ -120,6 +120,7 @@ def _about_run(source: Path, checkpoint: Checkpoint, direction: Direction, notes
     return {
         "data": _data_name(checkpoint.recipe),
         "recipe": _without_places(checkpoint.recipe.to_dict()),
+        "method": checkpoint.recipe.method.about,
         "trained": f"Trained on {checkpoint.images:,} pairs of pictures ({checkpoint.images / checkpoint.epoch:.3g} "
         f"epochs). The weights are {which}, {kind}.",
         "evaluation": evaluation,

@@ -52,6 +52,11 @@ class Records:
     problems: list[str] = field(default_factory=list)
 
     @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Which way its method translates; both where nobody knows."""
+        return self.recipe.method.about.directions if self.recipe else tuple(Direction)
+
+    @property
     def images(self) -> int:
         """Images seen, as far as anything tells."""
         seen = [point.images for points in self.curves.values() for point in points[-1:]]

@@ -63,8 +63,9 @@ def remarks(runs: dict[str, Records]) -> list[str]:
 
 def comparison(runs: dict[str, Records]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of the table: a row for each run, and each of its weights that was scored."""
-    figures = [f"{FIGURES[name].title} {direction}" for direction in DIRECTIONS for name in SHOWN]
-    rows = [row for name, run in runs.items() for row in _rows(name, run)]
+    ways = [way for way in DIRECTIONS if any(way in run.directions for run in runs.values())]
+    figures = [f"{FIGURES[name].title} {direction}" for direction in ways for name in SHOWN]
+    rows = [row for name, run in runs.items() for row in _rows(name, run, ways)]
     return ["run", "weights", "images seen", "images/s", *figures, "features"], rows
 
 
@@ -75,12 +76,12 @@ def as_table(runs: dict[str, Records]) -> str:
     return "\n".join([*remarks(runs), lines])
 
 
-def _rows(name: str, run: Records) -> Iterator[list[str]]:
+def _rows(name: str, run: Records, ways: Sequence[Direction]) -> Iterator[list[str]]:
     speed, features = f"{run.speed:.3g}" if run.speed else "", run.metrics.features if run.metrics else "not scored"
     scores = [score for score in run.metrics.scores if score.what in DIRECTIONS] if run.metrics else []
     for weights in dict.fromkeys(score.weights for score in scores) or ["last"]:
         found = {score.what: score for score in scores if score.weights == weights}
         told = (score.images_seen for score in found.values() if score.images_seen is not None)
-        known = [found[direction].figures if direction in found else {} for direction in DIRECTIONS]
+        known = [found[direction].figures if direction in found else {} for direction in ways]
         figures = [figure_cell(name, each.get(name)) for each in known for name in SHOWN]
         yield [name, weights or "", f"{next(told, run.images):,}", speed, *figures, features]

@@ -83,7 +83,22 @@ def test_flat_pictures_stay_finite(method: Method) -> None:
     assert all(loss.isfinite() for loss in play(method, flat).values())
 
 
-def test_translators_translate(method: Method) -> None:
+@pytest.mark.parametrize("name", METHODS)
+def test_its_generators_are_those_that_it_tells(name: str) -> None:
+    method = METHODS[name].build()
+    assert tuple(method.generators()) == METHODS[name].about.directions
+    assert method.critics().keys() <= method.generators().keys()
+
+
+def test_samples_begin_with_the_real_and_the_fake(method: Method) -> None:
+    given, generators = batch(), method.generators()
+    for direction in generators:
+        columns = method.eval().samples(direction, given, generators)
+        assert list(columns)[:2] == ["real", "fake"] and columns["real"] is given.of(direction.source)
+        assert all(column.shape == (2, 3, 32, 32) for column in columns.values())
+
+
+def test_generators_translate(method: Method) -> None:
     for network in method.generators().values():
         assert network(torch.zeros(1, 3, 20, 24)).shape == (1, 3, 20, 24)
 
