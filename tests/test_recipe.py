@@ -10,6 +10,7 @@ from cyclegan.data.config import DataConfig
 from cyclegan.data.transforms import Augment
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.config import FeaturesConfig
+from cyclegan.networks.config import ResnetConfig
 from cyclegan.recipe import Recipe, images_in, read_recipe, recipe_from, write_recipe
 from tests.patience import run
 
@@ -21,7 +22,7 @@ def test_naming_the_method_alone_is_the_reference(tmp_path: Path) -> None:
     recipe = read_recipe(tmp_path / "reference.yaml")
     assert recipe == Recipe()
     method, training = recipe.method, recipe.training
-    assert isinstance(method, CycleganConfig)
+    assert isinstance(method, CycleganConfig) and isinstance(method.generator, ResnetConfig)
     assert (method.generator.width, method.generator.blocks, method.discriminator.width) == (64, 9, 64)
     assert (method.gan, method.cycle, method.identity, method.pool) == ("lsgan", 10, 5, 50)
     assert (training.batch_size, training.lr, training.betas, training.grad_clip) == (1, 2e-4, (0.5, 0.999), 0)

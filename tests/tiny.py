@@ -35,7 +35,7 @@ def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
         },
         "method": {
             "kind": "cyclegan",
-            "generator": {"width": 4, "blocks": 1},
+            "generator": {"kind": "resnet", "width": 4, "blocks": 1},
             "discriminator": {"kind": "patchgan", "width": 4, "depth": 2},
             "pool": 3,
         },

@@ -41,7 +41,7 @@ def import_generator(path: Path) -> Generator:
     if not blocks or not biases or len(weights) != 6 + 2 * len(blocks):
         raise ValueError(f"{path}: not a ResNet generator of the reference (`resnet_6blocks`, `resnet_9blocks`)")
     try:
-        read_off = {"width": len(weights[0]) if weights[0].ndim else 0, "blocks": len(blocks)}
+        read_off = {"kind": "resnet", "width": len(weights[0]) if weights[0].ndim else 0, "blocks": len(blocks)}
         config = TypeAdapter(GeneratorConfig).validate_python(read_off)
     except ValidationError as error:
         first = error.errors()[0]

@@ -52,7 +52,7 @@ class Cut(Method):
         if self.config.flip:
             images["flipped"] = draw_flip(batch.a)
             pictures = [_flip(picture, images["flipped"]) for picture in pictures]
-        if len({picture.shape[1:] for picture in pictures}) == 1:
+        if self.a_to_b.independent and len({picture.shape[1:] for picture in pictures}) == 1:
             made = list(self.a_to_b(torch.cat(pictures)).split([len(picture) for picture in pictures]))
         else:
             made = [self.a_to_b(picture) for picture in pictures]

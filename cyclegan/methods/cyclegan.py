@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from cyclegan.losses.adversarial import GAN_LOSSES
 from cyclegan.methods.base import Method, Player
@@ -56,7 +56,7 @@ class Cyclegan(Method):
     def forward(self, batch: Batch) -> Images:
         """Fakes, cycles and, unless their weight is 0, identities, in four calls of a generator instead of six.
 
-        A generator sees real and identity inputs in one call: exact, because instance norm is per image.
+        A generator sees real and identity inputs in one call where its pictures do not see each other.
         """
         images: Images = {}
         if self.config.identity:
@@ -91,9 +91,9 @@ class Cyclegan(Method):
         }
 
 
-def _in_one_call(network: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """network(first), network(second), in one pass where the shapes allow it."""
-    if first.shape[1:] != second.shape[1:]:
+def _in_one_call(network: Generator | Critic, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """network(first), network(second), in one pass where that is the same."""
+    if first.shape[1:] != second.shape[1:] or not network.independent:
         return network(first), network(second)
     one, two = network(torch.cat([first, second])).split([len(first), len(second)])
     return one, two

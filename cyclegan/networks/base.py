@@ -18,23 +18,27 @@ if TYPE_CHECKING:
 class Generator(nn.Module):
     """A picture in, a picture of the same size out.
 
-    A subclass has `stages`, a sequence of modules, and says of which `multiple` the sides of its input must be.
+    A subclass has `stages`, modules one after another, and says of which `multiple` the sides of its input must be.
     """
 
     config: GeneratorConfig
     stages: nn.Sequential
     multiple: int
+    smallest: int
+    """Pixels that a side must have at least."""
+    independent = True
+    """Whether the pictures of a batch do not see each other."""
     encoded: tuple[int, ...]
     """Channels of what `encode` gives, layer by layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in [-1, 1], any H and W, to the same shape and range in float32."""
         height, width = x.shape[2:]
-        return self.translate(mirror_pad(x, self.multiple))[:, :, :height, :width]
+        return self.translate(mirror_pad(x, self.multiple, self.smallest))[:, :, :height, :width]
 
     @abstractmethod
     def translate(self, x: Tensor) -> Tensor:
-        """As `forward`, of pictures whose sides are multiples of `multiple`, and at least two of it."""
+        """As `forward`, of pictures whose sides are multiples of `multiple`, and at least `smallest`."""
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """The layers by which patches of two pictures are compared, from the picture itself to deep ones.
@@ -48,14 +52,18 @@ class Generator(nn.Module):
 
         Raises ValueError for a number that is no stage.
         """
-        if not at or min(at) < 0 or max(at) >= len(self.stages):
-            raise ValueError(f"features: stages are 0 to {len(self.stages) - 1}, not {list(at)}")
-        x, kept = mirror_pad(x, self.multiple), []
+        self.check_stages(at)
+        x, kept = mirror_pad(x, self.multiple, self.smallest), []
         for number, stage in enumerate(self.stages[: max(at) + 1]):
             x = stage(x)
             if number in at:
                 kept.append(x)
         return kept
+
+    def check_stages(self, at: Sequence[int]) -> None:
+        """Raise ValueError for a number that is no stage."""
+        if not at or min(at) < 0 or max(at) >= len(self.stages):
+            raise ValueError(f"features: stages are 0 to {len(self.stages) - 1}, not {list(at)}")
 
 
 class Critic(nn.Module):
@@ -63,6 +71,8 @@ class Critic(nn.Module):
 
     conditional: bool
     """Whether it sees the source beside the target."""
+    independent = True
+    """Whether the pictures of a batch do not see each other."""
 
     def score(self, target: Tensor, source: Tensor | None = None) -> Tensor:
         """Scores of pictures (N, C, H, W) in [-1, 1]; a conditional critic sees what they were translated from too.

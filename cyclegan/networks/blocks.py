@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -91,12 +92,47 @@ def reflect_pad(x: Tensor, by: int) -> Tensor:
     return x
 
 
-def mirror_pad(x: Tensor, multiple: int) -> Tensor:
-    """Reflect below and to the right until H and W divide by `multiple` and hold at least two of it.
+class PreciseConvTranspose2d(nn.ConvTranspose2d):
+    """As `PreciseConv2d`, upwards."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, in, H, W) of any float type to (N, out, H', W') of the weights' type."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype), output_size)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Every channel of a batch to a mean and a variance that are learned (Ioffe and Szegedy 2015).
+
+    In evaluation by running statistics, which are part of the weights. Pictures of a batch see each other.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.num_batches_tracked = None  # of use only to another kind of running mean
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, about: dict[str, Any], *rest: Any) -> None:
+        super()._load_from_state_dict(state, prefix, about | {"version": 2}, *rest)  # or else torch adds the number
+
+
+def _instance_norm(channels: int) -> nn.Module:
+    return InstanceNorm()
+
+
+def _no_norm(channels: int) -> nn.Module:
+    return nn.Identity()
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {"instance": _instance_norm, "batch": BatchNorm, "none": _no_norm}
+"""From the number of channels to a norm."""
+
+
+def mirror_pad(x: Tensor, multiple: int, smallest: int) -> Tensor:
+    """Reflect below and to the right until H and W divide by `multiple` and are at least `smallest`, one of them.
 
     Unlike `F.pad(mode="reflect")` the picture may be smaller than its padding, down to one pixel: it mirrors again.
     """
-    height, width = (max(2, -(-side // multiple)) * multiple for side in x.shape[2:])
+    height, width = (max(smallest, -(-side // multiple) * multiple) for side in x.shape[2:])
     if (height, width) == x.shape[2:]:
         return x
     return x[:, :, _mirrored(x.shape[2], height, x.device)][:, :, :, _mirrored(x.shape[3], width, x.device)]
@@ -120,3 +156,6 @@ def initialise(network: nn.Module, how: Literal["normal", "xavier"] = "normal") 
                 nn.init.xavier_normal_(module.weight, gain=0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)

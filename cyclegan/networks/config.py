@@ -12,6 +12,7 @@ from cyclegan.types import NUMBER
 if TYPE_CHECKING:
     from cyclegan.networks.patchgan import PatchGan, PixelGan
     from cyclegan.networks.resnet import ResnetGenerator
+    from cyclegan.networks.unet import UnetGenerator
 
 Width = Annotated[int, NUMBER, Field(gt=0, le=4096)]
 """Channels of a first convolution."""
@@ -49,6 +50,30 @@ class ResnetConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnetConfig:
+    """The generator of pix2pix (Isola et al. 2017)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
+
+    kind: Literal["unet"] = "unet"
+    """U-Net: down to a point and up again, with a bridge at every size."""
+    width: Width = 64
+    """Channels after the first convolution (ngf); eight times as many deeper down."""
+    depth: Annotated[int, NUMBER, Field(ge=5, le=10)] = 8
+    """Halvings: 8 for pictures of 256 pixels, 7 for 128; sides become multiples of 2^depth by mirroring."""
+    norm: Literal["batch", "instance"] = "batch"
+    """Batch norm lets the pictures of a batch see each other, instance norm does not."""
+    dropout: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.5
+    """Probability of dropout in the deepest layers that go up."""
+
+    def build(self) -> UnetGenerator:
+        """The network, with fresh weights."""
+        from cyclegan.networks.unet import UnetGenerator
+
+        return UnetGenerator(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PatchganConfig:
     """A discriminator that scores overlapping patches (Isola et al. 2017)."""
 
@@ -60,8 +85,9 @@ class PatchganConfig:
     """Convolutions of stride 2: patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
     downsample: Literal["stride", "blur"] = "stride"
     """Downwards by a convolution of stride 2, or by one of stride 1 and a blur: no aliasing, as in CUT."""
-    norm: Literal["instance", "none"] = "instance"
-    """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it."""
+    norm: Literal["instance", "batch", "none"] = "instance"
+    """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it; batch norm is
+    pix2pix's."""
 
     def build(self, channels: int = 3, condition: int = 0) -> PatchGan:
         """The network, with fresh weights, for pictures of so many channels beside a source of `condition` channels."""
@@ -86,5 +112,5 @@ class PixelConfig:
         return PixelGan(self, channels, condition)
 
 
-GeneratorConfig = ResnetConfig
+GeneratorConfig = Annotated[ResnetConfig | UnetConfig, Field(discriminator="kind")]
 DiscriminatorConfig = Annotated[PatchganConfig | PixelConfig, Field(discriminator="kind")]

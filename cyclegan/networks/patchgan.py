@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cyclegan.networks.base import Critic
-from cyclegan.networks.blocks import BlurDown, InstanceNorm, PreciseConv2d, initialise
+from cyclegan.networks.blocks import NORMS, BlurDown, InstanceNorm, PreciseConv2d, initialise
 from cyclegan.networks.config import PatchganConfig, PixelConfig
 
 
@@ -17,7 +17,8 @@ class PatchGan(Critic):
         self.conditional = condition > 0
         width, depth = config.width, config.depth
         widths = [width * min(2**i, 8) for i in range(depth + 1)]
-        blurs, normalised = config.downsample == "blur", config.norm == "instance"
+        self.independent = config.norm != "batch"
+        blurs, normalised, norm = config.downsample == "blur", config.norm != "none", NORMS[config.norm]
         down: list[nn.Module] = [BlurDown()] if blurs else []
         stride = 1 if blurs else 2
         layers = [nn.Conv2d(channels + condition, width, 4, stride, padding=1), nn.LeakyReLU(0.2), *down]
@@ -25,7 +26,7 @@ class PatchGan(Critic):
             last = i == depth
             layers += [
                 nn.Conv2d(widths[i - 1], widths[i], 4, 1 if last else stride, padding=1, bias=not normalised),
-                InstanceNorm() if normalised else nn.Identity(),
+                norm(widths[i]),
                 nn.LeakyReLU(0.2),
                 *([] if last else down),
             ]

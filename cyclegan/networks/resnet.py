@@ -29,7 +29,7 @@ class ResnetGenerator(Generator):
     Stage 0 is the first convolution, 1 and 2 go down, then one for each block, and the last two go up.
     """
 
-    multiple = 4
+    multiple, smallest = 4, 8
 
     def __init__(self, config: ResnetConfig) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class ResnetGenerator(Generator):
         These are the padded input, the convolutions that go down (with stride 2 the second after its ReLU, which works
         in place there), and two of the blocks, the first of which is the first or, with stride 2, the third.
         """
-        x = mirror_pad(x, self.multiple)
+        x = mirror_pad(x, self.multiple, self.smallest)
         first, one, two, *blocks = cast(list[nn.Sequential], [*self.stages[: 3 + self.config.blocks]])
         layers, blurs = [reflect_pad(x, 3)], self.config.downsample == "blur"
         layers.append(one[0](first(x)))

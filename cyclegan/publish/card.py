@@ -68,12 +68,8 @@ def marked(file: str) -> str:
 
 def _header(card: Card) -> dict[str, Any]:
     """What the hub reads. No licence: only who trained it can give one."""
-    header: dict[str, Any] = {
-        "library_name": "cyclegan",
-        "pipeline_tag": "image-to-image",
     tags = [*TAGS, *([card.method.tag] if card.method else []), "pytorch"]
     header: dict[str, Any] = {"library_name": "cyclegan", "pipeline_tag": "image-to-image", "tags": tags}
-    }
     if card.evaluation:
         header["model-index"] = [{"name": _stem(card.file), "results": [_result(card, card.evaluation)]}]
     return header

@@ -175,6 +175,9 @@ class Learner:
         """
         self.release()
         dropouts = [module for module in self.method.modules() if isinstance(module, nn.Dropout) and module.training]
+        norms = {module: module.momentum for module in self.method.modules() if isinstance(module, nn.BatchNorm2d)}
+        for norm in norms:
+            norm.momentum = 0.0
         for pool in self.method.pools:
             pool.rests = True
         for module in dropouts:
@@ -184,6 +187,8 @@ class Learner:
         finally:
             for module in dropouts:
                 module.train()
+            for norm, momentum in norms.items():
+                norm.momentum = momentum
             for pool in self.method.pools:
                 pool.rests = False
 

@@ -97,7 +97,7 @@ def recipe_of(settings: Settings, *, small: bool = False, **sections: dict[str, 
     }
     method: dict[str, Any] = {
         "kind": "cyclegan",
-        "generator": {"width": width, "blocks": blocks},
+        "generator": {"kind": "resnet", "width": width, "blocks": blocks},
         "discriminator": {"kind": "patchgan", "width": width, "depth": depth},
         "pool": 3 if small else 50,
     }

@@ -28,7 +28,6 @@ from cyclegan.inference.translator import TOLERANCES as OF_PICTURES
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.device import choose_device, has_bf16, has_compiler
 from cyclegan.machine.levers import PLAIN, Bench, Levers, choose_levers, disagreement, offers_for
-from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.recipe import Recipe, read_recipe
 from cyclegan.training.learner import Learner
@@ -101,8 +100,9 @@ def training(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
     learner = Learner(recipe, args.device, epoch=1000)
     shape = (recipe.training.batch_size, 3, args.size, args.size)
     pixels = Batch(*(torch.randint(0, 256, shape, dtype=torch.uint8) for _ in "ab"))
-    assert isinstance(recipe.method, CycleganConfig)
-    step = plain(recipe.method.generator.width, recipe.method.generator.blocks, args.device)
+    generator = recipe.method.generator
+    assert isinstance(generator, ResnetConfig)
+    step = plain(generator.width, generator.blocks, args.device)
     a, b = (domain.to(args.device).float() / 127.5 - 1 for domain in pixels)
     with learner.at_rest(), bench_of(learner, pixels) as bench:
         yield bench, lambda: step(a, b)

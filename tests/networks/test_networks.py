@@ -60,7 +60,7 @@ def test_generator_keeps_any_size(height: int, width: int, upsample: Literal["tr
 
 def test_padding_reflects_as_torch_does_where_torch_can() -> None:
     x = torch.rand(2, 3, 13, 10)
-    assert torch.equal(mirror_pad(x, 4), F.pad(x, (0, 2, 0, 3), mode="reflect"))
+    assert torch.equal(mirror_pad(x, 4, 8), F.pad(x, (0, 2, 0, 3), mode="reflect"))
 
 
 def test_the_deterministic_padding_is_the_other_one() -> None:

@@ -77,7 +77,7 @@ def soak(forks: Forks, root: Path, *, kills: int, images: int) -> str:
         write_pictures(root / "data" / name, 5, seed=seed)
     recipe = tiny_recipe(
         root / "data",
-        method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}},
+        method={"generator": {"kind": "resnet", "width": 4, "blocks": 1, "dropout": 0.5}},
         training={"lr_schedule": {"constant": f"{images} images", "decay": "0 images"}, "ema": "9 images"},
         log={"scalars_every": "1 images", "samples_every": "25 images", "checkpoint_every": "1 images"},
     )

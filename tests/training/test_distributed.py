@@ -167,7 +167,7 @@ def kept(run: Path) -> list[dict[str, list[Tensor]]]:
 
 
 def test_processes_draw_other_dropout_masks_and_keep_one_pool(data: Path, tmp_path: Path, forks: Forks) -> None:
-    dropout = {"generator": {"width": 4, "blocks": 1, "dropout": 0.5}, "pool": 2}
+    dropout = {"generator": {"kind": "resnet", "width": 4, "blocks": 1, "dropout": 0.5}, "pool": 2}
     recipe = write(data, method=dropout, training={"lr_schedule": {"constant": "12 images"}, "ema": "4 images"})
     started(forks, "train_and_keep_all", recipe, tmp_path / "run", log=tmp_path / "log")
     one, other = kept(tmp_path / "run")

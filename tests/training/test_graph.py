@@ -38,7 +38,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 EVERYTHING: dict[str, dict[str, Any]] = {
     "method": {
-        "generator": {"width": 2, "blocks": 1, "dropout": 0.5},
+        "generator": {"kind": "resnet", "width": 2, "blocks": 1, "dropout": 0.5},
         "discriminator": {"kind": "patchgan", "width": 2, "depth": 1},
     },
     "training": {

@@ -124,7 +124,7 @@ def test_settings_are_flat_and_plain(recipe: Recipe) -> None:
 
 
 def test_showing_everything_changes_nothing(data: Path, tmp_path: Path) -> None:
-    dropout: dict[str, Any] = {"generator": {"width": 4, "blocks": 1, "dropout": 0.5}}
+    dropout: dict[str, Any] = {"generator": {"kind": "resnet", "width": 4, "blocks": 1, "dropout": 0.5}}
     often = dict.fromkeys(("scalars_every", "samples_every", "histograms_every"), "1 images")
     never = {"scalars_every": "0 images", "samples_every": "0 images", "histograms_every": None, "samples": 0}
     train(tiny_recipe(data, method=dropout, log=often), tmp_path / "often")

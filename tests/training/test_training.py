@@ -66,7 +66,9 @@ def test_a_grid_shows_real_fake_cycle_identity_for_each_held_out_picture(recipe:
 @pytest.mark.parametrize("stop", [1, 3, 5])
 def test_resume_continues_bit_for_bit(data: Path, tmp_path: Path, stop: int) -> None:
     recipe = tiny_recipe(
-        data, training={"ema": "4 images"}, method={"generator": {"width": 4, "blocks": 1, "dropout": 0.5}}
+        data,
+        training={"ema": "4 images"},
+        method={"generator": {"kind": "resnet", "width": 4, "blocks": 1, "dropout": 0.5}},
     )
     train(recipe, tmp_path / "whole")
 
@@ -98,7 +100,7 @@ def test_a_run_is_not_overwritten(recipe: Recipe, tmp_path: Path) -> None:
 
 def test_resuming_with_another_method_is_refused(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run")
-    other = tiny_recipe(data, method={"generator": {"width": 6, "blocks": 1}})
+    other = tiny_recipe(data, method={"generator": {"kind": "resnet", "width": 6, "blocks": 1}})
     with pytest.raises(ValueError, match="another `method`"):
         train(other, tmp_path / "run", resume=True)
 

@@ -1,0 +1,73 @@
+"""The U-Net generator: down to a point and up again, with a bridge at every size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan.networks.base import Generator
+from cyclegan.networks.blocks import NORMS, PreciseConvTranspose2d, initialise, mirror_pad
+from cyclegan.networks.config import UnetConfig
+
+
+class UnetGenerator(Generator):
+    """Convolutions of stride 2 to 1 / 2^depth of the size and back (Isola et al. 2017, section 6.1.1).
+
+    Stages 0 to depth - 1 go down, the others up; each of these but the first sees what the way down had at its size
+    beside what comes from below. Convolutions have a bias where no norm would cancel it, but none at all with batch
+    norm, as in the reference.
+    """
+
+    def __init__(self, config: UnetConfig) -> None:
+        super().__init__()
+        self.config: UnetConfig = config
+        self.multiple = self.smallest = 2**config.depth
+        self.independent = config.norm != "batch"
+        widths = [config.width * min(2**i, 8) for i in range(config.depth)]
+        self.encoded = (3, *widths[:4])
+        norm, bias, last = NORMS[config.norm], config.norm == "instance", config.depth - 1
+
+        def down(i: int) -> nn.Sequential:
+            bare = i in (0, last)  # a norm would take all from a single point
+            layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if i else []
+            convolution = nn.Conv2d(widths[i - 1] if i else 3, widths[i], 4, stride=2, padding=1, bias=bias and bare)
+            return nn.Sequential(*layers, convolution, *([] if bare else [norm(widths[i])]))
+
+        def up(i: int) -> nn.Sequential:
+            wide = widths[i] if i == last else 2 * widths[i]
+            convolution = nn.ConvTranspose2d(wide, widths[i - 1], 4, stride=2, padding=1, bias=False)
+            drops = config.dropout > 0 and 4 < i < last
+            dropout: list[nn.Module] = [nn.Dropout(config.dropout)] if drops else []
+            return nn.Sequential(nn.ReLU(), convolution, norm(widths[i - 1]), *dropout)
+
+        self.stages = nn.Sequential(*map(down, range(config.depth)), *map(up, range(last, 0, -1)))
+        self.head = PreciseConvTranspose2d(2 * widths[0], 3, 4, stride=2, padding=1)
+        initialise(self)
+
+    def translate(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1], sides multiples of 2^depth, to the same shape and range in float32."""
+        outputs = self._stages(x)
+        return torch.tanh(self.head(torch.relu(torch.cat([outputs[0], outputs[-1]], dim=1))))
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """The picture and the first four stages: see `Generator.encode`."""
+        x = mirror_pad(x, self.multiple, self.smallest)
+        return [x, *self._stages(x, 4)]
+
+    def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
+        """See `Generator.features`."""
+        self.check_stages(at)
+        outputs = self._stages(mirror_pad(x, self.multiple, self.smallest), max(at) + 1)
+        return [outputs[number] for number in sorted(set(at))]
+
+    def _stages(self, x: Tensor, number: int | None = None) -> list[Tensor]:
+        """What each of the first stages gives; the way up sees the way down again."""
+        depth, outputs = self.config.depth, list[Tensor]()
+        for i, stage in enumerate(self.stages[:number]):
+            if i > depth:
+                x = torch.cat([outputs[2 * depth - i - 1], x], dim=1)
+            x = stage(x)
+            outputs.append(x)
+        return outputs
