@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -257,16 +256,10 @@ def _in_words(error: ErrorDetails) -> str:
     key = key_of([*(part for part in above if part not in _KINDS), last]) if error["loc"] else "the recipe"
     match error["type"]:
         case "unexpected_keyword_argument":
-            near = difflib.get_close_matches(str(last), set(_names(Recipe)), n=1)
+            near = difflib.get_close_matches(str(last), {*_names(Recipe)} - {str(last)}, n=1)
             return f"{key}: no such key" + (f"; did you mean '{near[0]}'?" if near else "")
         case "dataclass_type" | "model_attributes_type" | "dict_type":
             return f"{key}: expected keys and values, not {quoted(error['input'])}"
-        case "union_tag_not_found":
-            return f"{key}: give its kind"
-        case "union_tag_invalid":
-            kinds, found = error["ctx"]["expected_tags"], error["ctx"]["tag"]
-            near = difflib.get_close_matches(found, re.findall(r"\w+", kinds), n=1)
-            return f"{key}.kind: {quoted(found)} is none of {kinds}" + (f"; did you mean '{near[0]}'?" if near else "")
         case "string_pattern_mismatch":
             return f"{key}: {quoted(error['input'])} is no length; write '100 epochs' or '50000 images'"
     return mistake(key, error)

@@ -92,7 +92,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (CONFIG | {"width": True}, "generator.width: input should be a number (it is True)"),
         (CONFIG | {"width": 4.5}, "generator.width: input should be a valid integer"),
         (CONFIG | {"dropout": 1.0}, "generator.dropout: input should be less than 1"),
-        (CONFIG | {"kind": "unet"}, "generator.kind: input should be 'resnet' (it is 'unet')"),
+        (CONFIG | {"kind": "vit"}, "generator.kind: 'vit' is none of 'resnet', 'unet'"),
         (CONFIG | {"run": "rm -r /"}, "generator.run: unexpected keyword argument"),
         (CONFIG | {"upsample": None}, "generator.upsample: input should be 'transpose', 'resize' or 'blur'"),
         ([1], "generator: "),
@@ -166,7 +166,7 @@ def below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
         ("width", 10**9, "method.generator.width: input should be less than or equal to 4096"),
         ("blocks", 0, "method.generator.blocks: input should be greater than 0"),
         ("blocks", torch.zeros(10**6), "method.generator.blocks: input should be a valid integer"),
-        ("kind", "unet", "method.generator.kind: input should be 'resnet'"),
+        ("kind", "vit", "method.generator.kind: 'vit' is none of 'resnet', 'unet'"),
         ("width", 4096, "its weights do not fit its recipe"),
     ],
 )

@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from cyclegan.inference.weights import fill
 from cyclegan.networks.base import Generator
-from cyclegan.networks.config import GeneratorConfig
+from cyclegan.networks.config import GENERATORS, GeneratorConfig
 from cyclegan.types import Direction
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import key_of, mistake, reason
@@ -54,7 +54,10 @@ def read_generator(path: Path) -> tuple[Direction, Generator]:
         config = TypeAdapter(GeneratorConfig).validate_json(metadata.get("generator", ""), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f"{path}: {mistake(key_of(['generator', *first['loc']]), first)}") from None
+        raise ValueError(
+        key = key_of(['generator', *(part for part in first['loc'] if part not in GENERATORS)])
+        raise ValueError(f"{path}: {mistake(key, first)}") from None
+        ) from None
     with torch.device("meta"):
         network = config.build()
     try:

@@ -45,7 +45,7 @@ def import_generator(path: Path) -> Generator:
         config = TypeAdapter(GeneratorConfig).validate_python(read_off)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f"{path}: {mistake(str(first['loc'][0]), first)}") from None
+        raise ValueError(f"{path}: {mistake(str(first['loc'][-1]), first)}") from None
     with torch.device("meta"):
         network = config.build()
     try:

@@ -113,4 +113,6 @@ class PixelConfig:
 
 
 GeneratorConfig = Annotated[ResnetConfig | UnetConfig, Field(discriminator="kind")]
+GENERATORS = ("resnet", "unet")
+"""The kinds, which pydantic puts among the keys of a mistake."""
 DiscriminatorConfig = Annotated[PatchganConfig | PixelConfig, Field(discriminator="kind")]

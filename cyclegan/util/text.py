@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import reprlib
@@ -54,6 +55,12 @@ def key_of(parts: Iterable[str | int]) -> str:
 
 def mistake(key: str, error: ErrorDetails) -> str:
     """The key, what pydantic finds wrong with its value, and the value."""
+    if error["type"] == "union_tag_not_found":
+        return f"{key}: give its kind"
+    if error["type"] == "union_tag_invalid":
+        kinds, found = error["ctx"]["expected_tags"], str(error["ctx"]["tag"])
+        near = difflib.get_close_matches(found, re.findall(r"\w+", kinds), n=1)
+        return f"{key}.kind: {quoted(found)} is none of {kinds}" + (f"; did you mean '{near[0]}'?" if near else "")
     what = one_line(re.sub(" for <class [^>]*>", "", error["msg"]), 200)
     value = "" if error["type"] == "missing" else f" (it is {quoted(error['input'])})"
     return f"{key}: {what[0].lower()}{what[1:]}{value}"

@@ -214,7 +214,7 @@ def check_resume(settings: Settings) -> Iterator[Row]:
 
 
 def _changing(settings: Settings, graph: str) -> Recipe:
-    generator = {"width": min(16, settings.width), "blocks": min(2, settings.blocks), "dropout": 0.5}
+    generator = {"kind": "resnet", "width": min(16, settings.width), "blocks": min(2, settings.blocks), "dropout": 0.5}
     speed = CHANGING["speed"] | {"graph": graph}
     return recipe_of(settings, small=True, method={"generator": generator}, training=CHANGING["training"], speed=speed)
 
