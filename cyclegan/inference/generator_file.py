@@ -54,10 +54,8 @@ def read_generator(path: Path) -> tuple[Direction, Generator]:
         config = TypeAdapter(GeneratorConfig).validate_json(metadata.get("generator", ""), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(
-        key = key_of(['generator', *(part for part in first['loc'] if part not in GENERATORS)])
+        key = key_of(["generator", *(part for part in first["loc"] if part not in GENERATORS)])
         raise ValueError(f"{path}: {mistake(key, first)}") from None
-        ) from None
     with torch.device("meta"):
         network = config.build()
     try:
