@@ -91,6 +91,11 @@ def drawn_as_there(batches: dict[str, Tensor], number: int, patch: pytest.Monkey
     return Batch(batches[f"a_{number}"], batches[f"b_{number}"])
 
 
+def is_cancelled(name: str, prefix: str) -> bool:
+    """Whether it is a bias of the generator before a norm: rounding alone moves it, and nothing sees it."""
+    return prefix == "G." and name.endswith("bias") and name not in ("stages.1.0.bias", "stages.2.0.bias", "head.bias")
+
+
 @needs_parity
 @pytest.mark.parametrize("kind", KINDS)
 def test_three_steps_are_the_authors(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,9 +123,18 @@ def test_three_steps_are_the_authors(kind: str, monkeypatch: pytest.MonkeyPatch)
         assert found == pytest.approx(told, rel=1e-5, abs=1e-6), f"step {number}"
     if is_wrong_here():
         for prefix, network in networks.items():
-            start, end = (torch.cat([w.flatten() for w in theirs(state, network, prefix)]) for state in (before, after))
-            now = torch.cat([p.detach().flatten() for p in network.parameters()])
-            assert (now - end).norm() < 0.1 * (end - start).norm(), prefix
+            seen = [
+                number for number, (name, _) in enumerate(network.named_parameters()) if not is_cancelled(name, prefix)
+            ]
+            start, end, now = (
+                torch.cat([weights[number].detach().flatten() for number in seen])
+                for weights in (
+                    theirs(before, network, prefix),
+                    theirs(after, network, prefix),
+                    [*network.parameters()],
+                )
+            )
+            assert (now - end).norm() < 1e-3 * (end - start).norm(), prefix
 
 
 @pytest.mark.parametrize("kind", KINDS)
