@@ -90,7 +90,7 @@ def test_three_steps_give_the_losses_and_weights_of_the_authors() -> None:
 def test_generator_files_of_the_authors_give_their_images(file: str) -> None:
     weights = plain_parameters(torch.load(PARITY / file, weights_only=True), torch.float32)
     expected = load_file(PARITY / f"{file}.expected.safetensors")
-    torch.testing.assert_close(generator(weights, expected["input"]), expected["output"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(generator(weights, expected["input"]), expected["output"], rtol=0, atol=5e-5)
 
 
 def test_adam_moves_as_torch_does() -> None:
