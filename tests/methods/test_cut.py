@@ -120,8 +120,8 @@ def test_three_steps_are_the_authors(kind: str, monkeypatch: pytest.MonkeyPatch)
         if kind == "cut":
             found["NCE_Y"], told["NCE_Y"] = losses["nce_identity"].item(), expected["NCE_Y"] / 2
             told["NCE"] /= 2
-        # Which gradients come in channels_last depends on the CPU's kernels: on another than theirs later steps are only
-        # near. By right gradients PatchNCE of the second step is more than 1 % lower.
+        # Which gradients come in channels_last depends on the CPU's kernels: elsewhere later steps are only near.
+        # By right gradients PatchNCE of the second step is more than 1 % lower.
         assert found == pytest.approx(told, rel=(1e-5, 5e-3, 2e-2)[number], abs=1e-6), f"step {number}"
     if is_wrong_here():
         for prefix, network in networks.items():
