@@ -35,6 +35,10 @@ class CycleganConfig:
     """The adversarial loss."""
     cycle: Weight = 10.0
     """Weight of |BtoA(AtoB(a)) - a| and its twin."""
+    cycle_a: Weight | None = None
+    """Weight of the cycle from A to B and back alone; null takes `cycle`."""
+    cycle_b: Weight | None = None
+    """Weight of the cycle from B to A and back alone; null takes `cycle`."""
     identity: Weight = 5.0
     """Weight of |BtoA(a) - a| and its twin: keeps colours. 0 leaves its passes out."""
     pool: Annotated[int, NUMBER, Field(ge=0, le=100_000)] = 50

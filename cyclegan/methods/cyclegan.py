@@ -27,6 +27,8 @@ class Cyclegan(Method):
         self.a_to_b, self.b_to_a = config.generator.build(), config.generator.build()
         self.discriminator_a, self.discriminator_b = config.discriminator.build(), config.discriminator.build()
         self.pool_a, self.pool_b = Pool(config.pool), Pool(config.pool)
+        self.cycle_a = config.cycle if config.cycle_a is None else config.cycle_a
+        self.cycle_b = config.cycle if config.cycle_b is None else config.cycle_b
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -73,8 +75,8 @@ class Cyclegan(Method):
         losses = {
             "gan_a": self.gan.generator(self.discriminator_a(images["fake_a"])),
             "gan_b": self.gan.generator(self.discriminator_b(images["fake_b"])),
-            "cycle_a": config.cycle * F.l1_loss(images["cycle_a"], batch.a),
-            "cycle_b": config.cycle * F.l1_loss(images["cycle_b"], batch.b),
+            "cycle_a": self.cycle_a * F.l1_loss(images["cycle_a"], batch.a),
+            "cycle_b": self.cycle_b * F.l1_loss(images["cycle_b"], batch.b),
         }
         if config.identity:
             losses["identity_a"] = config.identity * F.l1_loss(images["identity_a"], batch.a)

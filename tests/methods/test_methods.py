@@ -133,3 +133,15 @@ def test_domains_may_differ_in_size() -> None:
     cyclegan = METHODS["cyclegan"].build()
     losses = play(cyclegan, Batch(torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 40, 24)))
     assert all(loss.isfinite() for loss in losses.values())
+
+
+def test_the_cycles_may_weigh_differently() -> None:
+    given, losses = batch(), list[Losses]()
+    changes: list[dict[str, Any]] = [{}, {"cycle_a": 20.0}, {"cycle": 30.0, "cycle_b": 0.0}]
+    for weights in changes:
+        torch.manual_seed(0)
+        losses.append(play(CycleganConfig(**NETWORKS, **weights).build(), given))
+    plain, more, less = losses
+    torch.testing.assert_close(more["cycle_a"], 2 * plain["cycle_a"])
+    torch.testing.assert_close(less["cycle_a"], 3 * plain["cycle_a"])
+    assert more["cycle_b"] == plain["cycle_b"] and less["cycle_b"] == 0
