@@ -83,7 +83,7 @@ class Learner:
         return lr_at(self.images, self.recipe.training, self.epoch) * self.plateau.factor
 
     def step(self, pixels: Batch) -> StepResult:
-        """One step on (N, 3, H, W) in 0..255: the method makes its images, then every player moves whose turn it is."""
+        """One step on (N, 3, H, W) in 0..255: the method makes its images, then every player moves that is due."""
         self._seed()
         factor = lr_factor(self.images, self.recipe.training.lr_schedule, self.epoch) * self.plateau.factor
         for optimizer in self.optimizers:
@@ -127,9 +127,10 @@ class Learner:
                 if times or not results:
                     images = self._images(batches[0])
                 results += [o.step(o.differentiate(batches[0], images, self.autocast)) for o in due]
+        finite = [torch.ones((), dtype=torch.bool, device=self.device), *(result.finite for result in results)]
         losses = {name: loss for result in results for name, loss in result.losses.items()}
         norms = {network: norm for result in results for network, norm in result.grad_norms.items()}
-        return StepResult(losses, norms, torch.stack([result.finite for result in results]).all())
+        return StepResult(losses, norms, torch.stack(finite).all())
 
     def _batches(self, pixels: Batch) -> list[Batch]:
         """What the networks see at once, `training.batch_size` pairs in [-1, 1], in the layout of the levers."""

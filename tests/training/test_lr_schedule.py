@@ -111,6 +111,13 @@ def test_a_player_may_move_in_every_second_step_and_is_shown_in_all(data: Path, 
     assert "discriminator_a" in trainer.learner.step(pixels()).losses
 
 
+def test_a_step_in_which_no_player_is_due_only_passes(data: Path, tmp_path: Path) -> None:
+    players = {"generators": {"every": 2}, "discriminators": {"every": 2}}
+    trainer = Trainer(tiny_recipe(data, training={"players": players}), tmp_path / "run")
+    assert [any(moved(trainer)) for _ in range(4)] == [True, False, True, False]
+    assert trainer.learner.images == 4 and trainer.learner.nonfinite.new_ones() == []
+
+
 def test_a_player_may_move_several_times_in_a_step(data: Path, tmp_path: Path) -> None:
     players = {"discriminators": {"repeat": 3}}
     trainer = Trainer(tiny_recipe(data, training={"players": players}), tmp_path / "run")
