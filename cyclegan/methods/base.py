@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cyclegan.methods.pool import Gather, Pool
 from cyclegan.networks.base import Critic, Generator
@@ -62,3 +62,11 @@ class Method(nn.Module, ABC):
         """Let what remembers images, the pools, see those of every process, and draw alike in all of them."""
         for pool in self.pools:
             pool.gather, pool.random = gather, random
+
+
+def in_one_call(network: Generator | Critic, *batches: Tensor) -> tuple[Tensor, ...]:
+    """What a network makes of each batch, in one pass where that is the same: of one shape, and blind to each other."""
+    if len({batch.shape[1:] for batch in batches}) > 1 or not network.independent:
+        return tuple(network(batch) for batch in batches)
+    together: Tensor = network(torch.cat(batches))
+    return torch.split(together, [len(batch) for batch in batches])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cyclegan.losses.adversarial import GAN_LOSSES
 from cyclegan.losses.patchnce import draw_places, patch_nce, patches_at
-from cyclegan.methods.base import Method, Player
+from cyclegan.methods.base import Method, Player, in_one_call
 from cyclegan.methods.config import CutConfig
 from cyclegan.networks.base import Critic, Generator
 from cyclegan.networks.blocks import initialise
@@ -25,7 +25,8 @@ class Cut(Method):
         self.boundary = self.gan.boundary
         self.a_to_b, self.discriminator_b = config.generator.build(), config.discriminator.build()
         self.heads = nn.ModuleList(PatchHead(channels, config.head_width) for channels in self.a_to_b.encoded)
-        for network in self.children():
+        self.a_to_b.initialise("xavier")
+        for network in (self.discriminator_b, self.heads):
             initialise(network, "xavier")
 
     @property
@@ -52,10 +53,7 @@ class Cut(Method):
         if self.config.flip:
             images["flipped"] = draw_flip(batch.a)
             pictures = [_flip(picture, images["flipped"]) for picture in pictures]
-        if self.a_to_b.independent and len({picture.shape[1:] for picture in pictures}) == 1:
-            made = list(self.a_to_b(torch.cat(pictures)).split([len(picture) for picture in pictures]))
-        else:
-            made = [self.a_to_b(picture) for picture in pictures]
+        made = in_one_call(self.a_to_b, *pictures)
         return images | dict(zip(("fake_b", "identity_b"), made, strict=False))
 
     def discriminator_loss(self, batch: Batch, images: Images) -> Losses:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from cyclegan.losses.adversarial import GAN_LOSSES
-from cyclegan.methods.base import Method, Player
+from cyclegan.methods.base import Method, Player, in_one_call
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.pool import Pool
 from cyclegan.networks.base import Critic, Generator
@@ -62,8 +60,8 @@ class Cyclegan(Method):
         """
         images: Images = {}
         if self.config.identity:
-            images["fake_b"], images["identity_b"] = _in_one_call(self.a_to_b, batch.a, batch.b)
-            images["fake_a"], images["identity_a"] = _in_one_call(self.b_to_a, batch.b, batch.a)
+            images["fake_b"], images["identity_b"] = in_one_call(self.a_to_b, batch.a, batch.b)
+            images["fake_a"], images["identity_a"] = in_one_call(self.b_to_a, batch.b, batch.a)
         else:
             images["fake_b"], images["fake_a"] = self.a_to_b(batch.a), self.b_to_a(batch.b)
         images["cycle_a"], images["cycle_b"] = self.b_to_a(images["fake_b"]), self.a_to_b(images["fake_a"])
@@ -85,17 +83,9 @@ class Cyclegan(Method):
 
     def discriminators_loss(self, batch: Batch, images: Images) -> Losses:
         """Tell real from fake, the fakes drawn from a pool of new and old ones (section 4, training details)."""
-        real_a, fake_a = _in_one_call(self.discriminator_a, batch.a, self.pool_a(images["fake_a"].detach()))
-        real_b, fake_b = _in_one_call(self.discriminator_b, batch.b, self.pool_b(images["fake_b"].detach()))
+        real_a, fake_a = in_one_call(self.discriminator_a, batch.a, self.pool_a(images["fake_a"].detach()))
+        real_b, fake_b = in_one_call(self.discriminator_b, batch.b, self.pool_b(images["fake_b"].detach()))
         return {
             "discriminator_a": self.gan.discriminator(real_a, fake_a),
             "discriminator_b": self.gan.discriminator(real_b, fake_b),
         }
-
-
-def _in_one_call(network: Generator | Critic, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """network(first), network(second), in one pass where that is the same."""
-    if first.shape[1:] != second.shape[1:] or not network.independent:
-        return network(first), network(second)
-    one, two = network(torch.cat([first, second])).split([len(first), len(second)])
-    return one, two

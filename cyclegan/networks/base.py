@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from cyclegan.networks.blocks import mirror_pad
+from cyclegan.networks.blocks import Initial, initialise, mirror_pad
 
 if TYPE_CHECKING:
     from cyclegan.networks.config import GeneratorConfig
@@ -40,12 +40,12 @@ class Generator(nn.Module):
     def translate(self, x: Tensor) -> Tensor:
         """As `forward`, of pictures whose sides are multiples of `multiple`, and at least `smallest`."""
 
+    @abstractmethod
     def encode(self, x: Tensor) -> list[Tensor]:
         """The layers by which patches of two pictures are compared, from the picture itself to deep ones.
 
         (Park et al. 2020, section 3: the pixels and four layers of the first half of the generator.)
         """
-        raise NotImplementedError(f"{type(self).__name__} has no layers to compare patches by")
 
     def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
         """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.
@@ -59,6 +59,10 @@ class Generator(nn.Module):
             if number in at:
                 kept.append(x)
         return kept
+
+    def initialise(self, how: Initial = "normal") -> None:
+        """Fresh weights (see `blocks.initialise`)."""
+        initialise(self, how)
 
     def check_stages(self, at: Sequence[int]) -> None:
         """Raise ValueError for a number that is no stage."""

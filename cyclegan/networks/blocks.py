@@ -146,7 +146,10 @@ def _mirrored(side: int, padded: int, device: torch.device) -> Tensor:
     return torch.minimum(position, 2 * last - position).clamp(max=side - 1)
 
 
-def initialise(network: nn.Module, how: Literal["normal", "xavier"] = "normal") -> None:
+Initial = Literal["normal", "xavier"]
+
+
+def initialise(network: nn.Module, how: Initial = "normal") -> None:
     """Biases 0, weights from N(0, 0.02), as CycleGAN starts (Zhu et al. 2017, section 7.1), or Xavier's times 0.02."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):

@@ -11,11 +11,11 @@ from cyclegan.networks.base import Generator
 from cyclegan.networks.blocks import (
     BlurDown,
     BlurUp,
+    Initial,
     InstanceNorm,
     PreciseConv2d,
     ReflectConv2d,
     ResidualBlock,
-    initialise,
     mirror_pad,
     reflect_pad,
 )
@@ -25,7 +25,7 @@ from cyclegan.networks.config import ResnetConfig
 class ResnetGenerator(Generator):
     """Two steps down, residual blocks, two steps up (Johnson et al. 2016; Zhu et al. 2017, section 7.2).
 
-    Convolutions before a norm carry no bias: the norm would cancel it, and Adam magnify its rounding.
+    Convolutions before a norm carry no bias unless asked to: the norm would cancel it, and Adam magnify its rounding.
     Stage 0 is the first convolution, 1 and 2 go down, then one for each block, and the last two go up.
     """
 
@@ -45,10 +45,14 @@ class ResnetGenerator(Generator):
             _normalised(up(2 * w, w, bias)),
         )
         self.head = PreciseConv2d(w + 3 if config.skip else w, 3, 7)
-        initialise(self)
-        if config.skip:  # at first the picture passes through as it is
+        self.initialise()
+
+    def initialise(self, how: Initial = "normal") -> None:
+        """Fresh weights; with `skip` the picture passes through as it is at first."""
+        super().initialise(how)
+        if self.config.skip:
             nn.init.zeros_(self.head.weight)
-            nn.init.dirac_(self.head.weight[:, w:])
+            nn.init.dirac_(self.head.weight[:, self.config.width :])
 
     def translate(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], sides multiples of 4, to the same shape and range in float32."""

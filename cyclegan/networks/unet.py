@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.networks.base import Generator
-from cyclegan.networks.blocks import NORMS, PreciseConvTranspose2d, initialise, mirror_pad
+from cyclegan.networks.blocks import NORMS, PreciseConvTranspose2d, mirror_pad
 from cyclegan.networks.config import UnetConfig
 
 
@@ -44,7 +44,7 @@ class UnetGenerator(Generator):
 
         self.stages = nn.Sequential(*map(down, range(config.depth)), *map(up, range(last, 0, -1)))
         self.head = PreciseConvTranspose2d(2 * widths[0], 3, 4, stride=2, padding=1)
-        initialise(self)
+        self.initialise()
 
     def translate(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], sides multiples of 2^depth, to the same shape and range in float32."""

@@ -212,3 +212,9 @@ def test_a_flip_is_undone_before_patches_are_compared(monkeypatch: pytest.Monkey
     source = torch.rand(1, 3, 16, 16)
     same, mirrored = method._nce(source, source, None), method._nce(source, source.flip(3), torch.tensor(True))
     assert torch.equal(same, mirrored) and not torch.equal(same, method._nce(source, source.flip(3), None))
+
+
+def test_a_generator_that_begins_as_a_copy_does_so_in_cut() -> None:
+    generator = ResnetConfig(width=4, blocks=1, downsample="blur", upsample="blur", skip=True)
+    method, x = CutConfig(**NETWORKS | {"generator": generator}).build(), torch.rand(1, 3, 16, 16) * 2 - 1
+    torch.testing.assert_close(method.a_to_b(x), 0.9 * x, rtol=0, atol=1e-5)
