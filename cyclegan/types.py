@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Images: TypeAlias = "dict[str, Tensor]"
-"""Images by name (`fake_b`, `cycle_a`, ...), each (N, C, H, W) in [-1, 1]."""
+"""Images by name (`fake_b`, `cycle_a`, ...), each (N, C, H, W) in [-1, 1]; and what losses need to know of them."""
 
 Losses: TypeAlias = "dict[str, Tensor]"
 """Losses by name (`gan_a`, `cycle_a`, ...), each a weighted float32 scalar; their sum is what a player minimises."""
@@ -52,7 +52,7 @@ Precision = Literal["float32", "tf32", "bf16", "fp16"]
 
 
 def _no_switch(value: object) -> object:
-    """Python counts True as 1, but `batch: yes` is a mistake."""
+    """Python counts True as 1, but `batch_size: yes` is a mistake."""
     if isinstance(value, bool):
         raise PydanticCustomError("number", "Input should be a number")
     return value

@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FAKE, REAL = (217, 72, 15), (20, 121, 168)
-"""Colours, in 0..255, of patches on either side of a judge's boundary; report/templates/style.css has them too."""
+"""Colours, in 0..255, of patches on either side of a critic's boundary; report/templates/style.css has them too."""
 
 MOST = 0.75
-"""Opacity of the colour where a judge is surest."""
+"""Opacity of the colour where a critic is surest."""
 
 
 def overlaid(pictures: Tensor, leaning: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) in [-1, 1], in grey, under what a judge makes of them, to the same shape and range.
+    """Pictures (N, 3, H, W) in [-1, 1], in grey, under what a critic makes of them, to the same shape and range.
 
     `leaning` is (N, 1, h, w) in [-1, 1]: below 0 it sees a fake, above it a real picture, the surer the further.
     """

@@ -87,7 +87,7 @@ class Trainer:
             self.log.note(line)
 
     def train(self) -> Path:
-        """Play until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
+        """Train until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
         with StopSignals() as stop, mirror, self.log, memory_told(LESS_MEMORY), ExitStack() as afterwards:
@@ -192,11 +192,9 @@ class Trainer:
         if self.learner.nonfinite.in_a_row >= self.recipe.training.max_nonfinite_steps:
             saved = checkpoints_in(self.run)
             left = f"the last checkpoint, {saved[-1]}, is good" if saved else "no checkpoint was saved before them"
-            steps = f"{self.learner.nonfinite.in_a_row} steps"
-            raise Diverged(
-                f"{self.run}: {steps} in a row had losses or gradients that are not finite; "
-                f"none of them moved the weights; {left}; {blame(self.learner, pixels)}"
-            )
+            why = f"{self.learner.nonfinite.in_a_row} steps in a row had losses or gradients that are not finite"
+            helps = blame(self.learner, pixels)
+            raise Diverged(f"{self.run}: {why}; none of them moved the weights; {left}; {helps}")
 
     def _tell_enlarged(self) -> None:
         """Say once, when all were seen, how many pictures were too small for a crop."""
