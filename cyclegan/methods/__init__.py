@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig
+from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig, Pix2pixConfig
 
-MethodConfig = Annotated[CycleganConfig | CutConfig | FastcutConfig, Field(discriminator="kind")]
+MethodConfig = Annotated[CycleganConfig | CutConfig | FastcutConfig | Pix2pixConfig, Field(discriminator="kind")]
 """Every method's config, chosen by `kind`."""

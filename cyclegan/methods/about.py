@@ -1,12 +1,8 @@
-"""What a method is called, which way it translates, and who invented it. Free of torch."""
+"""What a method is called, what it learns from, and who invented it. Free of torch."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
-
-from cyclegan.types import Direction
-
-BOTH = (Direction.AtoB, Direction.BtoA)
 
 
 class About(NamedTuple):
@@ -16,9 +12,10 @@ class About(NamedTuple):
     paper: str
     """As it is cited in a sentence."""
     bibtex: str
-    directions: tuple[Direction, ...] = BOTH
     tag: str = "cyclegan"
     """On the Hugging Face hub."""
+    paired: bool = False
+    """Whether it learns from pairs of pictures."""
 
 
 CYCLEGAN = About(
@@ -43,8 +40,21 @@ CUT = About(
   booktitle = {European Conference on Computer Vision (ECCV)},
   year      = {2020}
 }""",
-    (Direction.AtoB,),
     "cut",
 )
 
 FASTCUT = CUT._replace(name="FastCUT", tag="fastcut")
+
+PIX2PIX = About(
+    "pix2pix",
+    "Isola et al. 2017",
+    """\
+@inproceedings{isola2017image,
+  title     = {Image-to-Image Translation with Conditional Adversarial Networks},
+  author    = {Isola, Phillip and Zhu, Jun-Yan and Zhou, Tinghui and Efros, Alexei A.},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2017}
+}""",
+    "pix2pix",
+    paired=True,
+)

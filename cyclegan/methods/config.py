@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, About
-from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig, PatchganConfig, ResnetConfig
-from cyclegan.types import NUMBER
+from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, PIX2PIX, About
+from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig, PatchganConfig, ResnetConfig, UnetConfig
+from cyclegan.types import NUMBER, Direction
 
 if TYPE_CHECKING:
     from cyclegan.methods.cut import Cut
     from cyclegan.methods.cyclegan import Cyclegan
+    from cyclegan.methods.pix2pix import Pix2pix
 
 Weight = Annotated[float, NUMBER, Field(ge=0, le=1e6)]
 """Of a loss."""
@@ -43,6 +44,11 @@ class CycleganConfig:
     """Weight of |BtoA(a) - a| and its twin: keeps colours. 0 leaves its passes out."""
     pool: Annotated[int, NUMBER, Field(ge=0, le=100_000)] = 50
     """Fakes of each domain that the discriminator may see again; 0 shows it only new ones."""
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Which ways it translates."""
+        return (Direction.AtoB, Direction.BtoA)
 
     def build(self) -> Cyclegan:
         """The method, with fresh weights."""
@@ -82,6 +88,11 @@ class CutConfig:
     head_width: Annotated[int, NUMBER, Field(gt=0, le=4096)] = 256
     """Channels of both layers of the heads, through which patches are compared."""
 
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Which ways it translates."""
+        return (Direction.AtoB,)
+
     def build(self) -> Cut:
         """The method, with fresh weights."""
         from cyclegan.methods.cut import Cut
@@ -103,3 +114,34 @@ class FastcutConfig(CutConfig):
     """Half of PatchNCE is between a picture of B and its translation, which should change nothing."""
     flip: bool = True
     """In half of the steps the generator sees mirrored pictures, and should do the same to them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pix2pixConfig:
+    """pix2pix (Isola et al. 2017), which learns from pairs (`data.pairs`); the defaults are the authors'."""
+
+    about: ClassVar[About] = PIX2PIX
+
+    kind: Literal["pix2pix"] = "pix2pix"
+    """One generator, and a discriminator that sees what was translated too; needs `data.pairs`."""
+    direction: Direction = Direction.AtoB
+    """Which way it translates."""
+    generator: GeneratorConfig = field(default_factory=UnetConfig)
+    """The generator."""
+    discriminator: DiscriminatorConfig = field(default_factory=lambda: PatchganConfig(norm="batch"))
+    """The discriminator."""
+    gan: Literal["lsgan", "vanilla", "hinge"] = "vanilla"
+    """The adversarial loss."""
+    l1: Weight = 100.0
+    """Weight of |translation - truth|."""
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Which ways it translates."""
+        return (self.direction,)
+
+    def build(self) -> Pix2pix:
+        """The method, with fresh weights."""
+        from cyclegan.methods.pix2pix import Pix2pix
+
+        return Pix2pix(self)

@@ -54,7 +54,7 @@ class Records:
     @property
     def directions(self) -> tuple[Direction, ...]:
         """Which way its method translates; both where nobody knows."""
-        return self.recipe.method.about.directions if self.recipe else tuple(Direction)
+        return self.recipe.method.directions if self.recipe else tuple(Direction)
 
     @property
     def images(self) -> int:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from cyclegan.methods.base import Method
-from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig
-from cyclegan.networks.config import PatchganConfig, PixelConfig, ResnetConfig
-from cyclegan.types import Batch, Losses
+from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig, Pix2pixConfig
+from cyclegan.networks.config import PatchganConfig, PixelConfig, ResnetConfig, UnetConfig
+from cyclegan.types import Batch, Direction, Losses
 
 NETWORKS: dict[str, Any] = {
     "generator": ResnetConfig(width=4, blocks=1),
@@ -27,6 +27,10 @@ METHODS: dict[str, Any] = {
     "cyclegan without identity": CycleganConfig(**NETWORKS, identity=0),
     "cyclegan hinge": CycleganConfig(**NETWORKS, gan="hinge"),
     "cyclegan pixel": CycleganConfig(**NETWORKS | {"discriminator": PixelConfig(width=4)}, gan="vanilla", pool=0),
+    "pix2pix": Pix2pixConfig(
+        generator=UnetConfig(width=4, depth=5, dropout=0), discriminator=PatchganConfig(width=4, depth=2, norm="batch")
+    ),
+    "pix2pix BtoA": Pix2pixConfig(**NETWORKS, direction=Direction.BtoA),
 }
 
 
@@ -86,7 +90,7 @@ def test_flat_pictures_stay_finite(method: Method) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_its_generators_are_those_that_it_tells(name: str) -> None:
     method = METHODS[name].build()
-    assert tuple(method.generators()) == METHODS[name].about.directions
+    assert tuple(method.generators()) == METHODS[name].directions
     assert method.critics().keys() <= method.generators().keys()
 
 
