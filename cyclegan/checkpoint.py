@@ -14,17 +14,15 @@ from torch import Tensor
 
 from cyclegan.data.held_out import Chosen
 from cyclegan.recipe import Recipe, recipe_from
+from cyclegan.types import Domain
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import shown
 from cyclegan.util.torchfile import load_pickled
 
-FORMAT = 5
+FORMAT = 6
 """Raised when the fields change."""
 
 SUFFIX = ".pt"
-
-FOLDERS = ("trainA", "trainB")
-"""Of a data set, that a run learns from."""
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +48,10 @@ class Checkpoint:
     """How far the learning rate has fallen because scores did not improve."""
     optimizers: dict[str, Any]
     """The `state_dict` of each player's optimizer."""
-    pictures: dict[str, list[str]] = field(default_factory=dict)
-    """Names of all pictures that were in `trainA` and `trainB`."""
-    held_out: dict[str, Chosen] = field(default_factory=dict)
-    """Those of them that are kept out of training, by folder."""
+    pictures: dict[Domain, list[str]] = field(default_factory=dict)
+    """Names of all pictures of the domains, from their folders on."""
+    held_out: dict[Domain, Chosen] = field(default_factory=dict)
+    """Those of them that are kept out of training."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -105,7 +103,7 @@ def _named(pictures: dict[Any, Any], held_out: dict[Any, Any]) -> bool:
         words += [word for chosen in held_out.values() for pair in chosen.items() for word in pair]
     except (AttributeError, TypeError):
         return False
-    return pictures.keys() == held_out.keys() == set(FOLDERS) and all(isinstance(word, str) for word in words)
+    return pictures.keys() == held_out.keys() == {"a", "b"} and all(isinstance(word, str) for word in words)
 
 
 def best_path(run: Path) -> Path:

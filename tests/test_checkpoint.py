@@ -189,15 +189,15 @@ def test_other_formats_are_refused_by_name(run: Path, found: object) -> None:
         read_checkpoint(path)
 
 
-NAMES = {"trainA": ["0.png"], "trainB": []}
+NAMES = {"a": ["0.png"], "b": []}
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"images": "8"}, {"method": []}, {"more": 1}, {"recipe": None},
-        {"pictures": None}, {"pictures": {"trainA": ["0.png"]}}, {"pictures": NAMES | {"trainB": [3]}},
-        {"held_out": NAMES}, {"held_out": {"trainA": {"0.png": 1}, "trainB": {}}}, {"held_out": {"trainA": {}}},
+        {"pictures": None}, {"pictures": {"a": ["0.png"]}}, {"pictures": NAMES | {"b": [3]}},
+        {"held_out": NAMES}, {"held_out": {"a": {"0.png": 1}, "b": {}}}, {"held_out": {"a": {}}},
     ],
 )  # fmt: skip
 def test_a_checkpoint_with_other_fields_is_refused(run: Path, changes: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from cyclegan.cli.parsing import parse_words
+from cyclegan.data.config import Pairs
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.recipe import read_recipe
 from cyclegan.types import Device
@@ -23,8 +24,10 @@ class Evaluate:
     """Run folder (its last and its best weights) or checkpoint, scored in all directions; or one exported generator."""
     data: Path | None = None
     """Data set whose pictures to translate; by default the one that the run learned from."""
-    split: str = "test"
-    """Which of its pictures: testA and testB."""
+    pairs: Pairs | None = None
+    """Which of its pictures are pairs, and scored against each other; by default as in the run's training."""
+    split: str | None = None
+    """Which of its pictures: by default testA and testB, or valA and valB where only those are there."""
     fake: Path | None = None
     """Instead of a run: a folder of translations, whoever made them, ..."""
     real: Path | None = None
@@ -61,6 +64,7 @@ class Evaluate:
                     self.checkpoint,
                     features,
                     data=self.data,
+                    pairs=self.pairs,
                     split=self.split,
                     size=self.size,
                     device=self.device,

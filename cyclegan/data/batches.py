@@ -15,7 +15,8 @@ from torch import Tensor
 
 from cyclegan.data.config import DataConfig
 from cyclegan.data.enlarge import enlarging
-from cyclegan.data.files import UnreadableImage, find_images, read_fitted, read_image
+from cyclegan.data.files import UnreadableImage
+from cyclegan.data.sources import Source, find_partners
 from cyclegan.util.text import shown
 
 BATCH = 16
@@ -24,13 +25,13 @@ log = logging.getLogger(__name__)
 
 
 class Pictures:
-    """Of a folder, or `files` of it, fitted to `size` (height, width) if given; broken ones are told once and left out.
+    """Of a source, or `files` of it, fitted to `size` (height, width) if given; broken ones are told once and left out.
 
     Raises FileNotFoundError for a folder that is missing or holds no picture.
     """
 
-    def __init__(self, folder: Path, size: Sequence[int] | None = None, files: Sequence[Path] | None = None) -> None:
-        self.folder, self.size, self.files = folder, size, list(files if files is not None else find_images(folder))
+    def __init__(self, source: Source, size: Sequence[int] | None = None, files: Sequence[Path] | None = None) -> None:
+        self.source, self.size, self.files = source, size, list(source.find() if files is None else files)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -39,31 +40,30 @@ class Pictures:
         """Batches of up to 16, uint8 (N, 3, H, W); raises ValueError for mixed sizes, and when none can be read."""
         return self._batches(self._readable())
 
-    def partners(self, folder: Path) -> Iterator[Tensor]:
-        """The pictures of the same names in another folder, in the same batches once all were gone through.
+    def partners(self, other: Source) -> Iterator[Tensor]:
+        """Their partners in another source, in the same batches once all were gone through.
 
-        Names are compared without suffixes. Raises FileNotFoundError naming the first picture without a partner,
-        and UnreadableImage for a partner that cannot be read.
+        Raises FileNotFoundError naming the first picture without a partner, and UnreadableImage for a partner that
+        cannot be read.
         """
-        there = {_name(path, folder): path for path in find_images(folder)}
-        for path in self.files:
-            if _name(path, self.folder) not in there:
-                raise FileNotFoundError(f"{shown(folder)}: no picture for {shown(path)}; give one for each, or none")
-        partners = [there[_name(path, self.folder)] for path in self.files]
-        return self._batches((path, self._read(path)) for path in partners)
+        partners = find_partners(self.source, self.files, other)
+        if missing := next((path for path in self.files if path not in partners), None):
+            what = f"no picture for {shown(missing)}; give one for each, or none"
+            raise FileNotFoundError(f"{shown(other.folder)}: {what}")
+        return self._batches((path, self._read(other, path)) for path in partners.values())
 
-    def _read(self, path: Path) -> Image.Image:
-        return read_fitted(path, self.size) if self.size else read_image(path)
+    def _read(self, source: Source, path: Path) -> Image.Image:
+        return source.read_fitted(path, self.size) if self.size else source.read(path)
 
     def _readable(self) -> Iterator[tuple[Path, Image.Image]]:
         for path in tuple(self.files):
             try:
-                yield path, self._read(path)
+                yield path, self._read(self.source, path)
             except UnreadableImage as error:
                 log.warning("left out: %s", error)
                 self.files.remove(path)
         if not self.files:
-            raise ValueError(f"{shown(self.folder)}: no picture in it can be read")
+            raise ValueError(f"{shown(self.source.folder)}: no picture in it can be read")
 
     def _batches(self, images: Iterator[tuple[Path, Image.Image]]) -> Iterator[Tensor]:
         batch: list[Tensor] = []
@@ -72,7 +72,7 @@ class Pictures:
             if image.size != (first := first or image.size):
                 odd = f"({shown(path)} has {image.width} x {image.height} pixels, those before {first[0]} x {first[1]})"
                 what = "pictures of 2 sizes; give --size 256 to fit them to one"
-                raise ValueError(f"{shown(self.folder)}: {what} {odd}")
+                raise ValueError(f"{shown(self.source.folder)}: {what} {odd}")
             batch.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
             if len(batch) == BATCH:
                 yield torch.stack(batch)
@@ -81,20 +81,15 @@ class Pictures:
             yield torch.stack(batch)
 
 
-def training_size(config: DataConfig, files: Sequence[Path]) -> tuple[int, int]:
-    """(height, width) of what the transforms of a run make of the first of these pictures that can be read.
+def training_size(config: DataConfig, source: Source, files: Sequence[Path]) -> tuple[int, int]:
+    """(height, width) of what the transforms of a run make of the first of a source's files that can be read.
 
     Raises ValueError when none can be read, or the transforms do not take it.
     """
     augment = config.build()
     for path in files:
         with suppress(UnreadableImage):  # it is named when it is used
-            prepared, _ = enlarging(augment.prepare, np.asarray(read_image(path)))
+            prepared, _ = enlarging(augment.prepare, np.asarray(source.read(path)))
             made, _ = enlarging(partial(augment, key=0), prepared)
             return made.shape[0], made.shape[1]
-    raise ValueError(f"{shown(files[0].parent) if files else 'the folder'}: no picture in it can be read")
-
-
-def _name(path: Path, folder: Path) -> Path:
-    """The path below the folder, without its suffix."""
-    return path.relative_to(folder).with_suffix("")
+    raise ValueError(f"{shown(source.folder)}: no picture in it can be read")

@@ -116,9 +116,9 @@ def as_seen(image: Image.Image) -> Image.Image:
     return _upright(_rgb(image), image)
 
 
-def read_fitted(path: Path, size: Sequence[int]) -> Image.Image:
-    """The picture in a file, scaled by Pillow's bicubic filter and cut around its middle to (H, W); raises likewise."""
-    return ImageOps.fit(read_image(path), (size[1], size[0]), Image.Resampling.BICUBIC)
+def fitted(image: Image.Image, size: Sequence[int]) -> Image.Image:
+    """A picture scaled by Pillow's bicubic filter and cut around its middle to (H, W)."""
+    return ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BICUBIC)
 
 
 def write_image(image: Image.Image, path: Path) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cyclegan.data.enlarge import enlarging
-from cyclegan.data.files import UnreadableImage, find_images, read_image
+from cyclegan.data.files import UnreadableImage
 from cyclegan.data.held_out import Chosen
+from cyclegan.data.sources import Source
 from cyclegan.data.transforms import Pixels
 from cyclegan.util.text import shown
 
@@ -18,18 +19,17 @@ TOLERATED = 10
 
 
 class Folder:
-    """Pictures by number. `prepare` is applied once to each; up to `memory` bytes of the results stay in RAM.
+    """Pictures by number: all of a source, or `files` of it.
 
+    `prepare` is applied once to each; up to `memory` bytes of the results stay in RAM.
     Raises FileNotFoundError when the folder is missing or holds no picture.
     """
 
     def __init__(
-        self, path: Path, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None]
-    ) -> None:
-        if not path.is_dir():
-            needed = "a data set holds trainA and trainB; cyclegan fetch downloads known ones"
-            raise FileNotFoundError(f"{shown(path)}: no such folder; {needed}")
-        self.path, self.files = path, find_images(path)
+        self, source: Source, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None],
+        files: Sequence[Path] | None = None,
+    ) -> None:  # fmt: skip
+        self.source, self.files = source, list(source.find() if files is None else files)
         self.held_out: list[Path] = []
         """Pictures that are not among them, but score what is learned."""
         self.broken: dict[int, str] = {}
@@ -45,7 +45,7 @@ class Folder:
     @property
     def by_name(self) -> dict[str, Path]:
         """The pictures by their names, from the folder on, in their order."""
-        return {path.relative_to(self.path).as_posix(): path for path in self.files}
+        return {self.source.name(path): path for path in self.files}
 
     def hold_out(self, chosen: Chosen) -> None:
         """Take chosen pictures out, before any was read. Raises ValueError when none would be left."""
@@ -54,7 +54,7 @@ class Folder:
         self.files = [path for name, path in files.items() if name not in chosen]
         if not self.files:
             raise ValueError(
-                f"{shown(self.path)}: all of its {len(files)} pictures are held out; add some to learn from"
+                f"{shown(self.source.folder)}: all of its {len(files)} pictures are held out; add some to learn from"
             )
 
     def __getitem__(self, index: int) -> Pixels:
@@ -68,7 +68,7 @@ class Folder:
         if index in self.broken:
             raise UnreadableImage(self.broken[index])
         try:
-            image = read_image(self.files[index])
+            image = self.source.read(self.files[index])
         except UnreadableImage as error:
             self._leave_out(index, str(error))
             raise
@@ -87,10 +87,10 @@ class Folder:
         """How many were too small for a crop, in one line; empty where none was."""
         if not self.enlarged:
             return ""
-        first = shown(self.files[min(self.enlarged)].relative_to(self.path))
+        first = shown(self.files[min(self.enlarged)].relative_to(self.source.folder))
         are, more = ("is", "") if len(self.enlarged) == 1 else ("are", ", ...")
         small = f"{len(self.enlarged):,} of {len(self):,} pictures {are} smaller than a crop in data.transforms takes"
-        return f"{shown(self.path)}: {small}, and {are} enlarged: {first}{more}"
+        return f"{shown(self.source.folder)}: {small}, and {are} enlarged: {first}{more}"
 
     def _leave_out(self, index: int, reason: str) -> None:
         if index in self.broken:  # another thread met it at the same moment
@@ -100,4 +100,4 @@ class Folder:
         if len(self.broken) * TOLERATED > len(self.files):
             some = "; ".join(list(self.broken.values())[:3])
             of_all = f"{len(self.broken)} of {len(self.files)} pictures"
-            raise ValueError(f"{shown(self.path)}: {of_all} cannot be read; repair or remove them: {some}")
+            raise ValueError(f"{shown(self.source.folder)}: {of_all} cannot be read; repair or remove them: {some}")

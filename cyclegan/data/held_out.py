@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from cyclegan.data.files import UnreadableImage, contents, read_image
+from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
 Chosen: TypeAlias = "dict[str, str]"
@@ -24,11 +25,14 @@ class Changes(NamedTuple):
     """New names of pictures that are held out, and the old ones."""
 
 
-def draw(folder: Path, files: Mapping[str, Path], number: int, seed: int, warn: Callable[[str], None]) -> Chosen:
+def draw(
+    folder: Path, files: Mapping[str, Path], number: int, seed: int, warn: Callable[[str], None],
+    partners: Mapping[str, Path] | None = None,
+) -> Chosen:  # fmt: skip
     """So many pictures that can be read, those whose names hash lowest, with BLAKE2b keyed by the seed.
 
-    One that cannot be read is told, counts for nothing, and stays out of training too. Pictures of one name in two
-    folders are drawn together. Raises ValueError when the folder does not hold enough.
+    One that cannot be read, or whose partner cannot, is told, counts for nothing, and stays out of training too.
+    Pictures of one name in two folders are drawn together. Raises ValueError when the folder does not hold enough.
     """
     chosen: Chosen = {}
     found = 0
@@ -40,11 +44,28 @@ def draw(folder: Path, files: Mapping[str, Path], number: int, seed: int, warn: 
             return chosen
         try:
             read_image(files[name])
+            if partners:
+                read_image(partners[name])
             chosen[name], found = mark(files[name]), found + 1
         except UnreadableImage as error:
             warn(f"left out, and another picture held out for it: {error}")
             chosen[name] = ""
     raise ValueError(f"{shown(folder)}: only {found} pictures can be read, {few}")
+
+
+def alike(a: Mapping[str, Path], b: Mapping[str, Path], held_out: Mapping[Domain, Chosen]) -> dict[Domain, Chosen]:
+    """The pictures held out of two domains, with the partners of each; only pairs that are whole are scored.
+
+    The files of the domains are in the order of their pairs.
+    """
+    chosen: dict[Domain, Chosen] = {"a": dict(held_out["a"]), "b": dict(held_out["b"])}
+    for (name_a, path_a), (name_b, path_b) in zip(a.items(), b.items(), strict=True):
+        if name_a in chosen["a"] or name_b in chosen["b"]:
+            mark_a = chosen["a"][name_a] if name_a in chosen["a"] else mark(path_a)
+            mark_b = chosen["b"][name_b] if name_b in chosen["b"] else mark(path_b)
+            whole = bool(mark_a and mark_b)
+            chosen["a"][name_a], chosen["b"][name_b] = (mark_a, mark_b) if whole else ("", "")
+    return chosen
 
 
 def changes(files: Mapping[str, Path], noted: Collection[str], chosen: Chosen) -> Changes:

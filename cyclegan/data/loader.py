@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan.data.enlarge import enlarging
+from cyclegan.data.enlarge import by, enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.folder import Folder
 from cyclegan.data.transforms import Augment, Pixels
@@ -24,15 +24,16 @@ DOMAIN_A, DOMAIN_B, ORDER = range(3)
 class Loader:
     """Pairs number 0, 1, 2, ... of a run, in batches: A shuffled anew each epoch, B at random, each augmented apart.
 
+    Where the folders are `paired`, pictures of one number are partners: drawn together, and augmented alike.
     Pairs have global numbers, so `processes` of them share the work by `rank` without overlap. `pin` puts batches where
     a GPU can fetch them without the host waiting.
     """
 
     def __init__(
         self, a: Folder, b: Folder, augment: Augment, *, batch_size: int, seed: int, workers: int = 0,
-        rank: int = 0, processes: int = 1, pin: bool = False,
+        rank: int = 0, processes: int = 1, pin: bool = False, paired: bool = False,
     ) -> None:  # fmt: skip
-        self.a, self.b, self.augment = a, b, augment
+        self.a, self.b, self.augment, self.paired = a, b, augment, paired
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
         self.rank, self.processes, self.pin = rank, processes, pin
         self._order = lru_cache(maxsize=2)(self._shuffled)
@@ -51,9 +52,10 @@ class Loader:
         """The pictures in this process's batch from `seen` images on: A, B, A, B, ..."""
         found = []
         for number in self._numbers(seen):
-            for folder, index, generator in self._drawn(number):
-                whole = (i for i in _candidates(folder, index, generator) if i not in folder.broken)
-                found.append(folder.files[next(whole)])
+            for folders, index, generator in self._drawn(number):
+                broken = {i for folder in folders for i in folder.broken}
+                whole = next(i for i in _candidates(folders[0], index, generator) if i not in broken)
+                found += [folder.files[whole] for folder in folders]
         return found
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
@@ -61,7 +63,8 @@ class Loader:
         return prefetch(self._batch, range(start, stop, self.batch_size * self.processes), self.workers)
 
     def _batch(self, seen: int) -> Batch:
-        pairs = [[self._augmented(*drawn) for drawn in self._drawn(number)] for number in self._numbers(seen)]
+        drawn = [self._drawn(number) for number in self._numbers(seen)]
+        pairs = [[pixels for each in pair for pixels in self._augmented(*each)] for pair in drawn]
         batch = Batch(_stack([a for a, _ in pairs]), _stack([b for _, b in pairs]))
         return Batch(*(domain.pin_memory() for domain in batch)) if self.pin else batch
 
@@ -69,27 +72,30 @@ class Loader:
         first = seen + self.rank * self.batch_size
         return range(first, first + self.batch_size)
 
-    def _drawn(self, number: int) -> Iterator[tuple[Folder, int, np.random.Generator]]:
-        """For A and for B: the folder, the picture in it, and what decides about its augmentation."""
+    def _drawn(self, number: int) -> Iterator[tuple[Sequence[Folder], int, np.random.Generator]]:
+        """For A and for B, or for both together: the folder, the picture in it, what decides about its augmentation."""
         epoch, position = divmod(number, self.epoch)
         a = int(self._order(epoch)[position]) % len(self.a)
+        if self.paired:
+            yield (self.a, self.b), a, self._generator(DOMAIN_A, number)
+            return
         b = int(self._generator(ORDER, DOMAIN_B, number).integers(len(self.b)))
-        yield self.a, a, self._generator(DOMAIN_A, number)
-        yield self.b, b, self._generator(DOMAIN_B, number)
+        yield (self.a,), a, self._generator(DOMAIN_A, number)
+        yield (self.b,), b, self._generator(DOMAIN_B, number)
 
-    def _augmented(self, folder: Folder, index: int, generator: np.random.Generator) -> Pixels:
-        for candidate in _candidates(folder, index, generator):
+    def _augmented(self, folders: Sequence[Folder], index: int, generator: np.random.Generator) -> list[Pixels]:
+        """A picture of each folder, by one key: the same draws for pictures of the same size."""
+        for candidate in _candidates(folders[0], index, generator):
             try:
-                pixels = folder[candidate]
+                prepared = [folder[candidate] for folder in folders]
             except UnreadableImage:
                 continue
-            try:
-                made, enlarged = enlarging(partial(self.augment, key=int(generator.integers(2**32))), pixels)
-            except ValueError as error:
-                raise ValueError(f"{shown(folder.files[candidate])}: {error}") from None
-            if enlarged:
-                folder.enlarged.add(candidate)
-            return made
+            if len({pixels.shape for pixels in prepared}) > 1:
+                found = " and ".join(by(pixels.shape[:2]) for pixels in prepared)
+                whose = shown(folders[0].files[candidate])
+                raise ValueError(f"{whose}: its pair differs in size, {found}; begin data.transforms with a Resize")
+            augment = partial(self.augment, key=int(generator.integers(2**32)))
+            return [_augmented(augment, *each, candidate) for each in zip(folders, prepared, strict=True)]
         raise AssertionError("unreachable")
 
     def _generator(self, *key: int) -> np.random.Generator:
@@ -97,6 +103,16 @@ class Loader:
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return self._generator(ORDER, DOMAIN_A, epoch).permutation(self.epoch)
+
+
+def _augmented(augment: Callable[[Pixels], Pixels], folder: Folder, pixels: Pixels, number: int) -> Pixels:
+    try:
+        made, enlarged = enlarging(augment, pixels)
+    except ValueError as error:
+        raise ValueError(f"{shown(folder.files[number])}: {error}") from None
+    if enlarged:
+        folder.enlarged.add(number)
+    return made
 
 
 def _candidates(folder: Folder, index: int, generator: np.random.Generator) -> Iterator[int]:

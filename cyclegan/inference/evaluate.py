@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import count
@@ -18,7 +19,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from cyclegan.checkpoint import best_path
 from cyclegan.data.batches import Pictures, training_size
-from cyclegan.data.files import find_images, from_bytes
+from cyclegan.data.config import DataConfig, Pairs
+from cyclegan.data.files import from_bytes
+from cyclegan.data.sources import Source, find_pairs, sources, truth_source, unseen_split
 from cyclegan.inference.model import Model, open_model
 from cyclegan.inference.translator import Translator, plain_translators
 from cyclegan.machine.device import choose_device
@@ -29,13 +32,16 @@ from cyclegan.metrics.features import Features
 from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, Weights, read_evaluation
 from cyclegan.metrics.scores import score_sets, score_translation
 from cyclegan.types import Device, Direction
+from cyclegan.types import Domain as DomainName
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.provenance import LIBRARIES
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
-SAME = ("checkpoint", "fake", "real", "data", "split", "size", "features_sha256")
+SAME = ("checkpoint", "fake", "real", "data", "pairs", "split", "size", "features_sha256")
 """Of a protocol: figures whose protocols agree in these replace each other."""
+
+log = logging.getLogger(__name__)
 
 
 @untouched()
@@ -55,7 +61,7 @@ def evaluate_folders(
     """
     features.to(place := choose_device(device))
     square = (size, size) if size else None
-    pictures = [Pictures(folder, square) for folder in (fake, real)]
+    pictures = [Pictures(Source(folder), square) for folder in (fake, real)]
     counted = _Count(sum(map(len, pictures)), report)
     seen = [_seen(folder, features, place, counted) for folder in pictures]
     score = score_sets(shown(fake), *seen)
@@ -68,36 +74,45 @@ def evaluate_run(
     features: Features,
     *,
     data: Path | None = None,
-    split: str = "test",
+    pairs: Pairs | None = None,
+    split: str | None = None,
     size: int | None = None,
     device: Device = "auto",
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Score all that a run (its last weights and its best), checkpoint or exported generator translates.
 
-    The pictures of a split of `data`, by default of what it learned from, are fitted to the size that it was trained
-    at, or to a square of `size`; for an exported generator, which knows neither, they stay as the files are. They are
-    scored untranslated too. In the split "test", folders `truthB` and `truthA` hold the truth of `testA` and `testB`.
+    The pictures of a split of `data`, by default the test split of what it learned from, are fitted to the size that it
+    was trained at, or to a square of `size`; for an exported generator, which knows neither, they stay as the files
+    are. They are scored untranslated too. `pairs` says which are, as in `DataConfig`, by default as in its training:
+    then each has its truth in its partner; in the split "test" also in folders `truthB` and `truthA`.
     `report` is told (done, total) in pictures, looked at or translated.
     Raises what `Translator.load` and `evaluate_folders` raise, and FileNotFoundError for a picture without its truth.
     """
     loaded = _load(path, device)
     known = next(iter(loaded.values())).model
-    if (data := data or (known.recipe.data.root if known.recipe else None)) is None:
+    learned = known.recipe.data if known.recipe else None
+    if (root := data or (learned.root if learned else None)) is None:
         raise ValueError(f"{shown(path)}: does not say what it learned from; give --data")
+    config = replace(learned or DataConfig(), root=root)
+    config = replace(config, pairs=pairs or config.pairs)
+    split = split or unseen_split(config)
+    places = sources(config, split)
+    files = _files(config, places)
     fitted: tuple[int, int] | None = (size, size) if size else None
-    if known.recipe and not size:
-        fitted = training_size(known.recipe.data, find_images(data / f"{split}A"))
-    root = known.recipe.data.root if known.recipe else None
-    own = root is not None and root.resolve() == data.resolve() and split == "test" and not size
+    if learned and not size:
+        fitted = training_size(learned, places["a"], files["a"])
+    own = learned is not None and not size and split == unseen_split(learned) and config.pairs == learned.pairs
+    own = own and learned is not None and learned.root.resolve() == root.resolve()
     features.to(place := next(iter(loaded.values())).device)
-    pictures = {name: Pictures(data / f"{split}{name}", fitted) for name in ("A", "B")}
-    sources = [pictures[direction[0]] for each in loaded.values() for direction in each.model.generators]
-    counted = _Count(sum(map(len, [*pictures.values(), *sources])), report)
-    domains = {name: _domain(data, split, name, pictures[name], features, place, counted) for name in pictures}
+    pictures = {name: Pictures(places[name], fitted, files[name]) for name in places}
+    to_translate = [pictures[direction.source] for each in loaded.values() for direction in each.model.generators]
+    counted = _Count(sum(map(len, [*pictures.values(), *to_translate])), report)
+    truths = {name: truth_source(config, split, name) for name in places}
+    domains = {name: _domain(pictures[name], truths[name], features, place, counted) for name in pictures}
     untranslated = [_untranslated(domains, direction) for direction in known.generators]
     translated = _translated(domains, loaded, features, counted)
-    about = {"checkpoint": _place(path), "data": _place(data), "split": split}
+    about = {"checkpoint": _place(path), "data": _place(root), "pairs": config.pairs, "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
     return Evaluation(_protocol(features, fitted, about, own=own), [*translated, *untranslated])
 
@@ -167,28 +182,37 @@ class Domain(NamedTuple):
     pictures: Pictures
     seen: Tensor
     """Their features, (N, D) on the CPU."""
-    truth: Path | None
-    """Folder of their true translations."""
+    truth: Source | None
+    """Where their true translations are."""
+
+
+def _files(config: DataConfig, places: Mapping[DomainName, Source]) -> dict[DomainName, list[Path]]:
+    """The pictures of a split; of pairs only whole ones, and the others are told."""
+    if not config.paired:
+        return {name: place.find() for name, place in places.items()}
+    pairs = find_pairs(places)
+    for line in pairs.alone:
+        log.warning("%s", line)
+    return {"a": pairs.a, "b": pairs.b}
 
 
 def _domain(
-    data: Path, split: str, name: str, pictures: Pictures, features: Features, device: torch.device, counted: _Count
+    pictures: Pictures, truth: Source | None, features: Features, device: torch.device, counted: _Count
 ) -> Domain:
     seen = _seen(pictures, features, device, counted)
-    truth = data / ("truthB" if name == "A" else "truthA")
-    if split != "test" or not truth.is_dir():
-        return Domain(pictures, seen, None)
-    pictures.partners(truth)  # a missing one is better told before minutes of translating
+    if truth:
+        pictures.partners(truth)  # a missing one is better told before minutes of translating
     return Domain(pictures, seen, truth)
 
 
-def _untranslated(domains: dict[str, Domain], direction: Direction) -> Score:
+def _untranslated(domains: Mapping[DomainName, Domain], direction: Direction) -> Score:
     """What the score of a direction would be if nothing were done."""
-    return score_sets(direction[0] + UNTRANSLATED, domains[direction[0]].seen, domains[direction[-1]].seen)
+    before, after = domains[direction.source], domains[direction.target]
+    return score_sets(direction[0] + UNTRANSLATED, before.seen, after.seen)
 
 
 def _translated(
-    domains: dict[str, Domain],
+    domains: Mapping[DomainName, Domain],
     loaded: dict[Weights | None, Loaded],
     features: Features,
     counted: _Count,
@@ -197,7 +221,7 @@ def _translated(
     jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.translators]
     scores: list[Score] = []
     for weights, direction in jobs:
-        source, target, known = domains[direction[0]], domains[direction[-1]], loaded[weights]
+        source, target, known = domains[direction.source], domains[direction.target], loaded[weights]
         back = known.translators.get(direction.opposite)
         score = score_translation(
             direction,

@@ -15,8 +15,9 @@ from PIL import Image
 
 from cyclegan.checkpoint import Checkpoint, best_path
 from cyclegan.data.batches import training_size
-from cyclegan.data.files import UnreadableImage, find_images, read_fitted
+from cyclegan.data.files import UnreadableImage
 from cyclegan.data.sheet import write_sheet
+from cyclegan.data.sources import sources, unseen_split
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.hub import is_hub_name, push, read_text
 from cyclegan.inference.model import open_model
@@ -238,12 +239,12 @@ def _write_sheet(
 
 def _test_pictures(recipe: Recipe, direction: Direction) -> list[Image.Image]:
     """The first that can be read. Raises FileNotFoundError where there are none, ValueError for odd transforms."""
-    folder = recipe.data.root / f"test{direction[0]}"
-    paths, pictures = find_images(folder), []
-    size = training_size(recipe.data, paths)
+    source = sources(recipe.data, unseen_split(recipe.data))[direction.source]
+    paths, pictures = source.find(), list[Image.Image]()
+    size = training_size(recipe.data, source, paths)
     for path in paths:
         with suppress(UnreadableImage):
-            pictures.append(read_fitted(path, size))
+            pictures.append(source.read_fitted(path, size))
         if len(pictures) == PICTURES:
             break
     return pictures

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.batches import training_size
+from cyclegan.data.config import DataConfig
 from cyclegan.inference.model import model_of
 from cyclegan.inference.translator import plain_translators
 from cyclegan.machine.memory import memory_told
@@ -15,7 +16,7 @@ from cyclegan.recipe import Recipe
 from cyclegan.report.curves import Chart, chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, figure
-from cyclegan.report.pictures import Translated, evenly, find_tests, translated
+from cyclegan.report.pictures import Translated, evenly, find_tests, translated, unseen_source
 from cyclegan.report.records import Records
 from cyclegan.report.runs import DIRECTIONS, comparison, remarks
 from cyclegan.report.showcase import Report
@@ -25,6 +26,9 @@ from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
 CHARTS = ("loss/cycle", "validation/kid")
+
+Made: TypeAlias = dict[tuple[Direction, Path], Translated]
+"""The test pictures that a run has translated."""
 
 
 class SideBySide(NamedTuple):
@@ -68,11 +72,11 @@ def _side_by_side(
     runs: dict[str, Records], recipe: Recipe, number: int, device: Device, report: Report
 ) -> SideBySide | None:
     """The test pictures of a recipe by every run, each at the size that it learned at; None where there are none."""
-    paths = {direction: evenly(find_tests(recipe, direction), number) for direction in DIRECTIONS}
+    paths = {direction: evenly(find_tests(recipe.data, direction), number) for direction in DIRECTIONS}
     if not any(paths.values()):
         return None
     warnings = []
-    made: dict[str, dict[Path, Translated]] = {}
+    made: dict[str, Made] = {}
     for done, (name, run) in enumerate(runs.items()):
         report(done, len(runs))
         if run.recipe and run.recipe.data.root.resolve() != recipe.data.root.resolve():
@@ -82,29 +86,31 @@ def _side_by_side(
             continue
         try:
             with memory_told():
-                made[name] = _translations(run.run, run.last, paths, device)
+                made[name] = _translations(run.run, run.last, recipe.data, paths, device)
         except (ValueError, FileNotFoundError, MemoryError) as error:
             warnings.append(f"{name} is left out: {error}")
     report(len(runs), len(runs))
-    return SideBySide({direction: _rows_of(paths[direction], made) for direction in DIRECTIONS}, warnings)
+    return SideBySide({direction: _rows_of(direction, paths[direction], made) for direction in DIRECTIONS}, warnings)
 
 
 def _translations(
-    run: Path, checkpoint: Checkpoint, paths: Mapping[Direction, Sequence[Path]], device: Device
-) -> dict[Path, Translated]:
-    made: dict[Path, Translated] = {}
+    run: Path, checkpoint: Checkpoint, data: DataConfig, paths: Mapping[Direction, Sequence[Path]], device: Device
+) -> Made:
+    made: Made = {}
     for direction, translator in plain_translators(model_of(checkpoint, run), device=device).items():
         if paths[direction]:
-            size = training_size(checkpoint.recipe.data, paths[direction])
-            made |= {one.path: one for one in translated(paths[direction], size, translator, None) if one}
+            source = unseen_source(data, direction)
+            size = training_size(checkpoint.recipe.data, source, paths[direction])
+            each = translated(source, paths[direction], size, translator, None)
+            made |= {(direction, one.path): one for one in each if one}
     return made
 
 
-def _rows_of(paths: Sequence[Path], made: Mapping[str, Mapping[Path, Translated]]) -> list[tuple[str, list[Figure]]]:
+def _rows_of(direction: Direction, paths: Sequence[Path], made: Mapping[str, Made]) -> list[tuple[str, list[Figure]]]:
     """Each picture that anybody translated, by its name: as it was, then by each run."""
     rows = []
     for path in paths:
-        if known := {name: pictures[path] for name, pictures in made.items() if path in pictures}:
+        if known := {name: each[direction, path] for name, each in made.items() if (direction, path) in each}:
             real = next(iter(known.values())).real
             rows.append((path.name, [figure("input", real), *(figure(name, one.fake) for name, one in known.items())]))
     return rows

@@ -11,12 +11,13 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.files import UnreadableImage, find_images, read_fitted, to_image, to_tensor
+from cyclegan.data.config import DataConfig
+from cyclegan.data.files import UnreadableImage, to_image, to_tensor
 from cyclegan.data.overlay import overlaid
+from cyclegan.data.sources import Source, sources, unseen_split
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.networks.base import Critic
-from cyclegan.recipe import Recipe
 from cyclegan.types import Direction
 
 T = TypeVar("T")
@@ -54,27 +55,32 @@ def evenly(items: Sequence[T], number: int) -> list[T]:
     return [items[round(i * (len(items) - 1) / (number - 1))] for i in range(number)]
 
 
-def find_tests(recipe: Recipe, direction: Direction) -> list[Path]:
+def unseen_source(data: DataConfig, direction: Direction) -> Source:
+    """Where the test pictures are that a direction translates."""
+    return sources(data, unseen_split(data))[direction.source]
+
+
+def find_tests(data: DataConfig, direction: Direction) -> list[Path]:
     """The test pictures that a direction translates, sorted; none where there is no such folder any more."""
     try:
-        return find_images(recipe.data.root / f"test{direction.source.upper()}")
+        return unseen_source(data, direction).find()
     except OSError:
         return []
 
 
 def translated(
-    paths: Sequence[Path], size: Sequence[int], translator: Translator, critic: Scorer | None
+    source: Source, paths: Sequence[Path], size: Sequence[int], translator: Translator, critic: Scorer | None
 ) -> Iterator[Translated | None]:
-    """Each picture in turn; None for one that cannot be read."""
+    """Each picture of a source in turn; None for one that cannot be read."""
     for path in paths:
         try:
-            real = read_fitted(path, size)
+            real = source.read_fitted(path, size)
         except UnreadableImage:
             yield None
             continue
-        source = to_tensor(real)[None]
-        fake = translator.translate_batch(source)
-        yield Translated(path, real, to_image(fake[0]), _scored(fake, source, critic, translator))
+        batch = to_tensor(real)[None]
+        fake = translator.translate_batch(batch)
+        yield Translated(path, real, to_image(fake[0]), _scored(fake, batch, critic, translator))
 
 
 @torch.inference_mode()

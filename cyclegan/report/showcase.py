@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.batches import training_size
-from cyclegan.data.files import UnreadableImage, read_fitted
+from cyclegan.data.config import DataConfig
+from cyclegan.data.files import UnreadableImage
+from cyclegan.data.sources import find_partners, truth_source, unseen_split
 from cyclegan.inference.model import model_of
 from cyclegan.inference.translator import plain_translators
 from cyclegan.report.parts import Card, figure
@@ -20,6 +22,7 @@ from cyclegan.report.pictures import (
     find_tests,
     patch_map,
     translated,
+    unseen_source,
 )
 from cyclegan.types import Device, Direction
 
@@ -64,8 +67,8 @@ def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, 
     """
     each = _translate(run, checkpoint, number, device, report)
     made = {direction: pictures for direction, pictures in each if pictures}
-    root = checkpoint.recipe.data.root
-    galleries = {direction: _gallery(root, direction, evenly(pictures, number)) for direction, pictures in made.items()}
+    data = checkpoint.recipe.data
+    galleries = {direction: _gallery(data, direction, evenly(pictures, number)) for direction, pictures in made.items()}
     ranked = {direction: order for direction, pictures in made.items() if (order := _ranked(pictures))}
     return Showcase(galleries, {direction: _extremes(order) for direction, order in ranked.items()})
 
@@ -77,28 +80,35 @@ def _translate(
     translators = plain_translators(model_of(checkpoint, run), device=device)
     critics = {name: critic_of(checkpoint, name, translator.device) for name, translator in translators.items()}
     most = {direction: max(SCORED, number) if critic else number for direction, critic in critics.items()}
-    paths = {direction: evenly(find_tests(checkpoint.recipe, direction), most[direction]) for direction in translators}
+    data = checkpoint.recipe.data
+    paths = {direction: evenly(find_tests(data, direction), most[direction]) for direction in translators}
     done, total = 0, sum(map(len, paths.values()))
     for direction, translator in translators.items():
         made: list[Translated] = []
         if paths[direction]:
-            size = training_size(checkpoint.recipe.data, paths[direction])
-            for one in translated(paths[direction], size, translator, critics[direction]):
+            source = unseen_source(data, direction)
+            size = training_size(data, source, paths[direction])
+            for one in translated(source, paths[direction], size, translator, critics[direction]):
                 report(done := done + 1, total)
                 made += [one] if one else []
         yield direction, made
 
 
-def _gallery(root: Path, direction: Direction, pictures: list[Translated]) -> Gallery:
-    tests, truths = root / f"test{direction.source.upper()}", root / f"truth{direction.target.upper()}"
+def _gallery(data: DataConfig, direction: Direction, pictures: list[Translated]) -> Gallery:
+    truth = truth_source(data, unseen_split(data), direction.source)
+    partners: dict[Path, Path] = {}
+    with suppress(ValueError, OSError):  # a truth that is not to be found is not shown
+        if truth:
+            partners = find_partners(unseen_source(data, direction), [each.path for each in pictures], truth)
     made = []
     for path, real, fake, _ in pictures:
         card = Card(path.name, figure("input", real), figure("translation", fake))
         with suppress(UnreadableImage):
-            truth = read_fitted(truths / path.relative_to(tests), (real.height, real.width))
-            card = card._replace(beside=(figure("truth", truth),))
+            if truth and path in partners:
+                beside = truth.read_fitted(partners[path], (real.height, real.width))
+                card = card._replace(beside=(figure("truth", beside),))
         made.append(card)
-    return Gallery(made, truths.is_dir())
+    return Gallery(made, bool(partners))
 
 
 def _ranked(pictures: list[Translated]) -> list[Translated]:

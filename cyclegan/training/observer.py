@@ -33,7 +33,7 @@ class Observer:
     def __init__(self, recipe: Recipe, learner: Learner, log: RunLog, size: Sequence[int]) -> None:
         self.recipe, self.learner, self.log, self.device = recipe, learner, log, learner.device
         self.size = size
-        self.samples = Samples(recipe.data.root, recipe.log.samples, size, learner.device)
+        self.samples = Samples(recipe.data, recipe.log.samples, size, learner.device)
         stages = min(len(network.stages) for network in learner.method.generators().values())
         if wrong := [stage for stage in recipe.log.feature_maps if stage >= stages]:
             raise ValueError(f"log.feature_maps: the generators have stages 0 to {stages - 1}, not {wrong[0]}")

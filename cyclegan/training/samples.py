@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from cyclegan.data.files import UnreadableImage, find_images, read_fitted, to_tensor
+from cyclegan.data.config import DataConfig
+from cyclegan.data.files import UnreadableImage, to_tensor
+from cyclegan.data.sources import Source, find_pairs, sources, unseen_split
 from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.memory import free_memory, is_out_of_memory
 from cyclegan.training.learner import Learner
@@ -19,10 +21,21 @@ from cyclegan.types import Batch, Direction, Images
 
 
 class Samples:
-    """Keeps the first `number` pictures of testA and testB (of the training folders where there is no test)."""
+    """Keeps the first `number` pictures of each domain of the test split (of the training folders where there is none).
 
-    def __init__(self, root: Path, number: int, size: Sequence[int], device: torch.device) -> None:
-        self.batch = Batch(*(_first_of(root, domain, number, size).to(device) for domain in "AB"))
+    Where pictures are pairs, they are partners.
+    """
+
+    def __init__(self, data: DataConfig, number: int, size: Sequence[int], device: torch.device) -> None:
+        tests, learned = sources(data, unseen_split(data)), sources(data, "train")
+        kept = {domain: tests[domain] if tests[domain].folder.is_dir() else learned[domain] for domain in tests}
+        if data.paired:
+            kept = tests if all(source.folder.is_dir() for source in tests.values()) else learned
+            pairs = find_pairs(kept)
+            a, b = _first(list(kept.values()), zip(pairs.a, pairs.b, strict=True), number, size)
+        else:
+            a, b = (_first([source], ((path,) for path in source.find()), number, size)[0] for source in kept.values())
+        self.batch = Batch(a.to(device), b.to(device))
 
     def columns(self, learner: Learner) -> Iterator[tuple[Direction, Images]]:
         """For each direction what its method shows, by name, each (N, 3, H, W) in [-1, 1]."""
@@ -77,18 +90,18 @@ def channels(features: Tensor, most: int = 16) -> Tensor:
     return together
 
 
-def _first_of(root: Path, domain: str, number: int, size: Sequence[int]) -> Tensor:
-    """The first readable pictures of testA or testB, else of the training folder, fitted to `size` (H, W).
+def _first(
+    places: Sequence[Source], files: Iterable[Sequence[Path]], number: int, size: Sequence[int]
+) -> tuple[Tensor, ...]:
+    """The first pictures that can be read, of files that lie in these sources each, fitted to `size` (H, W).
 
-    Returns (N, 3, H, W) in [-1, 1], N at most `number`.
+    Returns (N, 3, H, W) in [-1, 1] of each source, N at most `number`.
     """
-    folder = root / f"test{domain}"
-    pictures: list[Tensor] = []
-    for path in find_images(folder if folder.is_dir() else root / f"train{domain}"):
-        if len(pictures) == number:
+    rows: list[list[Tensor]] = []
+    for paths in files:
+        if len(rows) == number:
             break
-        try:
-            pictures.append(to_tensor(read_fitted(path, size)))
-        except UnreadableImage:  # named when training meets it
-            continue
-    return torch.stack(pictures) if pictures else torch.empty(0, 3, *size)
+        with suppress(UnreadableImage):  # named when training meets it
+            pictures = zip(places, paths, strict=True)
+            rows.append([to_tensor(source.read_fitted(path, size)) for source, path in pictures])
+    return tuple(map(torch.stack, zip(*rows, strict=True))) if rows else (torch.empty(0, 3, *size),) * len(places)

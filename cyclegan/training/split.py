@@ -8,8 +8,9 @@ from typing import NamedTuple, TypeAlias
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.folder import Folder
-from cyclegan.data.held_out import Changes, Chosen, changes, draw
+from cyclegan.data.held_out import Changes, Chosen, alike, changes, draw
 from cyclegan.recipe import Recipe
+from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
 Files: TypeAlias = Mapping[str, Path]
@@ -17,29 +18,30 @@ Files: TypeAlias = Mapping[str, Path]
 
 
 class Split(NamedTuple):
-    """What a checkpoint keeps of it, by folder."""
+    """What a checkpoint keeps of it, by domain."""
 
-    pictures: dict[str, list[str]]
+    pictures: dict[Domain, list[str]]
     """All names."""
-    held_out: dict[str, Chosen]
+    held_out: dict[Domain, Chosen]
 
 
 def split(
-    folders: Mapping[str, Folder], recipe: Recipe, saved: Checkpoint | None, tell: Callable[[str], None]
+    folders: Mapping[Domain, Folder], recipe: Recipe, saved: Checkpoint | None, tell: Callable[[str], None]
 ) -> Split:
     """Take the pictures held out from the folders: as the recipe says when a run begins, later as its checkpoint says.
 
-    So nobody who was held out is ever learned from, and new pictures are never held out. What was added, removed or
-    renamed since the checkpoint is told. Raises ValueError for folders with too few pictures, for a run that is to be
-    scored and has learned from all of its pictures.
+    So nobody who was held out is ever learned from, and no new pictures are held out but partners of those that are.
+    What was added, removed or renamed since the checkpoint is told. Raises ValueError for folders with too few
+    pictures, for a run that is to be scored and has learned from all of its pictures.
     """
     files = {name: folder.by_name for name, folder in folders.items()}
     scored, number, seed = bool(recipe.log.evaluate_every), recipe.data.validation, recipe.training.seed
+    partners = dict(zip(files["a"], files["b"].values(), strict=True)) if recipe.data.paired else None
+    held_out: dict[Domain, Chosen] = {"a": {}, "b": {}}
     if saved is None:
-        held_out = {
-            name: draw(folder.path, files[name], number, seed, tell) if scored else {}
-            for name, folder in folders.items()
-        }
+        for name, folder in folders.items():
+            if scored and (name == "a" or not partners):  # the pictures of B that are drawn are partners, if there are
+                held_out[name] = draw(folder.source.folder, files[name], number, seed, tell, partners)
     else:
         held_out = dict(saved.held_out)
         for name, folder in folders.items():
@@ -47,7 +49,9 @@ def split(
             marks = {new: "" if old in files[name] else held_out[name][old] for new, old in changed.again.items()}
             held_out[name] = held_out[name] | marks
             if told := _told(changed, held_out[name]):
-                tell(f"{shown(folder.path)}: pictures changed since the last checkpoint: {told}")
+                tell(f"{shown(folder.source.folder)}: pictures changed since the last checkpoint: {told}")
+    if partners:
+        held_out = alike(files["a"], files["b"], held_out)
     if saved and scored and not all(held_out.values()):
         raise ValueError(
             "this run has learned from all of its pictures, so that log.evaluate_every can score it on none; leave "
@@ -78,7 +82,7 @@ def _some(names: Sequence[str]) -> str:
     return shown(Path(names[0])) + (", ..." if len(names) > 1 else "")
 
 
-def _tell_order(folders: Mapping[str, Folder], saved: Checkpoint, tell: Callable[[str], None]) -> None:
+def _tell_order(folders: Mapping[Domain, Folder], saved: Checkpoint, tell: Callable[[str], None]) -> None:
     """Say that a resumed run goes on with other pictures than the one that was not stopped."""
     epoch = max(map(len, folders.values()))
     length = f"; an epoch has {epoch:,} images, {saved.epoch:,} until here" if epoch != saved.epoch else ""

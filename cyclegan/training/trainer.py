@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cyclegan.checkpoint import FOLDERS, Checkpoint, checkpoint_path, checkpoints_in, read_newest
+from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
+from cyclegan.data.sources import find_pairs, sources
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import memory_told
 from cyclegan.machine.memory_used import memory_used
@@ -28,7 +29,7 @@ from cyclegan.training.optimizer import StepResult
 from cyclegan.training.split import Split, split
 from cyclegan.training.tuning import blame, tune
 from cyclegan.training.validation import Validation
-from cyclegan.types import Batch
+from cyclegan.types import Batch, Domain
 from cyclegan.util.signals import Stopped, StopSignals
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
@@ -59,6 +60,8 @@ class Trainer:
     def __init__(self, recipe: Recipe, run: Path, *, resume: bool = False, processes: Processes = ALONE) -> None:
         if (run / "recipe.yaml").exists() and not resume:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
+        if recipe.method.about.paired and not recipe.data.paired:
+            raise ValueError(f"data.pairs: {recipe.method.kind} learns from pairs; say which are: stem or side_by_side")
         if recipe.training.lr_schedule.shape == "plateau" and not recipe.log.evaluate_every:
             raise ValueError("training.lr_schedule.shape: a plateau is one of scores; give log.evaluate_every")
         self.recipe, self.run, self.processes = recipe, run, processes
@@ -110,16 +113,23 @@ class Trainer:
     def _open_data(self, saved: Checkpoint | None, tell: Callable[[str], None]) -> tuple[Loader, Split]:
         data, training = self.recipe.data, self.recipe.training
         augment, memory = data.build(), int(data.cache_gib * 2**30) // (2 * self.processes.on_this_machine)
+        places, paired, files = sources(data, "train"), data.paired, dict[Domain, list[Path]]()
+        if paired:
+            pairs = find_pairs(places)
+            files = {"a": pairs.a, "b": pairs.b}
+            for line in pairs.alone:
+                tell(line)
         folders = {
-            name: Folder(data.root / name, augment.prepare, memory=memory, warn=lambda line: self.log.note(line))
-            for name in FOLDERS
+            domain: Folder(
+                place, augment.prepare, memory=memory, warn=lambda line: self.log.note(line), files=files.get(domain)
+            )
+            for domain, place in places.items()
         }
         parts = split(folders, self.recipe, saved, tell)
         pin = self.device.type == "cuda"
-        a, b = folders.values()
         loader = Loader(
-            a, b, augment, batch_size=training.pairs, seed=training.seed, workers=data.workers,
-            rank=self.processes.rank, processes=self.processes.count, pin=pin,
+            **folders, augment=augment, batch_size=training.pairs, seed=training.seed, workers=data.workers,
+            rank=self.processes.rank, processes=self.processes.count, pin=pin, paired=paired,
         )  # fmt: skip
         return loader, parts
 
@@ -135,8 +145,8 @@ class Trainer:
         size = first.a.shape[2:]
         self.observer = Observer(self.recipe, self.learner, self.log, size)
         if self.features:
-            folders = {"a": self.loader.a, "b": self.loader.b}
-            self.validation = Validation(folders, size, self.features, self.device)
+            folders: dict[Domain, Folder] = {"a": self.loader.a, "b": self.loader.b}
+            self.validation = Validation(folders, size, self.features, self.device, paired=self.loader.paired)
             if doubt := self.validation.doubt():
                 self.log.note(doubt)
         self.observer.begin()

@@ -20,21 +20,28 @@ from cyclegan.metrics.scores import score_translation
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.samples import looking
-from cyclegan.types import Direction
+from cyclegan.types import Direction, Domain
 from cyclegan.util.text import shown
 
 
 class Validation:
     """Keeps the pictures held out of A and B, fitted to `size` (H, W), and how they look to the network that compares.
 
+    Those of `paired` folders are scored against their partners too.
+
     Raises ValueError when too few of them can be read.
     """
 
     def __init__(
-        self, folders: Mapping[str, Folder], size: Sequence[int], features: Features, device: torch.device
-    ) -> None:
+        self, folders: Mapping[Domain, Folder], size: Sequence[int], features: Features, device: torch.device,
+        *, paired: bool = False,
+    ) -> None:  # fmt: skip
         self.features, self.device = features.to(device), device
-        self.pictures = {name: _read(folder, size) for name, folder in folders.items()}
+        held_out = {name: Pictures(folder.source, size, folder.held_out) for name, folder in folders.items()}
+        self.pictures = {name: _read(pictures) for name, pictures in held_out.items()}
+        a, b = held_out["a"], held_out["b"]
+        partners = {"a": a.partners(b.source), "b": b.partners(a.source)} if paired else {}
+        self.truths = {name: list(batches) for name, batches in partners.items()}
         self.seen = {name: features.of(map(self._floats, batches)) for name, batches in self.pictures.items()}
 
     def doubt(self) -> str:
@@ -83,6 +90,7 @@ class Validation:
             self.features,
             translate=self._by(there, learner.autocast),
             back=self._by(back, learner.autocast) if back else None,
+            truths=self.truths.get(direction.source),
         )
 
     def _floats(self, batch: Tensor) -> Tensor:
@@ -99,11 +107,11 @@ class Validation:
         return translate
 
 
-def _read(folder: Folder, size: Sequence[int]) -> list[Tensor]:
+def _read(held_out: Pictures) -> list[Tensor]:
     """The pictures held out of a folder, in batches."""
-    batches = list(Pictures(folder.path, size, folder.held_out)) if folder.held_out else []
+    batches = list(held_out) if len(held_out) else []
     if (number := sum(map(len, batches))) < FEWEST:
         left = f"only {number} of the pictures held out are there and can be read, and {FEWEST} are needed"
         helps = "bring them back, or go on without scores (log.evaluate_every: null)"
-        raise ValueError(f"{shown(folder.path)}: {left}: {helps}")
+        raise ValueError(f"{shown(held_out.source.folder)}: {left}: {helps}")
     return batches

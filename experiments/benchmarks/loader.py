@@ -23,6 +23,7 @@ from PIL import Image
 from cyclegan.data.config import DataConfig
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
+from cyclegan.data.sources import sources
 
 
 def make_pictures(root: Path, number: int) -> None:
@@ -39,7 +40,7 @@ def open_loader(config: DataConfig, batch: int) -> Loader:
     """The loader as the trainer opens it."""
     augment = config.build()
     memory = int(config.cache_gib * 2**30) // 2
-    a, b = (Folder(config.root / name, augment.prepare, memory=memory, warn=print) for name in ("trainA", "trainB"))
+    a, b = (Folder(place, augment.prepare, memory=memory, warn=print) for place in sources(config, "train").values())
     return Loader(a, b, augment, batch_size=batch, seed=0, workers=config.workers)
 
 

@@ -16,6 +16,7 @@ from cyclegan.data.config import DataConfig, Transform
 from cyclegan.data.enlarge import TooSmall, enlarging
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
+from cyclegan.data.sources import Source
 from cyclegan.data.transforms import Augment, Pixels
 from cyclegan.training.trainer import Trainer, train
 from tests.tiny import tiny_recipe, write_pictures
@@ -107,7 +108,9 @@ def test_a_crop_larger_than_what_is_left_for_it_is_a_mistake_of_the_recipe(betwe
 
 def test_the_size_of_a_run_whose_first_picture_is_small(tmp_path: Path) -> None:
     files = write_pictures(tmp_path, 2, size=20)
-    assert training_size(DataConfig(transforms=({"RandomCrop": {"height": 32, "width": 48}},)), files) == (32, 48)
+    assert training_size(
+        DataConfig(transforms=({"RandomCrop": {"height": 32, "width": 48}},)), Source(tmp_path), files
+    ) == (32, 48)
 
 
 def test_threads_change_nothing_and_every_small_picture_is_counted(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_threads_change_nothing_and_every_small_picture_is_counted(tmp_path: Pat
     augment = Augment([{"RandomCrop": {"height": 32, "width": 32}}])
     seen = []
     for threads in (0, 3):
-        folder = Folder(tmp_path / "A", augment.prepare, memory=2**20, warn=print)
+        folder = Folder(Source(tmp_path / "A"), augment.prepare, memory=2**20, warn=print)
         loader = Loader(folder, folder, augment, batch_size=1, seed=0, workers=threads)
         seen.append([batch.a.numpy().tobytes() for batch in loader.batches(0, 12)])
         assert folder.enlarged == {0, 1} and not folder.broken

@@ -11,6 +11,7 @@ import pytest
 
 from cyclegan.data.folder import Folder
 from cyclegan.data.held_out import Chosen, changes, draw
+from cyclegan.data.sources import Source
 from tests.tiny import write_pictures
 
 
@@ -19,7 +20,7 @@ def silence(line: str) -> None:
 
 
 def files_in(folder: Path) -> dict[str, Path]:
-    return Folder(folder, lambda x: x, memory=0, warn=silence).by_name
+    return Folder(Source(folder), lambda x: x, memory=0, warn=silence).by_name
 
 
 def drawn(folder: Path, number: int = 8, seed: int = 0) -> Chosen:
@@ -66,7 +67,7 @@ def test_one_that_cannot_be_read_is_told_and_another_drawn(folder: Path) -> None
     assert chosen[first] == "" and sum(map(bool, chosen.values())) == 8 and last in chosen
     [line] = told
     assert line.startswith(f"left out, and another picture held out for it: {folder / first} cannot be read")
-    pictures = Folder(folder, lambda x: x, memory=0, warn=silence)
+    pictures = Folder(Source(folder), lambda x: x, memory=0, warn=silence)
     pictures.hold_out(chosen)
     assert len(pictures.held_out) == 8 and len(pictures) == 21 and folder / first not in pictures.files
 
@@ -125,7 +126,7 @@ def test_nothing_that_was_held_out_is_ever_learned_from(folder: Path) -> None:
                 write_pictures(folder / f"added {life}", 1, size=4, seed=100 + life)
         found = changes(files_in(folder), noted, chosen)
         chosen |= {new: "" if old in files_in(folder) else chosen[old] for new, old in found.again.items()}
-        pictures = Folder(folder, lambda x: x, memory=0, warn=silence)
+        pictures = Folder(Source(folder), lambda x: x, memory=0, warn=silence)
         pictures.hold_out(chosen)
         assert not secret & {path.read_bytes() for path in pictures.files}
         assert not {*noted} - {*chosen} & {path.relative_to(folder).as_posix() for path in pictures.held_out}

@@ -10,6 +10,7 @@ from PIL import Image
 from cyclegan.data.config import REFERENCE_TRANSFORMS, Transform
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
+from cyclegan.data.sources import Source
 from cyclegan.data.transforms import Augment, Pixels
 from cyclegan.types import Batch
 from tests.tiny import write_pictures
@@ -35,7 +36,7 @@ def flat_pictures(folder: Path, number: int) -> None:
 
 def open_loader(root: Path, *, batch_size: int = 1, seed: int = 0, **others: Any) -> Loader:
     augment = Augment(CROP_AND_FLIP)
-    a, b = (Folder(root / name, augment.prepare, memory=RAM, warn=silence) for name in ("A", "B"))
+    a, b = (Folder(Source(root / name), augment.prepare, memory=RAM, warn=silence) for name in ("A", "B"))
     return Loader(a, b, augment, batch_size=batch_size, seed=seed, **others)
 
 
@@ -115,7 +116,7 @@ def test_a_broken_picture_is_named_once_and_left_out(root: Path) -> None:
     (root / "A" / "3.png").write_bytes(b"not a picture")
     told: list[str] = []
     augment = Augment(CROP_AND_FLIP)
-    a, b = (Folder(root / name, augment.prepare, memory=RAM, warn=told.append) for name in ("A", "B"))
+    a, b = (Folder(Source(root / name), augment.prepare, memory=RAM, warn=told.append) for name in ("A", "B"))
     assert len(list(Loader(a, b, augment, batch_size=1, seed=0).batches(0, 40))) == 40
     assert len(told) == 1 and "3.png" in told[0]
 
@@ -132,7 +133,7 @@ def test_an_empty_and_a_missing_folder_are_one_line(root: Path) -> None:
     (root / "empty").mkdir()
     for name in ("empty", "missing"):
         with pytest.raises(FileNotFoundError) as caught:
-            Folder(root / name, lambda pixels: pixels, memory=0, warn=silence)
+            Folder(Source(root / name), lambda pixels: pixels, memory=0, warn=silence)
         assert str(root / name) in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -144,7 +145,7 @@ def test_what_fits_stays_in_memory_and_the_rest_is_read_again(root: Path) -> Non
         reads += 1
         return pixels
 
-    folder = Folder(root / "A", prepare, memory=3 * 30 * 30 * 3, warn=silence)  # three of five pictures
+    folder = Folder(Source(root / "A"), prepare, memory=3 * 30 * 30 * 3, warn=silence)  # three of five pictures
     for _ in range(2):
         for index in range(5):
             _ = folder[index]

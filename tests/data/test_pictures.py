@@ -15,6 +15,7 @@ from rich.console import Console
 from cyclegan.data.files import FORMATS
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
+from cyclegan.data.sources import Source
 from cyclegan.data.transforms import Augment
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.manifest import NAME
@@ -98,7 +99,7 @@ def test_training(name: str, augment: Augment, tmp_path: Path, capfd: pytest.Cap
     for domain, number in (("A", 12), ("B", 2)):
         write_pictures(tmp_path / domain, number, size=12)
     path, told = put(kind, tmp_path / "A"), list[str]()
-    a, b = (Folder(tmp_path / domain, augment.prepare, memory=2**20, warn=told.append) for domain in "AB")
+    a, b = (Folder(Source(tmp_path / domain), augment.prepare, memory=2**20, warn=told.append) for domain in "AB")
     if kind.later:
         kind.later(path)
     batches = list(Loader(a, b, augment, batch_size=1, seed=0).batches(0, 2 * len(a)))  # each of A twice
@@ -137,7 +138,7 @@ def test_pictures_of_one_stem_keep_apart(translator: Translator, tmp_path: Path)
 
 def test_a_picture_that_breaks_after_it_was_drawn_is_left_out_from_then_on(augment: Augment, tmp_path: Path) -> None:
     paths, told = write_pictures(tmp_path, 12, size=12), list[str]()
-    folder = Folder(tmp_path, augment.prepare, memory=0, warn=told.append)  # nothing stays in RAM
+    folder = Folder(Source(tmp_path), augment.prepare, memory=0, warn=told.append)  # nothing stays in RAM
     loader = Loader(folder, folder, augment, batch_size=1, seed=0, workers=2)
     assert len(list(loader.batches(0, 12))) == 12 and not told
     paths[3].write_bytes(b"")
@@ -148,7 +149,7 @@ def test_a_picture_that_breaks_after_it_was_drawn_is_left_out_from_then_on(augme
 def test_a_picture_that_the_transforms_do_not_take_is_named(tmp_path: Path) -> None:
     write_pictures(tmp_path, 1, size=12)
     augment = Augment([{"LongestMaxSize": {"max_size": 16}}, {"CenterCrop": {"height": 64, "width": 64}}])
-    folder = Folder(tmp_path, augment.prepare, memory=0, warn=print)
+    folder = Folder(Source(tmp_path), augment.prepare, memory=0, warn=print)
     with pytest.raises(ValueError, match=r"0\.png: its 16 x 16 pixels are fewer"):
         _ = folder[0]
 

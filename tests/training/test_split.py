@@ -47,7 +47,7 @@ def learned(trainer: Trainer) -> set[Path]:
 
 
 def test_adding_a_picture_moves_nobody(begun: Trainer, capfd: pytest.CaptureFixture[str]) -> None:
-    write_pictures(begun.loader.a.path / "0 first", 3, seed=9)
+    write_pictures(begun.loader.a.source.folder / "0 first", 3, seed=9)
     again = resumed(begun)
     assert held_out(again) == held_out(begun) and len(learned(again) - learned(begun)) == 3
     told = capfd.readouterr().err
@@ -122,7 +122,7 @@ def test_odd_names_are_kept_in_the_checkpoint(data: Path, tmp_path: Path) -> Non
         pytest.skip("this file system does not take the name")
     Trainer(tiny_recipe(data), tmp_path / "run")._save()
     pictures = read_newest(tmp_path / "run").pictures
-    assert pictures and odd.name in pictures["trainA"]
+    assert pictures and odd.name in pictures["a"]
 
 
 def test_processes_agree_on_who_is_held_out(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

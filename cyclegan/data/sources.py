@@ -1,0 +1,150 @@
+"""Where the pictures of a domain are: a folder of its own, or one half of each file; and which two are a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from PIL import Image
+
+from cyclegan.data.config import DataConfig
+from cyclegan.data.files import find_images, fitted, read_image
+from cyclegan.types import Domain
+from cyclegan.util.text import shown
+
+NAMED = 10
+"""Pictures without a partner that are named one by one."""
+
+
+class Source(NamedTuple):
+    """The pictures of one domain."""
+
+    folder: Path
+    half: Literal["left", "right"] | None = None
+    """The part of each file that belongs to it; None for all of it."""
+
+    def find(self) -> list[Path]:
+        """Its files, sorted; raises what `find_images` raises."""
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"{shown(self.folder)}: no such folder; {self._needed()}")
+        return find_images(self.folder)
+
+    def read(self, path: Path) -> Image.Image:
+        """The picture in one of its files; a middle column of an odd width is in neither half. See `read_image`."""
+        image = read_image(path)
+        if self.half is None or image.width < 2:
+            return image
+        width = image.width // 2
+        left = 0 if self.half == "left" else image.width - width
+        return image.crop((left, 0, left + width, image.height))
+
+    def read_fitted(self, path: Path, size: Sequence[int]) -> Image.Image:
+        """As `read`, scaled and cut to (H, W): see `fitted`."""
+        return fitted(self.read(path), size)
+
+    def name(self, path: Path) -> str:
+        """That of one of its files, from its folder on."""
+        return path.relative_to(self.folder).as_posix()
+
+    def _needed(self) -> str:
+        common = self.folder.with_name(self.folder.name.rstrip("AB"))
+        if not self.half and common.is_dir():
+            return f"{shown(common)} is there: if its pictures are pairs side by side, set data.pairs to side_by_side"
+        needed = "train, of pictures side by side" if self.half else "trainA and trainB"
+        return f"a data set holds {needed}; cyclegan fetch downloads known ones"
+
+
+class Paired(NamedTuple):
+    """The files of two domains, each beside its partner."""
+
+    a: list[Path]
+    b: list[Path]
+    alone: list[str]
+    """A line for each domain with files that have no partner: how many, and which."""
+
+
+def sources(data: DataConfig, split: str) -> dict[Domain, Source]:
+    """Where the pictures of both domains are in a split, "train" or "test", whether they are there or not."""
+    if data.pairs == "side_by_side":
+        return {"a": Source(data.root / split, "left"), "b": Source(data.root / split, "right")}
+    return {"a": Source(data.root / f"{split}A"), "b": Source(data.root / f"{split}B")}
+
+
+def unseen_split(data: DataConfig) -> str:
+    """The split that nothing is learned from: "test", or "val" where only that is there, as in some sets of pairs."""
+    there = (split for split in ("test", "val") if all(each.folder.is_dir() for each in sources(data, split).values()))
+    return next(there, "test")
+
+
+def truth_source(data: DataConfig, split: str, domain: Domain) -> Source | None:
+    """Where the true translations of a domain's pictures are, under their names; None where nobody knows them."""
+    other: Domain = "b" if domain == "a" else "a"
+    truth = Source(data.root / f"truth{other.upper()}")
+    if split == "test" and truth.folder.is_dir():
+        return truth
+    return sources(data, split)[other] if data.paired else None
+
+
+def find_pairs(places: Mapping[Domain, Source]) -> Paired:
+    """The files of two domains that have a partner in the other.
+
+    Raises FileNotFoundError where no file has one, and what `find_partners` raises.
+    """
+    a, b = places["a"], places["b"]
+    files, others = a.find(), b.find()
+    found = find_partners(a, files, b)
+    find_partners(b, others, a)  # raises where two of A would have the same partner
+    if not found:
+        raise FileNotFoundError(
+            f"{shown(a.folder)} and {shown(b.folder)}: no picture has a partner of its name; is data.pairs right?"
+        )
+    partners = set(found.values())
+    alone = [
+        _told(source, other, without)
+        for source, other, without in (
+            (a, b, [path for path in files if path not in found]),
+            (b, a, [path for path in others if path not in partners]),
+        )
+        if without
+    ]
+    return Paired(list(found), list(found.values()), alone)
+
+
+def find_partners(source: Source, files: Sequence[Path], other: Source) -> dict[Path, Path]:
+    """Those of a source's files that have a partner in another, and the partner.
+
+    Partners have the same path below their folders, suffixes aside; `x_A` and `x_B` are partners too. Raises ValueError
+    where a name of the other stands for two files, and what `find_images` raises.
+    """
+    if source.folder == other.folder:
+        return {path: path for path in files}
+    there = dict[str, Path]()
+    for path in other.find():
+        if (stem := _stem(other, path)) in there:
+            both = f"{shown(Path(there[stem].name))} and {shown(Path(path.name))}"
+            raise ValueError(f"{shown(path.parent)}: {both} have the same name, and pairs are found by it; rename one")
+        there[stem] = path
+    stems = {_stem(source, path): path for path in files}
+    named = {path: next((name for name in _names(stem, stems) if name in there), None) for stem, path in stems.items()}
+    return {path: there[name] for path, name in named.items() if name is not None}
+
+
+def _stem(source: Source, path: Path) -> str:
+    return path.relative_to(source.folder).with_suffix("").as_posix()
+
+
+def _names(stem: str, others: Collection[str]) -> Iterator[str]:
+    """What a partner may be called: as the picture, else by the other letter where that is no other picture's name."""
+    yield stem
+    for own, other in (("_A", "_B"), ("_B", "_A")):
+        if stem.endswith(own) and (name := stem.removesuffix(own) + other) not in others:
+            yield name
+
+
+def _told(source: Source, other: Source, paths: list[Path]) -> str:
+    names = ", ".join(shown(Path(source.name(path))) for path in paths[:NAMED])
+    more = f", and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
+    have, are = ("picture has", "is") if len(paths) == 1 else ("pictures have", "are")
+    what = f"{len(paths):,} {have} no partner in {shown(other.folder)} and {are} left out"
+    return f"{shown(source.folder)}: {what}: {names}{more}"
