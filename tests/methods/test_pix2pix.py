@@ -16,7 +16,7 @@ from cyclegan.networks.config import PatchganConfig, UnetConfig
 from cyclegan.networks.unet import UnetGenerator
 from cyclegan.recipe import TrainingConfig
 from cyclegan.training.optimizer import PlayerOptimizer
-from cyclegan.types import Batch, Direction, Losses
+from cyclegan.types import Batch, Direction
 from tests.methods.test_plain_reference import PARITY, needs_parity
 from tests.networks.test_unet import filled
 
@@ -24,22 +24,24 @@ UNET, PATCHGAN = UnetConfig(width=4, depth=7, dropout=0), PatchganConfig(width=8
 NO_AUTOCAST = Arithmetic(torch.device("cpu"), "float32")
 
 
+def number(name: str) -> int:
+    """The place of a module in a row, which its weights' names begin with."""
+    return int(name.partition(".")[0])
+
+
 def of_the_authors(state: dict[str, Tensor]) -> Pix2pix:
     """With their weights: the U-Net's modules lie in each other, the discriminator's stand in a row as ours do."""
     method = Pix2pixConfig(generator=UNET, discriminator=PATCHGAN).build()
     theirs = {name: weight for name, weight in state.items() if not name.endswith("num_batches_tracked")}
     assert isinstance(method.generator, UnetGenerator)
+    ours = [name.removeprefix("layers.") for name in method.discriminator.state_dict()]
     filled(method.generator, {name[2:]: weight for name, weight in theirs.items() if name.startswith("G.")})
-    numbers = sorted({int(name.split(".")[2]) for name in theirs if name.startswith("D.")})
-    ours = sorted({int(name.split(".")[1]) for name in method.discriminator.state_dict()})
-    places = {f"D.model.{number}.": f"layers.{own}." for number, own in zip(numbers, ours, strict=True)}
-    judge = {
-        place + name.removeprefix(there): w
-        for there, place in places.items()
-        for name, w in theirs.items()
-        if name.startswith(there)
-    }
-    method.discriminator.load_state_dict(judge)
+    known = {name[8:]: weight for name, weight in theirs.items() if name.startswith("D.model.")}
+    places = zip(*(sorted({number(name) for name in state}) for state in (known, ours)), strict=True)
+    here = dict(places)
+    method.discriminator.load_state_dict(
+        {f"layers.{here[number(name)]}.{name.partition('.')[2]}": weight for name, weight in known.items()}
+    )
     return method
 
 
@@ -51,8 +53,8 @@ def test_three_steps_are_the_authors() -> None:
     method = of_the_authors(load_file(folder / "before.safetensors"))
     optimizers = [PlayerOptimizer(player, TrainingConfig()) for player in method.players]
     for step, told in enumerate(json.loads((folder / "losses.json").read_text(encoding="utf-8"))["losses"]):
-        batch, losses = Batch(batches[f"a_{step}"], batches[f"b_{step}"]), Losses()
-        images = method(batch)
+        batch = Batch(batches[f"a_{step}"], batches[f"b_{step}"])
+        images, losses = method(batch), dict[str, Tensor]()
         for optimizer in optimizers:
             losses |= optimizer.step(optimizer.differentiate(batch, images, NO_AUTOCAST)).losses
         theirs = {"gan": told["G_GAN"], "l1": told["G_L1"], "discriminator": (told["D_real"] + told["D_fake"]) / 2}

@@ -21,7 +21,7 @@ from cyclegan.training.loss_scale import LossScale
 from cyclegan.training.nonfinite import Diverged
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.training.tuning import EVERY, bench_of, tune
-from cyclegan.types import Batch
+from cyclegan.types import Batch, Direction
 from tests.tiny import tiny_recipe
 from tests.training.test_training import assert_equal, everything
 
