@@ -8,10 +8,11 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import yaml
+from huggingface_hub import EvalResult, ModelCardData
 
 from cyclegan.methods.about import About
 from cyclegan.metrics.result import FIGURES, Evaluation, Score, measured
@@ -20,7 +21,12 @@ from cyclegan.util.text import one_line
 
 MARK = "<!-- Written by cyclegan export for {}; delete this line to keep your changes. -->"
 
-TAGS = ["image-to-image", "unpaired-image-translation", "unpaired"]
+LEARNED = {
+    "paired": " It was learned from pairs of pictures.",
+    "unpaired": " It was learned without paired examples.",
+    "": "",
+}
+"""A sentence for each kind of method; none where the method is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +62,7 @@ class Card:
 
 def card_text(card: Card) -> str:
     """The whole page; everything in it that came from a file is quoted, so that header and page stay whole."""
-    header = yaml.safe_dump(_header(card), sort_keys=False, allow_unicode=True)
-    parts = [f"---\n{header}---", marked(card.file), f"# {plain(_stem(card.file))}", *_parts(card)]
+    parts = [f"---\n{_header(card)}\n---", marked(card.file), f"# {plain(_stem(card.file))}", *_parts(card)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -66,28 +71,40 @@ def marked(file: str) -> str:
     return MARK.format(re.sub("-{2,}|[<>]", "", one_line(file)))
 
 
-def _header(card: Card) -> dict[str, Any]:
-    """What the hub reads. No licence: only who trained it can give one."""
-    tags = [*TAGS, *([card.method.tag] if card.method else []), "pytorch"]
-    header: dict[str, Any] = {"library_name": "cyclegan", "pipeline_tag": "image-to-image", "tags": tags}
-    if card.evaluation:
-        header["model-index"] = [{"name": _stem(card.file), "results": [_result(card, card.evaluation)]}]
-    return header
-
-
-def _result(card: Card, evaluation: Evaluation) -> dict[str, Any]:
-    name, split = card.data or "unknown", str(evaluation.protocol.get("split", "test"))
-    task = {"type": "image-to-image", "name": "Unpaired image-to-image translation"}
-    score, features = evaluation.scores[0], one_line(evaluation.features)
-    figures = [(kind, FIGURES[kind], score.figures[kind]) for kind in measured([score])]
-    return {
-        "task": task,
-        "dataset": {"type": _word(name), "name": one_line(name), "split": one_line(split)},
-        "metrics": [
-            {"type": kind, "name": _named(score, kind, features, figure.interval(found)), "value": found.value}
-            for kind, figure, found in figures
+def _header(card: Card) -> str:
+    """What the hub reads, as YAML. No licence: only who trained it can give one."""
+    results = _results(card, card.evaluation) if card.evaluation else []
+    kind = _kind(card.method)
+    return ModelCardData(
+        library_name="cyclegan",
+        pipeline_tag="image-to-image",
+        tags=[
+            "image-to-image",
+            *([f"{kind}-image-translation", kind, card.method.tag] if card.method else []),
+            "pytorch",
         ],
-    }
+        model_name=_stem(card.file) if results else None,
+        eval_results=results or None,
+    ).to_yaml()
+
+
+def _results(card: Card, evaluation: Evaluation) -> list[EvalResult]:
+    """Every figure of the direction, with its interval in its name: the header has no field for one."""
+    name, split = card.data or "unknown", str(evaluation.protocol.get("split", "test"))
+    score, features = evaluation.scores[0], one_line(evaluation.features)
+    return [
+        EvalResult(
+            task_type="image-to-image",
+            task_name=f"{_kind(card.method)} image-to-image translation".strip().capitalize(),
+            dataset_type=_word(name),
+            dataset_name=one_line(name),
+            dataset_split=one_line(split),
+            metric_type=kind,
+            metric_name=_named(score, kind, features, FIGURES[kind].interval(score.figures[kind])),
+            metric_value=score.figures[kind].value,
+        )
+        for kind in measured([score])
+    ]
 
 
 def _named(score: Score, name: str, features: str, interval: str = "") -> str:
@@ -103,7 +120,7 @@ def _parts(card: Card) -> Iterator[str]:
     data = f"of the data set {code(card.data)}" if card.data else "of a data set that its file does not name"
     yield (
         f"Translates pictures of domain {source} {data} into domain {target} ({card.direction}), one picture at a time "
-        f"and at its own size. It was learned without paired examples."
+        f"and at its own size.{LEARNED[_kind(card.method)]}"
     )
     if card.data:
         yield f"Domain {source} are the pictures of `train{source}`, domain {target} those of `train{target}`."
@@ -129,7 +146,7 @@ def _parts(card: Card) -> Iterator[str]:
 
 def _use(card: Card) -> str:
     name = card.repository or one_line(card.file)
-    fetch = "\nfetched from this page by its name (`pip install 'cyclegan[hub]'`)" if card.repository else ""
+    fetch = ", fetched from this page by its name" if card.repository else ""
     line = shlex.join(["cyclegan", "translate", name if not name.startswith("-") else f"./{name}", "photos", "out"])
     python = "\n".join([
         "from PIL import Image",
@@ -140,7 +157,7 @@ def _use(card: Card) -> str:
     ])  # fmt: skip
     alone = f"\n\nOr with the file {code(card.file)} alone, given in place of the name." if card.repository else ""
     return (
-        f"With the package `cyclegan`, on one picture or a folder of them{',' if fetch else ''}{fetch}:\n\n"
+        f"With the package `cyclegan`, on one picture or a folder of them{fetch}:\n\n"
         f"{fenced(line, 'bash')}\n\n{fenced(python, 'python')}{alone}"
     )
 
@@ -208,6 +225,13 @@ def fenced(text: str, language: str) -> str:
 
 def _told(score: Score, name: str) -> str:
     return FIGURES[name].told(score.figures[name]) if name in score.figures else ""
+
+
+def _kind(method: About | None) -> Literal["paired", "unpaired", ""]:
+    """From which pictures a method learns; empty where it is not known."""
+    if method is None:
+        return ""
+    return "paired" if method.paired else "unpaired"
 
 
 def _stem(file: str) -> str:
