@@ -107,9 +107,18 @@ class BatchNorm(nn.BatchNorm2d):
     In evaluation by running statistics, which are part of the weights. Pictures of a batch see each other.
     """
 
+    rests = False
+    """While set, running statistics stay as they are."""
+
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
         self.num_batches_tracked = None  # of use only to another kind of running mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same."""
+        if self.training and self.rests:
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        return super().forward(x)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, about: dict[str, Any], *rest: Any) -> None:
         super()._load_from_state_dict(state, prefix, about | {"version": 2}, *rest)  # or else torch adds the number
