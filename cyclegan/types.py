@@ -20,6 +20,10 @@ Losses: TypeAlias = "dict[str, Tensor]"
 """Losses by name (`gan_a`, `cycle_a`, ...), each a weighted float32 scalar; their sum is what a player minimises."""
 
 
+Scores: TypeAlias = "tuple[Tensor, ...]"
+"""What a critic thinks of pictures: a map (N, 1, h, w) for each scale, the finest first, higher for what looks real."""
+
+
 @runtime_checkable
 class Remembers(Protocol):
     """A module that a call changes, beside what a player learns: a pool, running statistics."""

@@ -88,6 +88,9 @@ class PatchganConfig:
     norm: Literal["instance", "batch", "none"] = "instance"
     """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it; batch norm is
     pix2pix's."""
+    scales: Annotated[int, NUMBER, Field(ge=1, le=4)] = 1
+    """Discriminators that judge the picture at 1, 1/2, 1/4, 1/8 of its size: wider patches without more layers, as in
+    pix2pixHD. Each counts alike in the loss, their mean."""
 
     def build(self, channels: int = 3, condition: int = 0) -> PatchGan:
         """The network, with fresh weights, for pictures of so many channels beside a source of `condition` channels."""

@@ -15,6 +15,7 @@ NETWORKS: dict[str, Any] = {
     "generator": ResnetConfig(width=4, blocks=1),
     "discriminator": PatchganConfig(width=4, depth=2),
 }
+SCALES = NETWORKS | {"discriminator": PatchganConfig(width=4, depth=2, scales=2)}
 CONTRAST: dict[str, Any] = {"patches": 9, "head_width": 8}
 METHODS: dict[str, Any] = {
     "cut": CutConfig(**NETWORKS, **CONTRAST),
@@ -26,6 +27,7 @@ METHODS: dict[str, Any] = {
     "cyclegan": CycleganConfig(**NETWORKS),
     "cyclegan without identity": CycleganConfig(**NETWORKS, identity=0),
     "cyclegan hinge": CycleganConfig(**NETWORKS, gan="hinge"),
+    "cyclegan at two scales": CycleganConfig(**SCALES),
     "cyclegan pixel": CycleganConfig(**NETWORKS | {"discriminator": PixelConfig(width=4)}, gan="vanilla", pool=0),
 }
 
