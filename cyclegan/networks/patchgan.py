@@ -6,7 +6,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.networks.base import Critic
-from cyclegan.networks.blocks import NORMS, BlurDown, InstanceNorm, PreciseConv2d, initialise
+from cyclegan.networks.blocks import (
+    NORMS,
+    BlurDown,
+    InstanceNorm,
+    PreciseConv2d,
+    PreciseSpectralConv2d,
+    SpectralConv2d,
+    initialise,
+)
 from cyclegan.networks.config import PatchganConfig, PixelConfig
 from cyclegan.types import Scores
 
@@ -45,19 +53,21 @@ def _patch_layers(config: PatchganConfig, inputs: int) -> nn.Sequential:
     """From pictures of one size to their scores."""
     width, depth = config.width, config.depth
     widths = [width * min(2**i, 8) for i in range(depth + 1)]
-    blurs, normalised, norm = config.downsample == "blur", config.norm != "none", NORMS[config.norm]
+    blurs, norm = config.downsample == "blur", NORMS[config.norm]
+    biased, spectral = config.norm in ("none", "spectral"), config.norm == "spectral"
+    conv, precise_conv = (SpectralConv2d, PreciseSpectralConv2d) if spectral else (nn.Conv2d, PreciseConv2d)
     down: list[nn.Module] = [BlurDown()] if blurs else []
     stride = 1 if blurs else 2
-    layers = [nn.Conv2d(inputs, width, 4, stride, padding=1), nn.LeakyReLU(0.2), *down]
+    layers = [conv(inputs, width, 4, stride, padding=1), nn.LeakyReLU(0.2), *down]
     for i in range(1, depth + 1):
         last = i == depth
         layers += [
-            nn.Conv2d(widths[i - 1], widths[i], 4, 1 if last else stride, padding=1, bias=not normalised),
+            conv(widths[i - 1], widths[i], 4, 1 if last else stride, padding=1, bias=biased),
             norm(widths[i]),
             nn.LeakyReLU(0.2),
             *([] if last else down),
         ]
-    return nn.Sequential(*layers, PreciseConv2d(widths[-1], 1, 4, padding=1))
+    return nn.Sequential(*layers, precise_conv(widths[-1], 1, 4, padding=1))
 
 
 class PixelGan(Critic):
