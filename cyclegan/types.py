@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BeforeValidator, PlainSerializer
 from pydantic_core import PydanticCustomError
@@ -18,6 +18,19 @@ Images: TypeAlias = "dict[str, Tensor]"
 
 Losses: TypeAlias = "dict[str, Tensor]"
 """Losses by name (`gan_a`, `cycle_a`, ...), each a weighted float32 scalar; their sum is what a player minimises."""
+
+
+Scores: TypeAlias = "tuple[Tensor, ...]"
+"""What a critic thinks of pictures: a map (N, 1, h, w) for each scale, the finest first, higher for what looks real."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A module that a call changes, beside what a player learns: a pool, running statistics."""
+
+    rests: bool
+    """While set, a call remembers nothing."""
+
 
 Domain = Literal["a", "b"]
 

@@ -9,18 +9,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cyclegan.types import Scores
+
 GanKind = Literal["lsgan", "vanilla", "hinge"]
 
 
 class GanLoss(NamedTuple):
-    """Both sides of one learner, on raw scores (N, 1, H, W); each returns a scalar."""
+    """Both sides of one learner, on raw scores; each returns a scalar, the mean over scales of the loss of each."""
 
-    generator: Callable[[Tensor], Tensor]
-    """From the scores of fakes."""
-    discriminator: Callable[[Tensor, Tensor], Tensor]
-    """From the scores of real images and of fakes; the mean of both halves."""
+    fooling: Callable[[Tensor], Tensor]
+    """The generator's at one scale, from the scores (N, 1, h, w) of fakes."""
+    judging: Callable[[Tensor, Tensor], Tensor]
+    """The discriminator's at one scale, from the scores of real images and of fakes; the mean of both halves."""
     boundary: float
     """The score half-way between what it wants of real images and of fakes."""
+
+    def generator(self, fake: Scores) -> Tensor:
+        """From the scores of fakes."""
+        return over_scales(self.fooling, fake)
+
+    def discriminator(self, real: Scores, fake: Scores) -> Tensor:
+        """From the scores of real images and of fakes."""
+        return over_scales(self.judging, real, fake)
+
+
+def over_scales(figure: Callable[..., Tensor], *scores: Scores) -> Tensor:
+    """The mean over scales of a figure of each; a scale counts like any other, however few patches it has."""
+    return torch.stack([figure(*scale) for scale in zip(*scores, strict=True)]).mean()
 
 
 def _lsgan(scores: Tensor) -> Tensor:

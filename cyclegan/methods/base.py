@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor, nn
 
 from cyclegan.methods.pool import Gather, Pool
 from cyclegan.networks.base import Critic, Generator
-from cyclegan.types import Batch, Direction, Images, Losses
+from cyclegan.types import Batch, Direction, Images, Losses, Scores
 
 
 class Player(NamedTuple):
@@ -64,9 +64,15 @@ class Method(nn.Module, ABC):
             pool.gather, pool.random = gather, random
 
 
-def in_one_call(network: Generator | Critic, *batches: Tensor) -> tuple[Tensor, ...]:
+@overload
+def in_one_call(network: Generator, *batches: Tensor) -> tuple[Tensor, ...]: ...
+@overload
+def in_one_call(network: Critic, *batches: Tensor) -> tuple[Scores, ...]: ...
+def in_one_call(network: Generator | Critic, *batches: Tensor) -> tuple[Tensor, ...] | tuple[Scores, ...]:
     """What a network makes of each batch, in one pass where that is the same: of one shape, and blind to each other."""
     if len({batch.shape[1:] for batch in batches}) > 1 or not network.independent:
         return tuple(network(batch) for batch in batches)
-    together: Tensor = network(torch.cat(batches))
-    return torch.split(together, [len(batch) for batch in batches])
+    together, lengths = network(torch.cat(batches)), [len(batch) for batch in batches]
+    if isinstance(network, Generator):
+        return torch.split(together, lengths)
+    return tuple(zip(*(torch.split(scale, lengths) for scale in together), strict=True))

@@ -25,13 +25,14 @@ class Pool(nn.Module):
     comes back to it whenever it gets fakes of that shape again.
     """
 
+    rests = False
+    """While set, fakes pass, and none is remembered."""
+
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
         self.gather: Gather = lambda fakes: (fakes, slice(None))
         self.random: torch.Generator | None = None
-        self.rests = False
-        """While set, fakes pass, and none is remembered."""
         self.register_buffer("images", torch.empty(0))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
         self.images: Tensor

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.networks.blocks import Initial, initialise, mirror_pad
+from cyclegan.types import Scores
 
 if TYPE_CHECKING:
     from cyclegan.networks.config import GeneratorConfig
@@ -71,18 +73,28 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Scores of pictures, (N, 1, h, w), one for each patch, higher where they look more real."""
+    """Scores of pictures, one for each patch and at each scale, higher where they look more real."""
 
     conditional: bool
     """Whether it sees the source beside the target."""
     independent = True
     """Whether the pictures of a batch do not see each other."""
 
-    def score(self, target: Tensor, source: Tensor | None = None) -> Tensor:
+    @abstractmethod
+    def forward(self, x: Tensor) -> Scores:
+        """Of what it sees, (N, C, H, W) in [-1, 1]: the source, if any, and the target."""
+
+    def score(self, target: Tensor, source: Tensor | None = None) -> Scores:
         """Scores of pictures (N, C, H, W) in [-1, 1]; a conditional critic sees what they were translated from too.
 
         (Isola et al. 2017, eq. 1: D(x, y) with the source first.)
         """
         seen = torch.cat([source, target], dim=1) if self.conditional and source is not None else target
-        scores: Tensor = self(seen)
+        scores: Scores = self(seen)
         return scores
+
+    def patches(self, target: Tensor, source: Tensor | None = None) -> Tensor:
+        """As `score`, in one map (N, 1, h, w) for people to look at: the mean over scales, coarse ones enlarged."""
+        finest, *coarser = self.score(target, source)
+        enlarged = [F.interpolate(scores, finest.shape[2:], mode="bilinear") for scores in coarser]
+        return torch.stack([finest, *enlarged]).mean(dim=0)

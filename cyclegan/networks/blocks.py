@@ -82,6 +82,45 @@ class PreciseConv2d(nn.Conv2d):
             return super().forward(x.to(self.weight.dtype))
 
 
+class SpectralConv2d(nn.Conv2d):
+    """A convolution whose weight, as a matrix of `outputs` rows, is divided by its largest singular value.
+
+    (Miyato et al. 2018, section 2.1 and algorithm 1.) A call improves the estimate of that value by one step of power
+    iteration from the left singular vector `u` of the call before, all in the weights' own precision. In training `u`
+    is kept for the next call; it is part of the state.
+    """
+
+    rests = False
+    """While set, `u` stays as it is."""
+
+    def __init__(
+        self, inputs: int, outputs: int, side: int, stride: int = 1, padding: int = 0, bias: bool = True
+    ) -> None:
+        super().__init__(inputs, outputs, side, stride, padding, bias=bias)
+        self.u: Tensor
+        self.register_buffer("u", F.normalize(torch.randn(outputs), dim=0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H', W')."""
+        return F.conv2d(x, self.normalised(), self.bias, self.stride, self.padding)
+
+    def normalised(self) -> Tensor:
+        """The weight that convolves, whose largest singular value is nearly 1."""
+        with torch.autocast(self.weight.device.type, enabled=False):
+            rows = self.weight.flatten(1)
+            v = F.normalize(rows.detach().T @ self.u, dim=0)
+            image = rows @ v
+            u = F.normalize(image.detach(), dim=0)
+            if self.training and not self.rests:
+                self.u.copy_(u)
+            normalised: Tensor = self.weight / torch.dot(u, image)
+        return normalised
+
+
+class PreciseSpectralConv2d(PreciseConv2d, SpectralConv2d):
+    """Both: a normalised weight, and its own precision."""
+
+
 def reflect_pad(x: Tensor, by: int) -> Tensor:
     """So many pixels, fewer than the picture has, reflected on all four sides: (N, C, H, W) to (N, C, H', W')."""
     if not torch.are_deterministic_algorithms_enabled():
@@ -107,9 +146,18 @@ class BatchNorm(nn.BatchNorm2d):
     In evaluation by running statistics, which are part of the weights. Pictures of a batch see each other.
     """
 
+    rests = False
+    """While set, running statistics stay as they are."""
+
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
         self.num_batches_tracked = None  # of use only to another kind of running mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same."""
+        if self.training and self.rests:
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        return super().forward(x)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, about: dict[str, Any], *rest: Any) -> None:
         super()._load_from_state_dict(state, prefix, about | {"version": 2}, *rest)  # or else torch adds the number
@@ -123,8 +171,13 @@ def _no_norm(channels: int) -> nn.Module:
     return nn.Identity()
 
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {"instance": _instance_norm, "batch": BatchNorm, "none": _no_norm}
-"""From the number of channels to a norm."""
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "instance": _instance_norm,
+    "batch": BatchNorm,
+    "none": _no_norm,
+    "spectral": _no_norm,  # of weights: it is in the convolutions
+}
+"""From the number of channels to a norm of what a convolution gives."""
 
 
 def mirror_pad(x: Tensor, multiple: int, smallest: int) -> Tensor:

@@ -85,9 +85,12 @@ class PatchganConfig:
     """Convolutions of stride 2: patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
     downsample: Literal["stride", "blur"] = "stride"
     """Downwards by a convolution of stride 2, or by one of stride 1 and a blur: no aliasing, as in CUT."""
-    norm: Literal["instance", "batch", "none"] = "instance"
+    norm: Literal["instance", "batch", "spectral", "none"] = "instance"
     """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it; batch norm is
-    pix2pix's."""
+    pix2pix's; `spectral` bounds every convolution instead (Miyato et al. 2018), and goes well with `gan: hinge`."""
+    scales: Annotated[int, NUMBER, Field(ge=1, le=4)] = 1
+    """Discriminators that judge the picture at 1, 1/2, 1/4, 1/8 of its size: wider patches without more layers, as in
+    pix2pixHD. Each counts alike in the loss, their mean."""
 
     def build(self, channels: int = 3, condition: int = 0) -> PatchGan:
         """The network, with fresh weights, for pictures of so many channels beside a source of `condition` channels."""

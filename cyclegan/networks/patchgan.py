@@ -2,48 +2,72 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.networks.base import Critic
-from cyclegan.networks.blocks import NORMS, BlurDown, InstanceNorm, PreciseConv2d, initialise
+from cyclegan.networks.blocks import (
+    NORMS,
+    BlurDown,
+    InstanceNorm,
+    PreciseConv2d,
+    PreciseSpectralConv2d,
+    SpectralConv2d,
+    initialise,
+)
 from cyclegan.networks.config import PatchganConfig, PixelConfig
+from cyclegan.types import Scores
 
 
 class PatchGan(Critic):
-    """Scores of overlapping patches, 70x70 at depth 3 (Isola et al. 2017, section 6.1.2). No sigmoid."""
+    """Scores of overlapping patches, 70x70 at depth 3 (Isola et al. 2017, section 6.1.2). No sigmoid.
+
+    With several scales, networks of one architecture judge the picture at 1, 1/2, 1/4 ... of its size, the same patches
+    being wider there (Wang et al. 2018, section 3.2).
+    """
 
     def __init__(self, config: PatchganConfig, channels: int = 3, condition: int = 0) -> None:
         super().__init__()
         self.conditional = condition > 0
-        width, depth = config.width, config.depth
-        widths = [width * min(2**i, 8) for i in range(depth + 1)]
         self.independent = config.norm != "batch"
-        blurs, normalised, norm = config.downsample == "blur", config.norm != "none", NORMS[config.norm]
-        down: list[nn.Module] = [BlurDown()] if blurs else []
-        stride = 1 if blurs else 2
-        layers = [nn.Conv2d(channels + condition, width, 4, stride, padding=1), nn.LeakyReLU(0.2), *down]
-        for i in range(1, depth + 1):
-            last = i == depth
-            layers += [
-                nn.Conv2d(widths[i - 1], widths[i], 4, 1 if last else stride, padding=1, bias=not normalised),
-                norm(widths[i]),
-                nn.LeakyReLU(0.2),
-                *([] if last else down),
-            ]
-        self.layers = nn.Sequential(*layers, PreciseConv2d(widths[-1], 1, 4, padding=1))
-        self.smallest = 3 * 2**depth
+        self.scales = nn.ModuleList(_patch_layers(config, channels + condition) for _ in range(config.scales))
+        at_the_coarsest = 3 * 2**config.depth
+        self.smallest = (at_the_coarsest - 1) * 2 ** (config.scales - 1) + 1  # as halves are rounded up
         initialise(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in [-1, 1] to (N, 1, H', W') float32 scores, higher for real; 256 gives 30 at depth 3.
+    def forward(self, x: Tensor) -> Scores:
+        """(N, C, H, W) in [-1, 1] to float32 maps, higher for real; 256 gives 30x30 at depth 3, then 14x14, 6x6.
 
         Raises ValueError when a side is too short to hold a patch.
         """
         if min(x.shape[2:]) < self.smallest:
-            size = f"{x.shape[3]}x{x.shape[2]}"
-            raise ValueError(f"discriminator: {size} is too small, sides start at {self.smallest}; lower its depth")
-        scores: Tensor = self.layers(x)
-        return scores
+            size, lower = f"{x.shape[3]}x{x.shape[2]}", "depth or scales" if len(self.scales) > 1 else "depth"
+            raise ValueError(f"discriminator: {size} is too small, sides start at {self.smallest}; lower its {lower}")
+        pictures = [x]
+        for _ in range(len(self.scales) - 1):
+            pictures.append(F.avg_pool2d(pictures[-1], 3, stride=2, padding=1, count_include_pad=False))
+        return tuple(layers(picture) for layers, picture in zip(self.scales, pictures, strict=True))
+
+
+def _patch_layers(config: PatchganConfig, inputs: int) -> nn.Sequential:
+    """From pictures of one size to their scores."""
+    width, depth = config.width, config.depth
+    widths = [width * min(2**i, 8) for i in range(depth + 1)]
+    blurs, norm = config.downsample == "blur", NORMS[config.norm]
+    biased, spectral = config.norm in ("none", "spectral"), config.norm == "spectral"
+    conv, precise_conv = (SpectralConv2d, PreciseSpectralConv2d) if spectral else (nn.Conv2d, PreciseConv2d)
+    down: list[nn.Module] = [BlurDown()] if blurs else []
+    stride = 1 if blurs else 2
+    layers = [conv(inputs, width, 4, stride, padding=1), nn.LeakyReLU(0.2), *down]
+    for i in range(1, depth + 1):
+        last = i == depth
+        layers += [
+            conv(widths[i - 1], widths[i], 4, 1 if last else stride, padding=1, bias=biased),
+            norm(widths[i]),
+            nn.LeakyReLU(0.2),
+            *([] if last else down),
+        ]
+    return nn.Sequential(*layers, precise_conv(widths[-1], 1, 4, padding=1))
 
 
 class PixelGan(Critic):
@@ -63,7 +87,6 @@ class PixelGan(Critic):
         )
         initialise(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in [-1, 1] to (N, 1, H, W) float32 scores, higher for real."""
-        scores: Tensor = self.layers(x)
-        return scores
+    def forward(self, x: Tensor) -> Scores:
+        """(N, C, H, W) in [-1, 1] to one map (N, 1, H, W) of float32 scores, higher for real."""
+        return (self.layers(x),)

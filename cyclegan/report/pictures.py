@@ -88,7 +88,7 @@ def _scored(fake: Tensor, source: Tensor, critic: Scorer | None, translator: Tra
     if critic is None:
         return None
     with translator.arithmetic:
-        scores = critic.network.score(fake, source.to(fake.device))
+        scores = critic.network.patches(fake, source.to(fake.device))
     return scores[0, 0].float().cpu() - critic.boundary
 
 

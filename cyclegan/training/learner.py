@@ -23,7 +23,7 @@ from cyclegan.training.lr_schedule import Plateau, lr_at, lr_factor
 from cyclegan.training.nonfinite import NonfiniteSteps
 from cyclegan.training.optimizer import Gradients, PlayerOptimizer, StepResult
 from cyclegan.training.speed import by_hand, checkpoint_activations, set_determinism
-from cyclegan.types import Batch, Direction, Images
+from cyclegan.types import Batch, Direction, Images, Remembers
 
 
 class Learner:
@@ -177,22 +177,18 @@ class Learner:
         """
         self.release()
         dropouts = [module for module in self.method.modules() if isinstance(module, nn.Dropout) and module.training]
-        norms = {module: module.momentum for module in self.method.modules() if isinstance(module, nn.BatchNorm2d)}
-        for norm in norms:
-            norm.momentum = 0.0
-        for pool in self.method.pools:
-            pool.rests = True
-        for module in dropouts:
-            module.eval()
+        remembering = [module for module in self.method.modules() if isinstance(module, Remembers)]
+        for module in remembering:
+            module.rests = True
+        for dropout in dropouts:
+            dropout.eval()
         try:
             yield
         finally:
-            for module in dropouts:
-                module.train()
-            for norm, momentum in norms.items():
-                norm.momentum = momentum
-            for pool in self.method.pools:
-                pool.rests = False
+            for dropout in dropouts:
+                dropout.train()
+            for module in remembering:
+                module.rests = False
 
     def _seed(self) -> None:
         """Seed the next step by what it is, so that resume repeats it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from cyclegan.data.files import from_bytes
 from cyclegan.data.overlay import overlaid
+from cyclegan.losses.adversarial import over_scales
 from cyclegan.machine.memory import free_memory, memory_told
 from cyclegan.machine.memory_used import memory_used
 from cyclegan.recipe import Recipe
@@ -78,7 +80,7 @@ class Observer:
             if critic := critics.get(direction):
                 real, fake = columns["real"], columns["fake"]
                 with looking([critic], self.learner.autocast):
-                    scores = critic.score(fake, real)
+                    scores = critic.patches(fake, real)
                 objections = overlaid(fake, torch.tanh(2 * (scores.float() - boundary)))
                 self.log.picture(f"patches/{direction}", grid([fake, objections]), self.learner.images)
 
@@ -98,7 +100,10 @@ class Observer:
                 self.log.picture(f"features/{direction}/stage_{stage}", channels(features[0]), self.learner.images)
 
     def _scores(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
-        """What each critic thinks of the batch and of its translations, means over patches; how often it is right."""
+        """What each critic thinks of the batch and of its translations, means over patches and then over scales.
+
+        And how often it is right.
+        """
         method = self.learner.method
         for direction, critic in method.critics().items():
             source, target, generator = (
@@ -107,11 +112,10 @@ class Observer:
                 method.generators()[direction],
             )
             with looking([generator, critic], self.learner.autocast):
-                real, fake = critic.score(target, source).float(), critic.score(generator(source), source).float()
-            right = (real > method.boundary).float().mean() + (fake < method.boundary).float().mean()
-            yield f"score/real_{direction.target}", real.mean()
-            yield f"score/fake_{direction.target}", fake.mean()
-            yield f"score/right_{direction.target}", right / 2
+                real, fake = critic.score(target, source), critic.score(generator(source), source)
+            yield f"score/real_{direction.target}", over_scales(_mean, real)
+            yield f"score/fake_{direction.target}", over_scales(_mean, fake)
+            yield f"score/right_{direction.target}", over_scales(partial(_right, method.boundary), real, fake)
 
     def _scored(self) -> list[str]:
         """The tags by which runs are compared; those that are never written stay empty."""
@@ -121,6 +125,15 @@ class Observer:
             for direction in self.learner.generators
             for figure in ("kid", "fid")
         ]
+
+
+def _mean(scores: Tensor) -> Tensor:
+    return scores.float().mean()
+
+
+def _right(boundary: float, real: Tensor, fake: Tensor) -> Tensor:
+    """The share of scores on the side where they belong."""
+    return ((real > boundary).float().mean() + (fake < boundary).float().mean()) / 2
 
 
 def flat(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, bool | int | float | str]]:

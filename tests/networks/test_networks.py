@@ -25,17 +25,18 @@ def test_discriminator_is_the_reference_less_its_cancelled_biases() -> None:
 
 
 def test_discriminator_gives_30_by_30_scores_of_256_pixels() -> None:
-    assert PatchganConfig(width=2).build()(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
+    [scores] = PatchganConfig(width=2).build()(torch.zeros(1, 3, 256, 256))
+    assert scores.shape == (1, 1, 30, 30)
 
 
 @pytest.mark.parametrize("depth, patch", [(1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
 def test_a_score_sees_the_patch_that_its_depth_promises(depth: int, patch: int) -> None:
     network = PatchganConfig(width=2, depth=depth).build()
-    for module in network.layers:
+    for module in network.modules():
         if isinstance(module, InstanceNorm):  # it sees the whole image; the convolutions alone decide the patch
             module.forward = lambda x: x  # type: ignore[method-assign]
     image = torch.rand(1, 3, 600, 600, requires_grad=True)
-    scores = network(image)
+    [scores] = network(image)
     [gradient] = torch.autograd.grad(scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2], image)
     rows = gradient.abs().sum(dim=(0, 1, 3)).nonzero()
     assert rows.max() - rows.min() + 1 == patch
@@ -48,7 +49,8 @@ def test_a_discriminator_without_norm_carries_biases_instead() -> None:
 
 
 def test_pixel_discriminator_scores_every_pixel() -> None:
-    assert PixelConfig(width=4).build()(torch.zeros(2, 3, 7, 9)).shape == (2, 1, 7, 9)
+    [scores] = PixelConfig(width=4).build()(torch.zeros(2, 3, 7, 9))
+    assert scores.shape == (2, 1, 7, 9)
 
 
 @pytest.mark.parametrize("upsample", ["transpose", "resize"])
@@ -78,7 +80,7 @@ def test_the_deterministic_padding_is_the_other_one() -> None:
 def test_flat_images_give_finite_outputs_and_gradients(colour: float) -> None:
     generator, discriminator = SMALL.build(), PatchganConfig(width=4, depth=2).build()
     x = torch.full((1, 3, 32, 32), colour, requires_grad=True)
-    scores = discriminator(generator(x))
+    [scores] = discriminator(generator(x))
     scores.sum().backward()
     gradients = [p.grad for p in [*generator.parameters(), *discriminator.parameters()]]
     assert scores.isfinite().all() and all(g is not None and g.isfinite().all() for g in gradients)

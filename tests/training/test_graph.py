@@ -106,6 +106,14 @@ def test_many_steps_in_graphs_are_those_without(data: Path, cuda: FakeCuda) -> N
     assert len(cuda.recorded()) == len(set(SIZES)) == 3
 
 
+def test_spectral_norm_and_several_scales_are_the_same_in_graphs(data: Path, cuda: FakeCuda) -> None:
+    """The vectors of the norm too, which every call moves."""
+    critic = {"kind": "patchgan", "width": 2, "depth": 1, "norm": "spectral", "scales": 2}
+    recipe = tiny_recipe(data, **EVERYTHING | {"method": {"gan": "hinge", "discriminator": critic}})
+    check_same(learner_of(recipe, in_graphs=True), learner_of(recipe, in_graphs=False), SIZES[:8])
+    assert len(cuda.recorded()) == 1
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_many_steps_in_graphs_are_those_without_on_a_gpu(data: Path) -> None:
     speed = {"device": "cuda", "precision": "float32", "compile": "off", "deterministic": True}

@@ -21,7 +21,7 @@ from cyclegan.training.charts import charts
 from cyclegan.training.observer import flat
 from cyclegan.training.samples import channels, looking
 from cyclegan.training.trainer import Trainer, train
-from cyclegan.types import Batch, Direction
+from cyclegan.types import Batch, Direction, Scores
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import assert_equal, events, everything
 
@@ -167,8 +167,8 @@ class Planted(Critic):
 
     conditional = False
 
-    def forward(self, x: Tensor) -> Tensor:
-        return (x.mean(dim=1, keepdim=True) > 0.99).float()
+    def forward(self, x: Tensor) -> Scores:
+        return ((x.mean(dim=1, keepdim=True) > 0.99).float(),)
 
 
 def test_critics_are_right_as_often_as_they_are(
@@ -183,6 +183,22 @@ def test_critics_are_right_as_often_as_they_are(
         white[..., 4:] = 0
         scores = dict(trainer.observer._scores(Batch(torch.zeros(1, 3, 8, 8), white)))
     assert scores["score/real_b"] == 0.5 and scores["score/fake_b"] == 0 and scores["score/right_b"] == 0.75
+
+
+class Divided(Planted):
+    """Sees one scale as `Planted` does, and finds all real at another of fewer patches."""
+
+    def forward(self, x: Tensor) -> Scores:
+        return (*super().forward(x), torch.ones(len(x), 1, 2, 2))
+
+
+def test_each_scale_of_a_critic_counts_alike(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(recipe, tmp_path / "run")
+    with trainer.log:
+        trainer._prepare()
+        monkeypatch.setattr(trainer.learner.method, "critics", lambda: {Direction.AtoB: Divided()})
+        scores = dict(trainer.observer._scores(Batch(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))))
+    assert scores["score/real_b"] == scores["score/fake_b"] == scores["score/right_b"] == 0.5
 
 
 def test_networks_are_left_as_they_were_looked_at() -> None:
