@@ -61,24 +61,37 @@ def _antialiased() -> ResnetConfig:
     return ResnetConfig(downsample="blur", upsample="blur", bias=True)
 
 
+class _OneSided:
+    """Of methods that translate one way only."""
+
+    direction: Direction
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Which ways it translates."""
+        return (self.direction,)
+
+
 @dataclass(frozen=True, kw_only=True)
-class CutConfig:
-    """CUT (Park et al. 2020), which translates A to B only; the defaults are the authors'."""
+class CutConfig(_OneSided):
+    """CUT (Park et al. 2020), which translates one way; the defaults are the authors'."""
 
     about: ClassVar[About] = CUT
 
     kind: Literal["cut"] = "cut"
     """One generator and one discriminator; patches stay in their place by contrast with others."""
+    direction: Direction = Direction.AtoB
+    """Which way it translates."""
     generator: GeneratorConfig = field(default_factory=_antialiased)
-    """The generator, `a_to_b`; its first half compares patches too."""
+    """The generator; its first half compares patches too."""
     discriminator: DiscriminatorConfig = field(default_factory=lambda: PatchganConfig(downsample="blur"))
-    """The discriminator, `discriminator_b`."""
+    """The discriminator."""
     gan: Literal["lsgan", "vanilla", "hinge"] = "lsgan"
     """The adversarial loss."""
     nce: Weight = 1.0
     """Weight of PatchNCE."""
     identity: bool = True
-    """Half of PatchNCE is between a picture of B and its translation, which should change nothing."""
+    """Half of PatchNCE is between a picture of the target and its translation, which should change nothing."""
     flip: bool = False
     """In half of the steps the generator sees mirrored pictures, and should do the same to them."""
     patches: Annotated[int, NUMBER, Field(ge=2, le=100_000)] = 256
@@ -87,11 +100,6 @@ class CutConfig:
     """Temperature; lower is stricter."""
     head_width: Annotated[int, NUMBER, Field(gt=0, le=4096)] = 256
     """Channels of both layers of the heads, through which patches are compared."""
-
-    @property
-    def directions(self) -> tuple[Direction, ...]:
-        """Which ways it translates."""
-        return (Direction.AtoB,)
 
     def build(self) -> Cut:
         """The method, with fresh weights."""
@@ -111,13 +119,13 @@ class FastcutConfig(CutConfig):
     nce: Weight = 10.0
     """Weight of PatchNCE."""
     identity: bool = False
-    """Half of PatchNCE is between a picture of B and its translation, which should change nothing."""
+    """Half of PatchNCE is between a picture of the target and its translation, which should change nothing."""
     flip: bool = True
     """In half of the steps the generator sees mirrored pictures, and should do the same to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pix2pixConfig:
+class Pix2pixConfig(_OneSided):
     """pix2pix (Isola et al. 2017), which learns from pairs (`data.pairs`); the defaults are the authors'."""
 
     about: ClassVar[About] = PIX2PIX
@@ -134,11 +142,6 @@ class Pix2pixConfig:
     """The adversarial loss."""
     l1: Weight = 100.0
     """Weight of |translation - truth|."""
-
-    @property
-    def directions(self) -> tuple[Direction, ...]:
-        """Which ways it translates."""
-        return (self.direction,)
 
     def build(self) -> Pix2pix:
         """The method, with fresh weights."""

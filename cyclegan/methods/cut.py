@@ -23,60 +23,63 @@ class Cut(Method):
         self.config = config
         self.gan = GAN_LOSSES[config.gan]
         self.boundary = self.gan.boundary
-        self.a_to_b, self.discriminator_b = config.generator.build(), config.discriminator.build()
-        self.heads = nn.ModuleList(PatchHead(channels, config.head_width) for channels in self.a_to_b.encoded)
-        self.a_to_b.initialise("xavier")
-        for network in (self.discriminator_b, self.heads):
+        self.source, self.target = config.direction.source, config.direction.target
+        self.generator, self.discriminator = config.generator.build(), config.discriminator.build()
+        self.heads = nn.ModuleList(PatchHead(channels, config.head_width) for channels in self.generator.encoded)
+        self.generator.initialise("xavier")
+        for network in (self.discriminator, self.heads):
             initialise(network, "xavier")
 
     @property
     def players(self) -> tuple[Player, ...]:
         """The discriminator first: the generator has to fool the one that has just learned."""
-        networks = {"a_to_b": self.a_to_b, "heads": self.heads}
+        generator = {"generator": self.generator, "heads": self.heads}
         return (
-            Player("discriminator", {"discriminator_b": self.discriminator_b}, self.discriminator_loss),
-            Player("generator", networks, self.generator_loss, after_moves=True),
+            Player("discriminator", {"discriminator": self.discriminator}, self.discriminator_loss),
+            Player("generator", generator, self.generator_loss, after_moves=True),
         )
 
     def generators(self) -> dict[Direction, Generator]:
         """The only one."""
-        return {Direction.AtoB: self.a_to_b}
+        return {self.config.direction: self.generator}
 
     def critics(self) -> dict[Direction, Critic]:
         """The only one."""
-        return {Direction.AtoB: self.discriminator_b}
+        return {self.config.direction: self.discriminator}
 
     def forward(self, batch: Batch) -> Images:
         """The fake, and the identity if it is compared; both of flipped pictures where `flipped` says so."""
-        pictures = [batch.a, batch.b] if self.config.identity else [batch.a]
+        source, target = batch.of(self.source), batch.of(self.target)
+        pictures = [source, target] if self.config.identity else [source]
         images: Images = {}
         if self.config.flip:
-            images["flipped"] = draw_flip(batch.a)
+            images["flipped"] = draw_flip(source)
             pictures = [_flip(picture, images["flipped"]) for picture in pictures]
-        made = in_one_call(self.a_to_b, *pictures)
-        return images | dict(zip(("fake_b", "identity_b"), made, strict=False))
+        made = in_one_call(self.generator, *pictures)
+        return images | dict(zip(("fake", "identity"), made, strict=False))
 
     def discriminator_loss(self, batch: Batch, images: Images) -> Losses:
         """Tell real from fake (eq. 1)."""
-        real, fake = self.discriminator_b.score(batch.b), self.discriminator_b.score(images["fake_b"].detach())
-        return {"discriminator_b": self.gan.discriminator(real, fake)}
+        real, fake = self.discriminator(batch.of(self.target)), self.discriminator(images["fake"].detach())
+        return {"discriminator": self.gan.discriminator(real, fake)}
 
     def generator_loss(self, batch: Batch, images: Images) -> Losses:
         """Fool the discriminator, keep every patch in its place, leave the other domain alone (eq. 6)."""
+        source, target = batch.of(self.source), batch.of(self.target)
         weight, flipped = self.config.nce, images.get("flipped")
-        losses = {"gan_b": self.gan.generator(self.discriminator_b.score(images["fake_b"]))}
+        losses = {"gan": self.gan.generator(self.discriminator(images["fake"]))}
         if not self.config.identity:
-            return losses | {"nce": weight * self._nce(batch.a, images["fake_b"], flipped)}
+            return losses | {"nce": weight * self._nce(source, images["fake"], flipped)}
         return losses | {
-            "nce": weight / 2 * self._nce(batch.a, images["fake_b"], flipped),
-            "nce_identity": weight / 2 * self._nce(batch.b, images["identity_b"], flipped),
+            "nce": weight / 2 * self._nce(source, images["fake"], flipped),
+            "nce_identity": weight / 2 * self._nce(target, images["identity"], flipped),
         }
 
     def _nce(self, source: Tensor, target: Tensor, flipped: Tensor | None) -> Tensor:
         """The mean over layers; the keys, of the source, teach nothing (section 3, eq. 4)."""
         with torch.no_grad():
-            keys = self.a_to_b.encode(source)
-        queries = self.a_to_b.encode(target)
+            keys = self.generator.encode(source)
+        queries = self.generator.encode(target)
         if flipped is not None:
             queries = [_flip(query, flipped) for query in queries]
         losses = []

@@ -22,7 +22,7 @@ from cyclegan.training.graph import Graphed, has_graphs
 from cyclegan.training.lr_schedule import Plateau, lr_at, lr_factor
 from cyclegan.training.nonfinite import NonfiniteSteps
 from cyclegan.training.optimizer import Gradients, PlayerOptimizer, StepResult
-from cyclegan.training.speed import by_hand, checkpoint_activations, set_determinism
+from cyclegan.training.speed import at_rest, by_hand, checkpoint_activations, set_determinism
 from cyclegan.types import Batch, Direction, Images, Remembers
 
 
@@ -177,18 +177,14 @@ class Learner:
         """
         self.release()
         dropouts = [module for module in self.method.modules() if isinstance(module, nn.Dropout) and module.training]
-        remembering = [module for module in self.method.modules() if isinstance(module, Remembers)]
-        for module in remembering:
-            module.rests = True
         for dropout in dropouts:
             dropout.eval()
         try:
-            yield
+            with at_rest(module for module in self.method.modules() if isinstance(module, Remembers)):
+                yield
         finally:
             for dropout in dropouts:
                 dropout.train()
-            for module in remembering:
-                module.rests = False
 
     def _seed(self) -> None:
         """Seed the next step by what it is, so that resume repeats it.

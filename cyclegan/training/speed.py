@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from cyclegan.machine.levers import Levers
 from cyclegan.recipe import SpeedConfig
+from cyclegan.types import Remembers
 
 
 def set_determinism(on: bool) -> None:
@@ -30,7 +32,30 @@ def by_hand(config: SpeedConfig) -> dict[str, Any]:
 
 
 def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
-    """Let generators keep only what goes into each stage, and compute the rest again (Chen et al. 2016)."""
+    """Let generators keep only what goes into each stage, and compute the rest again (Chen et al. 2016).
+
+    What a stage remembers, running statistics, it remembers the first time only.
+    """
     for network in networks:
         for stage in getattr(network, "stages", ()):
-            stage.forward = partial(checkpoint, stage.forward, use_reentrant=False)
+            remembering = [module for module in stage.modules() if isinstance(module, Remembers)]
+            contexts = {"context_fn": partial(_once_and_again, remembering)} if remembering else {}
+            stage.forward = partial(checkpoint, stage.forward, use_reentrant=False, **contexts)
+
+
+def _once_and_again(modules: Sequence[Remembers]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """For computing the first time, and again."""
+    return nullcontext(), at_rest(modules)
+
+
+@contextmanager
+def at_rest(modules: Iterable[Remembers]) -> Iterator[None]:
+    """In here these modules remember nothing new."""
+    before = [(module, module.rests) for module in modules]
+    for module, _ in before:
+        module.rests = True
+    try:
+        yield
+    finally:
+        for module, rests in before:
+            module.rests = rests

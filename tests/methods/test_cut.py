@@ -102,7 +102,7 @@ def test_three_steps_are_the_authors(kind: str, monkeypatch: pytest.MonkeyPatch)
     folder = PARITY / f"{kind}_3_steps"
     before, after, batches = (load_file(folder / f"{name}.safetensors") for name in ("before", "after", "batches"))
     method = KINDS[kind](**NETWORKS, patches=64, head_width=32).build()
-    networks = {"G.": method.a_to_b, "D.": method.discriminator_b, "F.": method.heads}
+    networks = {"G.": method.generator, "D.": method.discriminator, "F.": method.heads}
     for prefix, network in networks.items():
         for ours, known in zip(network.parameters(), theirs(before, network, prefix), strict=True):
             ours.data.copy_(known)
@@ -115,7 +115,7 @@ def test_three_steps_are_the_authors(kind: str, monkeypatch: pytest.MonkeyPatch)
         losses: Losses = {}
         for optimizer in optimizers:
             losses |= optimizer.step(optimizer.differentiate(batch, images, NO_AUTOCAST)).losses
-        found = {"D": losses["discriminator_b"].item(), "GAN": losses["gan_b"].item(), "NCE": losses["nce"].item()}
+        found = {"D": losses["discriminator"].item(), "GAN": losses["gan"].item(), "NCE": losses["nce"].item()}
         told = {"D": (expected["D_real"] + expected["D_fake"]) / 2, "GAN": expected["G_GAN"], "NCE": expected["NCE"]}
         if kind == "cut":
             found["NCE_Y"], told["NCE_Y"] = losses["nce_identity"].item(), expected["NCE_Y"] / 2
@@ -153,11 +153,11 @@ def test_gradients_are_those_of_the_loss(kind: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cut, "draw_flip", lambda like: torch.tensor(True))
     monkeypatch.setattr(cut, "draw_places", lambda features, count: torch.arange(0, 32, 2))
     with torch.no_grad():
-        keys = {id(source): method.a_to_b.encode(source) for source in batch}
-    encode = method.a_to_b.encode
+        keys = {id(source): method.generator.encode(source) for source in batch}
+    encode = method.generator.encode
     # The keys teach nothing: hold them, or differences would see them move.
-    monkeypatch.setattr(method.a_to_b, "encode", lambda x: keys[id(x)] if id(x) in keys else encode(x))
-    parameters = list(method.a_to_b.parameters())  # those of the heads see the keys too
+    monkeypatch.setattr(method.generator, "encode", lambda x: keys[id(x)] if id(x) in keys else encode(x))
+    parameters = list(method.generator.parameters())  # those of the heads see the keys too
 
     def total() -> Tensor:
         return torch.stack(list(player.loss(batch, method(batch)).values())).sum()
@@ -206,7 +206,7 @@ def test_the_keys_teach_nothing() -> None:
 
 def test_a_flip_is_undone_before_patches_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     method = FastcutConfig(**NETWORKS, patches=16, head_width=8).build()
-    monkeypatch.setattr(method.a_to_b, "encode", lambda x: [x])
+    monkeypatch.setattr(method.generator, "encode", lambda x: [x])
     method.heads = nn.ModuleList([method.heads[0]])
     monkeypatch.setattr(cut, "draw_places", lambda features, count: torch.arange(20))
     source = torch.rand(1, 3, 16, 16)
@@ -217,4 +217,4 @@ def test_a_flip_is_undone_before_patches_are_compared(monkeypatch: pytest.Monkey
 def test_a_generator_that_begins_as_a_copy_does_so_in_cut() -> None:
     generator = ResnetConfig(width=4, blocks=1, downsample="blur", upsample="blur", skip=True)
     method, x = CutConfig(**NETWORKS | {"generator": generator}).build(), torch.rand(1, 3, 16, 16) * 2 - 1
-    torch.testing.assert_close(method.a_to_b(x), 0.9 * x, rtol=0, atol=1e-5)
+    torch.testing.assert_close(method.generator(x), 0.9 * x, rtol=0, atol=1e-5)

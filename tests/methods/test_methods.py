@@ -21,6 +21,7 @@ SCALES = NETWORKS | {"discriminator": PatchganConfig(width=4, depth=2, scales=2)
 CONTRAST: dict[str, Any] = {"patches": 9, "head_width": 8}
 METHODS: dict[str, Any] = {
     "cut": CutConfig(**NETWORKS, **CONTRAST),
+    "cut BtoA": CutConfig(**NETWORKS, **CONTRAST, direction=Direction.BtoA),
     "fastcut": FastcutConfig(
         generator=ResnetConfig(width=4, blocks=1, downsample="blur", upsample="blur"),
         discriminator=PatchganConfig(width=4, depth=2, downsample="blur"),

@@ -39,6 +39,20 @@ def test_checkpointed_activations_leave_the_result_alone(data: Path, tmp_path: P
     check_same(data, tmp_path, 1e-6, checkpoint_activations=True)
 
 
+def test_checkpointed_activations_count_a_picture_once_in_running_statistics(data: Path, tmp_path: Path) -> None:
+    unet = {"generator": {"kind": "unet", "width": 4, "depth": 5, "dropout": 0.5}}
+    states = []
+    for on in (False, True):
+        recipe = tiny_recipe(data, method=unet, speed=PLAIN | {"checkpoint_activations": on})
+        trainer = Trainer(recipe, tmp_path / str(on))
+        trainer.learner.step(next(trainer.loader.batches(0, 1)))
+        states.append(trainer.learner.method.state_dict())
+    plain, checkpointed = states
+    assert any(name.endswith("running_var") for name in plain)
+    for name, value in plain.items():
+        torch.testing.assert_close(checkpointed[name], value, rtol=1e-5, atol=1e-6)
+
+
 def test_deterministic_kernels_leave_the_result_alone(data: Path, tmp_path: Path) -> None:
     check_same(data, tmp_path, 1e-5, deterministic=True)
     assert torch.are_deterministic_algorithms_enabled() and not torch.backends.cudnn.benchmark
