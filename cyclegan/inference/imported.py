@@ -66,6 +66,12 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in files if direction_of(path.stem)] or files
 
 
+def file_for(source: Path, direction: Direction) -> Path:
+    """The file of a checkpoint folder that translates so; any other source is what it is."""
+    files = files_in(source) if source.is_dir() else []
+    return next((path for path in files if direction_of(path.stem) in (direction, None)), source)
+
+
 def _age(epoch: str) -> tuple[int, int]:
     """The latest is the last; then come epochs, and then numbers of images."""
     number = int(epoch.removeprefix("iter_")) if epoch != "latest" else 0
