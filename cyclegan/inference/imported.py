@@ -47,7 +47,7 @@ def import_folder(folder: Path, direction: Direction | None = None) -> dict[Dire
     files, found = files_in(folder), dict[Direction, Generator]()
     asked = [path for path in files if direction_of(path.stem) == direction]
     for path in asked or files:
-        found |= import_generators(read_content(path), path, direction)
+        found = import_generators(read_content(path), path, direction) | found
     return found
 
 

@@ -40,7 +40,7 @@ def generators_in(content: object, deep: int = 0) -> dict[Direction | None, Stat
         if named:
             return _by_direction({key: _only(value, deep + 1) for key, value in named.items()})
         for key in WRAPPERS:
-            if isinstance(content.get(key), Mapping):
+            if isinstance(content.get(key), Mapping) and content[key]:
                 return generators_in(content[key], deep + 1)
     if not any(isinstance(name, str) and "." in name and isinstance(content[name], Tensor) for name in content):
         raise ValueError(f"holds {_listed(content)}; no generator among them")

@@ -115,7 +115,7 @@ def test_prefixes_are_dropped(prefix: str, suffix: str, tmp_path: Path) -> None:
         lambda s: {"state_dict": s, "epoch": 3},
         lambda s: {"model": {"netG": {"state_dict": s}}, "optimizer": {"lr": 0.1}},
         lambda s: {"model_state_dict": s},
-        lambda s: {"params_ema": s, "params": {}},
+        lambda s: {"params_ema": {}, "params": s},
         lambda s: {"generator": s, "discriminator": Discriminator().state_dict()},
         lambda s: {"net_G": s, "net_D": Discriminator().state_dict(), "loss": torch.tensor(0.3)},
         lambda s: {"state_dict": {f"generator.{name}": w for name, w in s.items()} | {"other.weight": torch.zeros(1)}},
