@@ -80,8 +80,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
         state = load_pickled(path, check=True)
     except ValueError as error:
         raise ValueError(f"{path}: damaged, or no checkpoint: {error}") from None
-    if not isinstance(state, dict) or "format" not in state:
+    if not is_checkpoint(state):
         raise ValueError(f"{path}: not a checkpoint of cyclegan")
+    return checkpoint_from(state, path)
+
+
+def is_checkpoint(state: object) -> bool:
+    """Whether what was read from a file claims to be a checkpoint of ours."""
+    return isinstance(state, dict) and "format" in state
+
+
+def checkpoint_from(state: dict[str, Any], path: Path) -> Checkpoint:
+    """The checkpoint in what was read from `path`, where `is_checkpoint`. Raises ValueError as `read_checkpoint`."""
     found = state.pop("format")
     if found != FORMAT:
         raise ValueError(f"{path}: format {found!r}, of another version of cyclegan; this one reads {FORMAT}")
@@ -122,6 +132,11 @@ def seen_by(checkpoint: Path) -> int:
     return int(checkpoint.stem)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, perhaps one without a checkpoint yet."""
+    return (folder / "recipe.yaml").is_file() or (folder / "checkpoints").is_dir()
+
+
 def newest_checkpoint(run: Path) -> Path:
     """The checkpoint of a run folder that has seen most images. Raises FileNotFoundError when there is none."""
     found = checkpoints_in(run)
@@ -134,7 +149,7 @@ def why_none(run: Path) -> str:
     """Why a folder has no checkpoint, and what to do, in one line."""
     recipe = run / "recipe.yaml"
     if not recipe.is_file():
-        return f"{shown(run)}: no checkpoint in this folder; is it a run folder?"
+        return f"{shown(run)}: no checkpoint in this folder, and no *_net_G*.pth; is it a run folder?"
     saved = "training saves one as often as log.checkpoint_every says, and when it is stopped"
     again = f"cyclegan train {shlex.quote(shown(recipe))} --out {shlex.quote(shown(run))} --resume"
     return f"{shown(run)}: this run has no checkpoint yet; {saved}; if it has ended, go on with: {again}"

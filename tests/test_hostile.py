@@ -116,6 +116,15 @@ def test_an_exported_generator_with_an_impossible_config_is_refused(
 
 Change = Callable[[dict[str, Any]], object]
 
+RESNET = "a ResNet generator of the reference, but "
+BLOCKS = f"{RESNET}its blocks: input should be less than or equal to 256 (it is 30"
+
+
+def blur() -> Tensor:
+    """One of CUT's."""
+    return torch.outer(line := torch.tensor([1.0, 2.0, 1.0]), line)[None, None]
+
+
 NAME = "stages.3.body.0.weight"
 CHANGES: list[tuple[Change, str]] = [
     (lambda w: w.pop(NAME), f"its config asks for {NAME}"),
@@ -235,24 +244,30 @@ def test_what_is_no_safetensors_file_is_refused(run: Path, tmp_path: Path, conte
 @pytest.mark.parametrize(
     "change, told",
     [
-        (lambda s: s.pop("model.1.weight"), "not a ResNet generator of the reference"),
-        (lambda s: s.update({"model.1.other": torch.zeros(1)}), "not a ResNet generator of the reference"),
-        (lambda s: s.update({f"model.{'9' * 5000}.weight": torch.zeros(1)}), "not a ResNet generator of the reference"),
-        (lambda s: s.update({3: torch.zeros(1)}), "not a ResNet generator of the reference"),
+        (lambda s: s.pop("model.1.weight"), f"{RESNET}model.1.weight is missing"),
+        (lambda s: s.update({"model.1.other": torch.zeros(1)}), f"{RESNET}it also holds 'model.1.other'"),
+        (lambda s: s.update({f"model.{'9' * 5000}.weight": torch.zeros(1)}), f"{RESNET}it also holds 'model.999"),
+        (lambda s: s.update({f"model.{i}.conv_block.1.weight": 0 * s["model.1.bias"] for i in range(300)}), BLOCKS),
+        (lambda s: s.update({3: torch.zeros(1)}), "not a state dict of tensors: 3 is a Tensor"),
         (lambda s: s.update({"model.1.weight": [0.0]}), "not a state dict of tensors"),
-        (lambda s: s.update({"model.1.weight": torch.zeros(())}), "width: input should be greater than 0"),
-        (lambda s: s.update({"model.1.weight": torch.zeros(0)}), "width: input should be greater than 0"),
+        (lambda s: s.update({"model.1.weight": torch.zeros(())}), f"{RESNET}its width: input should be greater than 0"),
+        (lambda s: s.update({"model.1.weight": torch.zeros(0)}), f"{RESNET}its width: input should be greater than 0"),
         (
             lambda s: s.update({"model.1.weight": torch.zeros(()).expand(10**9, 10**9)}),
-            "width: input should be less than",
+            f"{RESNET}its width: input should be less than",
         ),
+        (lambda s: s.update({"model.2.filt": blur().expand(10**9, 9, 3, 3).to("meta")}), f"{RESNET}it also holds"),
+        (lambda s: s.update({"model.2.filt": blur().to_sparse()}), f"{RESNET}it also holds 'model.2.filt'"),
+        (lambda s: s.update({"model.2.filt": blur().int()}), f"{RESNET}it also holds 'model.2.filt'"),
+        (lambda s: s.update({"model.2.filt": blur()[:, :0]}), f"{RESNET}it also holds 'model.2.filt'"),
+        (lambda s: s.update({"model.2.filt": blur()[..., :1].expand(1, 1, 3, 10**12)}), f"{RESNET}it also holds"),
         (
             lambda s: s.update({"model.4.weight": torch.zeros(()).expand(10**9, 10**9)}),
-            "its shapes are not the reference's",
+            f"{RESNET}model.4.weight ",
         ),
-        (lambda s: s.update({"model.4.weight": s["model.4.weight"].int()}), "its shapes are not the reference's"),
-        (lambda s: s.update({"model.4.weight": s["model.4.weight"].to_sparse()}), "its shapes are not the reference's"),
-        (lambda s: s.update({"model.4.weight": s["model.4.weight"].to("meta")}), "its shapes are not the reference's"),
+        (lambda s: s.update({"model.4.weight": s["model.4.weight"].int()}), f"{RESNET}model.4.weight "),
+        (lambda s: s.update({"model.4.weight": s["model.4.weight"].to_sparse()}), f"{RESNET}model.4.weight "),
+        (lambda s: s.update({"model.4.weight": s["model.4.weight"].to("meta")}), f"{RESNET}model.4.weight "),
     ],
 )
 def test_a_foreign_file_whose_weights_do_not_fit_is_refused(

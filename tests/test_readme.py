@@ -31,7 +31,7 @@ def test_a_command_of_the_documentation_is_understood(line: str, monkeypatch: py
 
 
 def test_the_readme_shows_most_commands() -> None:
-    assert {line.split()[1] for line in commands()} >= {"train", "translate", "export", "show", "fetch"}
+    assert {line.split()[1] for line in commands()} >= {"train", "translate", "export", "import", "show", "fetch"}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -16,7 +16,7 @@ import cyclegan
 from cyclegan.cli.codes import code_of
 from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
-from cyclegan.cli.others import Demo, Fetch, Show
+from cyclegan.cli.others import Demo, Fetch, Import, Show
 from cyclegan.cli.parsing import parse_words
 from cyclegan.cli.report import Compare, Report
 from cyclegan.cli.train import Train, parse_train
@@ -25,7 +25,7 @@ from cyclegan.util.signals import Stopped
 from cyclegan.util.streams import lasting_streams
 from cyclegan.util.text import as_typed, one_line, shown
 
-Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Show | Fetch | Demo
+Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Import | Show | Fetch | Demo
 
 COMMANDS: dict[str, type[Command]] = {
     "train": Train,
@@ -34,6 +34,7 @@ COMMANDS: dict[str, type[Command]] = {
     "report": Report,
     "compare": Compare,
     "export": Export,
+    "import": Import,
     "show": Show,
     "fetch": Fetch,
     "demo": Demo,

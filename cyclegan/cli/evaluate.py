@@ -21,7 +21,8 @@ class Evaluate:
     """Score a run's translations against real pictures, or any folder against another."""
 
     checkpoint: Positional[Path | None] = None
-    """Run folder (its last and its best weights) or checkpoint, scored in all directions; or one exported generator."""
+    """Run folder (its last and its best weights) or checkpoint, scored in all directions; or a generator, exported
+    or the reference's (.pth, or a folder of them)."""
     data: Path | None = None
     """Data set whose pictures to translate; by default the one that the run learned from."""
     pairs: Pairs | None = None
@@ -49,6 +50,7 @@ class Evaluate:
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
+        from cyclegan.checkpoint import is_run
         from cyclegan.inference.evaluate import evaluate_folders, evaluate_run, metrics_path, record_test, write_metrics
         from cyclegan.report.scores import evaluation_table
 
@@ -71,7 +73,7 @@ class Evaluate:
                     report=progress.report,
                 )
         print(evaluation_table(evaluation))  # first: it took minutes, and a disk may be full
-        run = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else None
+        run = self.checkpoint if self.checkpoint and is_run(self.checkpoint) else None
         out = self.out or metrics_path(evaluation, run)
         aside = write_metrics(evaluation, out)
         print(f"\nfigures and protocol: {shown(out)}")

@@ -18,7 +18,7 @@ class Export:
     """Write one generator as a .safetensors file that needs nothing else, with a model card; or push it to the hub."""
 
     checkpoint: Positional[Path]
-    """Run folder, checkpoint, reference generator (.pth), or user/name on the hub."""
+    """Run folder, checkpoint, generator (also the reference's .pth, or a folder of them), or user/name on the hub."""
     out: Positional[Path]
     """File to write, NAME.safetensors; beside it README.md, and NAME.png with test pictures."""
     direction: Direction | None = None

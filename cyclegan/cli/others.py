@@ -1,4 +1,4 @@
-"""cyclegan show, fetch and demo: a few lines each."""
+"""cyclegan import, show, fetch and demo: a few lines each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,41 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from cyclegan.types import Direction
 from cyclegan.util.progress import Progress
+from cyclegan.util.text import shown
+
+
+@dataclass(frozen=True)
+class Import:
+    """Convert a generator that the reference or CUT trained to a .safetensors file of ours."""
+
+    source: Positional[Path]
+    """*_net_G*.pth, a folder of them (the latest is taken), or a checkpoint of a training that holds generators."""
+    out: Positional[Path]
+    """File to write, NAME.safetensors."""
+    direction: Direction | None = None
+    """Which way: of a folder or checkpoint that holds both; or what a file does that does not say. By default AtoB."""
+
+    def run(self) -> int:
+        """Write it, and say what it is."""
+        if self.out.suffix != ".safetensors":
+            raise ValueError(f"{self.out}: the name must end in .safetensors")
+
+        from cyclegan.inference.describe import architecture, parameters
+        from cyclegan.inference.generator_file import write_generator
+        from cyclegan.inference.imported import file_for
+        from cyclegan.inference.model import open_model
+
+        model = open_model(self.source, self.direction)
+        direction = model.choose(self.direction)
+        network = model.generators[direction]
+        write_generator(network, direction, self.out)
+        found = file_for(self.source, direction)
+        print(f"{shown(found)}: {architecture(network.config)}, {parameters(network):,} parameters")
+        other = f"; --direction {direction.opposite} gives the other" if len(model.generators) > 1 else ""
+        print(f"{shown(self.out)}: translates {direction}{other}")
+        return 0
 
 
 @dataclass(frozen=True)
@@ -16,7 +50,7 @@ class Show:
     """Print what a run or a file of weights holds: recipe, images seen, parameters."""
 
     checkpoint: Positional[Path]
-    """Run folder, checkpoint, generator, or user/name on the hub."""
+    """Run folder, checkpoint, generator (also the reference's .pth, or a folder of them), or user/name on the hub."""
 
     def run(self) -> int:
         """Print it."""

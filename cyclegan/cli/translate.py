@@ -25,7 +25,8 @@ class Translate:
     """Translate a picture, or a directory with all its subfolders."""
 
     checkpoint: Positional[Path]
-    """Run folder, checkpoint, generator (.safetensors or a reference .pth), or user/name on the hub."""
+    """Run folder, checkpoint, generator (.safetensors, the reference's .pth or a folder of them), or user/name on the
+    hub."""
     source: Positional[Path]
     """Picture or directory."""
     out: Positional[Path]

@@ -10,6 +10,7 @@ import yaml
 from torch import nn
 
 from cyclegan.inference.model import open_model
+from cyclegan.networks.config import ResnetConfig, UnetConfig
 
 
 def describe(path: Path) -> str:
@@ -18,7 +19,7 @@ def describe(path: Path) -> str:
     checkpoint = model.checkpoint
     if checkpoint is None:
         alone = [
-            {"direction": direction.value, "generator": asdict(network.config), "parameters": _parameters(network)}
+            {"direction": direction.value, "generator": asdict(network.config), "parameters": parameters(network)}
             for direction, network in model.generators.items()
         ]
         return _yaml({str(path): alone[0] if len(alone) == 1 else alone})
@@ -28,12 +29,24 @@ def describe(path: Path) -> str:
         "images": checkpoint.images,
         "epochs": round(checkpoint.images / checkpoint.epoch, 2),
         "averaged": bool(checkpoint.ema),
-        "parameters": {name: count for name, network in networks if (count := _parameters(network))},
+        "parameters": {name: count for name, network in networks if (count := parameters(network))},
     }
     return _yaml({str(path): run, "recipe": checkpoint.recipe.to_dict()})
 
 
-def _parameters(network: nn.Module) -> int:
+def architecture(config: ResnetConfig | UnetConfig) -> str:
+    """What a generator is, in a few words: `ResNet, width 64, 9 blocks, instance norm`."""
+    if isinstance(config, UnetConfig):
+        return f"U-Net, width {config.width}, depth {config.depth}, {config.norm} norm"
+    words = ["ResNet", f"width {config.width}", f"{config.blocks} blocks", f"{config.norm} norm"]
+    words += [f"dropout {config.dropout:g}"] if config.dropout else []
+    blurs = [where for where, how in (("down", config.downsample), ("up", config.upsample)) if how == "blur"]
+    words += [f"antialiased {' and '.join(blurs)}"] if blurs else []
+    return ", ".join(words)
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers it has learned."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

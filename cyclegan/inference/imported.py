@@ -1,68 +1,78 @@
-"""Weights that others published: generators in the files of the reference implementation."""
+"""Weights that others published: generators in files and checkpoint folders of the reference and of CUT."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
-import torch
-from pydantic import TypeAdapter, ValidationError
-from torch import Tensor
-
-from cyclegan.inference.weights import fill
+from cyclegan.inference.architecture import generator_from
+from cyclegan.inference.state_dicts import direction_of, generators_in
 from cyclegan.networks.base import Generator
-from cyclegan.networks.config import GeneratorConfig
-from cyclegan.util.text import mistake
+from cyclegan.types import Direction
 from cyclegan.util.torchfile import load_pickled
 
-FORGOTTEN = re.compile(r"running_(mean|var)|num_batches_tracked")
-"""Old files carry statistics of every norm; instance norm does not use them."""
-
-NAME = re.compile(r"model\.([0-9]{1,3})\.(conv_block\.[0-9]\.)?(?:weight|bias)")
+FILE = re.compile(r"(?P<epoch>latest|iter_[0-9]{1,18}|[0-9]{1,18})_net_G(?:_[AB])?\.(?:pth|pt)")
+"""What the reference and CUT call a generator in a checkpoint folder."""
 
 
-def import_generator(path: Path) -> Generator:
-    """The ResNet generator in a `*_net_G*.pth`, its width and number of blocks read off its shapes.
+def read_content(path: Path) -> Any:
+    """Tensors and plain data in a file of torch's. Raises ValueError, in one line, for any other."""
+    try:
+        return load_pickled(path, check=True)
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged, or no file of weights: {error}") from None
 
-    Biases before a norm are dropped: it cancels them, so the output is the same. Raises ValueError for other files.
+
+def import_generators(content: object, path: Path, direction: Direction | None = None) -> dict[Direction, Generator]:
+    """The generators in what was read from a file, by the direction that their keys say, or else the file's name.
+
+    Where neither says one, it is `direction`, by default AtoB. Raises ValueError, in one line, for any other file.
     """
-    state = _read(path)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path}: not a state dict of tensors; is it a `*_net_G*.pth` of the reference?")
-    kept = {
-        str(name).removeprefix("module."): value for name, value in state.items() if not FORGOTTEN.search(str(name))
-    }
-
-    matches = [NAME.fullmatch(name) for name in kept]
-    blocks = {match[1] for match in matches if match and match[2]}
-    ordered = sorted(kept, key=_place) if all(matches) else []
-    weights = [kept[name] for name in ordered if name.endswith(".weight")]
-    biases = [kept[name] for name in ordered if name.endswith(".bias")]
-    if not blocks or not biases or len(weights) != 6 + 2 * len(blocks):
-        raise ValueError(f"{path}: not a ResNet generator of the reference (`resnet_6blocks`, `resnet_9blocks`)")
     try:
-        read_off = {"kind": "resnet", "width": len(weights[0]) if weights[0].ndim else 0, "blocks": len(blocks)}
-        config = TypeAdapter(GeneratorConfig).validate_python(read_off)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{path}: {mistake(str(first['loc'][-1]), first)}") from None
-    with torch.device("meta"):
-        network = config.build()
-    try:
-        fill(network, dict(zip(network.state_dict(), [*weights, biases[-1]], strict=True)))
+        found = generators_in(content)
+        unsaid = (direction_of(path.stem) or direction if len(found) == 1 else None) or Direction.AtoB
+        return {way or unsaid: generator_from(state) for way, state in found.items()}
     except ValueError as error:
-        raise ValueError(f"{path}: its shapes are not the reference's: {error}") from None
-    return network
+        raise ValueError(f"{path}: {error}") from None
 
 
-def _read(path: Path) -> object:
-    """What torch finds in the file when it loads tensors and nothing that could run."""
-    try:
-        return load_pickled(path)
-    except ValueError as error:
-        raise ValueError(f"{path}: cannot be read as weights: {error}") from None
+def import_folder(folder: Path, direction: Direction | None = None) -> dict[Direction, Generator]:
+    """The generators in a checkpoint folder: `latest_net_G*.pth`, else those of the highest epoch, all of one epoch.
+
+    Where there is one of the `direction` asked for, that alone is read. Empty where the folder has no such file. Raises
+    ValueError, in one line, for a file that holds no generator.
+    """
+    files, found = files_in(folder), dict[Direction, Generator]()
+    asked = [path for path in files if direction_of(path.stem) == direction]
+    for path in asked or files:
+        found = import_generators(read_content(path), path, direction) | found
+    return found
 
 
-def _place(name: str) -> list[int]:
-    """`model.10.conv_block.5.weight` stands in place 10, 5."""
-    return [int(number) for number in re.findall(r"[0-9]+", name)]
+def files_in(folder: Path) -> list[Path]:
+    """The files of generators in a checkpoint folder that are of its last state.
+
+    `latest_net_G.pth` beside `latest_net_G_A.pth` is left out: the authors tell their users to copy one of the two.
+    """
+    epochs: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if (match := FILE.fullmatch(path.name)) and path.is_file():
+            epochs[match["epoch"]].append(path)
+    if not epochs:
+        return []
+    files = epochs[max(epochs, key=_age)]
+    return [path for path in files if direction_of(path.stem)] or files
+
+
+def file_for(source: Path, direction: Direction) -> Path:
+    """The file of a checkpoint folder that translates so; any other source is what it is."""
+    files = files_in(source) if source.is_dir() else []
+    return next((path for path in files if direction_of(path.stem) in (direction, None)), source)
+
+
+def _age(epoch: str) -> tuple[int, int]:
+    """The latest is the last; then come epochs, and then numbers of images."""
+    number = int(epoch.removeprefix("iter_")) if epoch != "latest" else 0
+    return (2 if epoch == "latest" else 0 if epoch.startswith("iter_") else 1), number

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from cyclegan.checkpoint import Checkpoint, read_checkpoint, read_newest
+from cyclegan.checkpoint import Checkpoint, checkpoint_from, is_checkpoint, is_run, read_newest
 from cyclegan.inference.generator_file import read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
-from cyclegan.inference.imported import import_generator
+from cyclegan.inference.imported import import_folder, import_generators, read_content
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.networks.base import Generator
 from cyclegan.recipe import Recipe
@@ -52,15 +52,19 @@ class Model:
 
 
 def open_model(path: Path | str, direction: Direction | None = None) -> Model:
-    """The model in a run folder (its newest checkpoint), a checkpoint, a `.safetensors` or a published `.pth`.
+    """The model in a run folder (its newest checkpoint), a checkpoint, a `.safetensors`, or others' files of torch's.
 
-    Where there is no such file, `user/name` or `user/name@revision` is a repository on the Hugging Face hub. Of a file
-    that does not say which way it translates, `direction` does, by default AtoB; of a repository only that one is read.
+    These are the `*_net_G*.pth` of the reference and of CUT, a folder of them, and checkpoints that hold generators:
+    see `imported`. What a file of torch's holds decides, not its name. Where there is no such file, `user/name` or
+    `user/name@revision` is a repository on the Hugging Face hub. Of a file that does not say which way it translates,
+    `direction` does, by default AtoB; of a repository, or a folder of others, only that one is read.
     Raises FileNotFoundError, or ValueError with one line, for what cannot be opened; for a repository also
     PermissionError and ConnectionError.
     """
     path = Path(path)
     if path.is_dir():
+        if not is_run(path) and (generators := import_folder(path, direction)):
+            return Model(path, generators)
         return model_of(read_newest(path), path)
     if is_hub_name(path):
         name = path.as_posix()
@@ -70,9 +74,10 @@ def open_model(path: Path | str, direction: Direction | None = None) -> Model:
         raise FileNotFoundError(f"{path}: no such run folder, checkpoint or generator")
     if path.suffix == ".safetensors":
         return Model(path, dict([read_generator(path)]))
-    if path.suffix == ".pth":
-        return Model(path, {direction or Direction.AtoB: import_generator(path)})
-    return model_of(read_checkpoint(path), path)
+    content = read_content(path)
+    if is_checkpoint(content):
+        return model_of(checkpoint_from(content, path), path)
+    return Model(path, import_generators(content, path, direction))
 
 
 def model_of(checkpoint: Checkpoint, path: Path) -> Model:

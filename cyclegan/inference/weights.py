@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from cyclegan.util.text import quoted
 
 
-def fill(network: nn.Module, weights: Any) -> None:
+def fill(network: nn.Module, weights: Any, called: Mapping[str, str] | None = None) -> None:
     """Give a network built on the meta device, where a config costs nothing, weights of its names and shapes.
 
     Any real float type becomes float32. NaN is a weight too: a run that diverged can be looked at, and translating by
-    it is refused where the picture is made. Raises ValueError, in one line, for the first weight that does not fit.
+    it is refused where the picture is made. Raises ValueError, in one line, for the first weight that does not fit,
+    named as it is `called` in its file where that has other names.
     """
     expected: dict[str, Tensor] = network.state_dict()
     if not isinstance(weights, Mapping):
@@ -27,7 +28,7 @@ def fill(network: nn.Module, weights: Any) -> None:
         raise ValueError(f"its config asks for {missing}" if missing else f"its config knows no {quoted(unknown)}")
     for name, wanted in expected.items():
         if problem := _problem(weights[name], wanted):
-            raise ValueError(f"{name} {problem}")
+            raise ValueError(f"{called[name] if called else name} {problem}")
     held = {w.untyped_storage().data_ptr(): w.untyped_storage().nbytes() for w in weights.values()}
     if sum(w.numel() * w.element_size() for w in weights.values()) > sum(held.values()):
         raise ValueError("its weights share their numbers, and claim to be more than they are")

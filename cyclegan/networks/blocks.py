@@ -39,17 +39,20 @@ class ReflectConv2d(nn.Conv2d):
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), reflection-padded and normalised; no activation after the sum (He et al. 2016)."""
+    """x + conv(relu(conv(x))), reflection-padded and normalised; no activation after the sum (He et al. 2016).
 
-    def __init__(self, width: int, dropout: float, bias: bool = False) -> None:
+    `norm` makes a norm of so many channels: see `NORMS`.
+    """
+
+    def __init__(self, width: int, dropout: float, bias: bool, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.body = nn.Sequential(
             ReflectConv2d(width, width, 3, bias),
-            InstanceNorm(),
+            norm(width),
             nn.ReLU(),
             nn.Dropout(dropout) if dropout else nn.Identity(),
             ReflectConv2d(width, width, 3, bias),
-            InstanceNorm(),
+            norm(width),
         )
 
     def forward(self, x: Tensor) -> Tensor:

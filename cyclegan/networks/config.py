@@ -39,6 +39,8 @@ class ResnetConfig:
     CUT, and a convolution: dearer."""
     bias: bool = False
     """Convolutions before a norm have a bias, as in CUT, whose loss sees two of them before the norm cancels it."""
+    norm: Literal["instance", "batch"] = "instance"
+    """Instance norm looks at every picture alone; batch norm lets the pictures of a batch see each other."""
     skip: bool = False
     """The last convolution sees the input too and begins as its copy: for translations that keep most of a picture."""
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from cyclegan.networks.base import Generator
 from cyclegan.networks.blocks import (
+    NORMS,
     BlurDown,
     BlurUp,
     Initial,
-    InstanceNorm,
     PreciseConv2d,
     ReflectConv2d,
     ResidualBlock,
@@ -34,15 +34,16 @@ class ResnetGenerator(Generator):
     def __init__(self, config: ResnetConfig) -> None:
         super().__init__()
         self.config: ResnetConfig = config
-        w, bias, up = config.width, config.bias, UPSAMPLE[config.upsample]
+        self.independent = config.norm != "batch"
+        w, bias, up, norm = config.width, config.bias, UPSAMPLE[config.upsample], NORMS[config.norm]
         self.encoded = (3, 2 * w, 4 * w, 4 * w, 4 * w)
         self.stages = nn.Sequential(
-            _normalised(ReflectConv2d(3, w, 7, bias)),
+            _normalised(ReflectConv2d(3, w, 7, bias), norm(w)),
             _down(w, 2 * w, config),
             _down(2 * w, 4 * w, config),
-            *(ResidualBlock(4 * w, config.dropout, bias) for _ in range(config.blocks)),
-            _normalised(up(4 * w, 2 * w, bias)),
-            _normalised(up(2 * w, w, bias)),
+            *(ResidualBlock(4 * w, config.dropout, bias, norm) for _ in range(config.blocks)),
+            _normalised(up(4 * w, 2 * w, bias), norm(2 * w)),
+            _normalised(up(2 * w, w, bias), norm(w)),
         )
         self.head = PreciseConv2d(w + 3 if config.skip else w, 3, 7)
         self.initialise()
@@ -87,7 +88,8 @@ def _down(width: int, wider: int, config: ResnetConfig) -> nn.Sequential:
     """Half the size: a convolution, norm and ReLU, and the blur where it has one."""
     blurs = config.downsample == "blur"
     convolution = nn.Conv2d(width, wider, 3, stride=1 if blurs else 2, padding=1, bias=config.bias)
-    return nn.Sequential(*_normalised(convolution), *([BlurDown()] if blurs else []))
+    normalised = _normalised(convolution, NORMS[config.norm](wider))
+    return nn.Sequential(*normalised, *([BlurDown()] if blurs else []))
 
 
 def _transpose(width: int, narrower: int, bias: bool) -> nn.Module:
@@ -106,5 +108,5 @@ def _blur(width: int, narrower: int, bias: bool) -> nn.Module:
 UPSAMPLE = {"transpose": _transpose, "resize": _resize, "blur": _blur}
 
 
-def _normalised(convolution: nn.Module) -> nn.Sequential:
-    return nn.Sequential(convolution, InstanceNorm(), nn.ReLU())
+def _normalised(convolution: nn.Module, norm: nn.Module) -> nn.Sequential:
+    return nn.Sequential(convolution, norm, nn.ReLU())

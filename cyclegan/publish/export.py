@@ -133,13 +133,13 @@ def _about_file(source: Path) -> dict[str, Any]:
     """What a card tells of weights that come alone."""
     if is_hub_name(source):
         origin = f"It comes from the repository {code(source.as_posix())}, which tells more."
-    elif source.suffix == ".pth":
-        origin = (
-            f"The weights were imported from a file of the reference implementation, {code(source.name)}; which way "
-            f"they translate is what its user said, for such a file does not."
-        )
-    else:
+    elif source.suffix == ".safetensors":
         origin = f"It is a copy of the generator in {code(source.name)}."
+    else:
+        origin = (
+            f"The weights were imported from {code(source.resolve().name)}, which another program wrote as the "
+            f"reference implementation does; where no name in it says which way they translate, its user did."
+        )
     return {
         "origin": origin,
         "unscored": "Not known here: the weights came without their run. "

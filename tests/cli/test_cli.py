@@ -96,6 +96,8 @@ def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -
         ),
         ("translate nowhere in out --size 0", "--size: must be at least 1"),
         ("export nowhere g.pth", "the name must end in .safetensors"),
+        ("import nowhere g.pth", "the name must end in .safetensors"),
+        ("import nowhere g.safetensors", "nowhere: no such run folder"),
         ("show nowhere", "nowhere: no such run folder"),
         ("fetch zebra", "did you mean horse2zebra?"),
     ],

@@ -6,13 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cyclegan.inference.imported import import_generator
+from cyclegan.inference.model import open_model
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig
 from cyclegan.training.optimizer import PlayerOptimizer
-from cyclegan.types import Batch, Images, Losses
+from cyclegan.types import Batch, Direction, Images, Losses
 from tests.methods.test_plain_reference import LOSSES, NETWORKS, PARITY, flat, needs_parity, networks
 
 
@@ -47,10 +47,19 @@ def test_three_steps_in_float32_are_the_authors() -> None:
 
 @needs_parity
 @pytest.mark.parametrize(
-    "file", ["resnet_9blocks_ngf8/latest_net_G.pth", "legacy_resnet_6blocks_ngf8/latest_net_G_A.pth"]
+    "file",
+    [
+        "resnet_9blocks_ngf8/latest_net_G.pth",
+        "legacy_resnet_6blocks_ngf8/latest_net_G_A.pth",
+        "cut_resnet_9blocks_ngf8_antialias/latest_net_G.pth",
+        "unet_256_ngf4_batch/latest_net_G.pth",
+        "unet_128_ngf8_instance/60_net_G_A.pth",
+    ],
 )
-def test_generator_files_of_the_authors_give_their_images(file: str) -> None:
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_generator_files_of_the_authors_give_their_images(file: str, whole_folder: bool) -> None:
     expected = load_file(PARITY / f"{file}.expected.safetensors")
+    model = open_model((PARITY / file).parent if whole_folder else PARITY / file)
     with torch.no_grad():
-        image = import_generator(PARITY / file)(expected["input"])
+        image = model.generators[Direction.AtoB].eval()(expected["input"])
     torch.testing.assert_close(image, expected["output"], rtol=0, atol=5e-5)

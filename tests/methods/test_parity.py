@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan.inference.imported import import_generator
+from cyclegan.inference.model import open_model
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.cyclegan import Cyclegan
@@ -14,7 +14,7 @@ from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import LrScheduleConfig, TrainingConfig
 from cyclegan.training.lr_schedule import lr_at
 from cyclegan.training.optimizer import PlayerOptimizer
-from cyclegan.types import Batch, Images, Losses
+from cyclegan.types import Batch, Direction, Images, Losses
 from tests.methods import plain_reference as plain
 
 NAMES = ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b")
@@ -92,5 +92,6 @@ def test_a_published_generator_gives_the_references_output(tmp_path: Path, block
     network = ResnetConfig(width=4, blocks=blocks).build()
     torch.save(published(network, blocks, legacy=legacy), tmp_path / "latest_net_G_A.pth")
     x = torch.rand(1, 3, 32, 48, dtype=torch.float64) * 2 - 1
-    imported, weights = import_generator(tmp_path / "latest_net_G_A.pth").double(), network.double().parameters()
-    torch.testing.assert_close(imported(x), plain.generator(list(weights), x), rtol=0, atol=1e-9)
+    imported = open_model(tmp_path / "latest_net_G_A.pth").generators[Direction.AtoB].double()
+    expected = plain.generator(list(network.double().parameters()), x)
+    torch.testing.assert_close(imported(x), expected, rtol=0, atol=1e-9)

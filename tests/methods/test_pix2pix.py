@@ -9,16 +9,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cyclegan.inference.architecture import generator_from
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.config import Pix2pixConfig
 from cyclegan.methods.pix2pix import Pix2pix
 from cyclegan.networks.config import PatchganConfig, UnetConfig
-from cyclegan.networks.unet import UnetGenerator
 from cyclegan.recipe import TrainingConfig
 from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.types import Batch, Direction
 from tests.methods.test_plain_reference import PARITY, needs_parity
-from tests.networks.test_unet import filled
 
 UNET, PATCHGAN = UnetConfig(width=4, depth=7, dropout=0), PatchganConfig(width=8, norm="batch")
 NO_AUTOCAST = Arithmetic(torch.device("cpu"), "float32")
@@ -33,9 +32,9 @@ def of_the_authors(state: dict[str, Tensor]) -> Pix2pix:
     """With their weights: the U-Net's modules lie in each other, the discriminator's stand in a row as ours do."""
     method = Pix2pixConfig(generator=UNET, discriminator=PATCHGAN).build()
     theirs = {name: weight for name, weight in state.items() if not name.endswith("num_batches_tracked")}
-    assert isinstance(method.generator, UnetGenerator)
     ours = [name.removeprefix("layers.") for name in method.discriminator.state_dict()]
-    filled(method.generator, {name[2:]: weight for name, weight in theirs.items() if name.startswith("G.")})
+    read = generator_from({name[2:]: weight for name, weight in theirs.items() if name.startswith("G.")})
+    method.generator.load_state_dict(read.state_dict())
     known = {name[8:]: weight for name, weight in theirs.items() if name.startswith("D.model.")}
     places = zip(*(sorted({number(name) for name in state}) for state in (known, ours)), strict=True)
     here = dict(places)
@@ -80,4 +79,4 @@ def test_the_discriminator_sees_what_was_translated() -> None:
     method = Pix2pixConfig(generator=UNET, discriminator=PatchganConfig(width=4, norm="none")).build()
     truth, one, other = torch.rand(3, 1, 3, 64, 64).unbind()
     judge = method.critics()[Direction.AtoB]
-    assert judge.conditional and not torch.equal(judge.score(truth, one), judge.score(truth, other))
+    assert judge.conditional and not torch.equal(judge.patches(truth, one), judge.patches(truth, other))

@@ -151,6 +151,16 @@ def test_dropout_works_in_training_only() -> None:
     assert torch.equal(network(x), network(x))
 
 
+def test_batch_norm_lets_pictures_see_each_other_in_training_only() -> None:
+    network, x = replace(SMALL, norm="batch").build(), torch.rand(2, 3, 16, 16)
+    assert not network.independent and SMALL.build().independent
+    assert not torch.allclose(network(x)[:1], network(x[:1]))
+    network.eval()
+    torch.testing.assert_close(network(x)[:1], network(x[:1]))
+    norms = {name.rpartition(".")[0] for name in network.state_dict() if name.endswith("running_mean")}
+    assert len(norms) == 5 + 2 * SMALL.blocks
+
+
 def test_a_skip_begins_with_the_input() -> None:
     network, x = ResnetConfig(width=4, blocks=1, skip=True).build(), torch.rand(1, 3, 13, 18) * 2 - 1
     torch.testing.assert_close(network(x), 0.9 * x)

@@ -1,68 +1,24 @@
-"""The U-Net is the authors', trains where pictures of a batch see each other, and takes any size."""
+"""The U-Net trains where pictures of a batch see each other, and takes any size.
+
+That it gives the authors' pictures is claimed in tests/inference/test_published.py, that it is what they describe in
+tests/inference/test_imported.py.
+"""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from cyclegan.networks.config import UnetConfig
-from cyclegan.networks.unet import UnetGenerator
 from cyclegan.training.ema import Ema
 from cyclegan.training.trainer import Trainer
 from cyclegan.types import Batch, Direction
-from tests.methods.test_plain_reference import PARITY, needs_parity
 from tests.tiny import tiny_recipe
 
 TINY = {"kind": "unet", "width": 4, "depth": 5}
-
-
-def filled(network: UnetGenerator, state: dict[str, Tensor]) -> UnetGenerator:
-    """With the authors' weights, whose modules lie in each other: from the outside in, then from the inside out."""
-    names = [name.removeprefix("module.") for name in state]
-    states = dict(zip(names, state.values(), strict=True))
-    kept = [name for name in names if not name.endswith("num_batches_tracked")]
-
-    def place(name: str) -> tuple[int, int, int]:
-        path = [int(part) for part in re.findall(r"model\.([0-9]+)", name)]
-        deep, last = len(path), path[-1]
-        upwards = last >= 5 or (deep > 1 and last >= 3) or (deep == 1 and last == 3)
-        order = -deep if upwards else deep
-        return (1 if upwards else 0), order, last
-
-    ours = network.state_dict()
-    theirs = sorted(kept, key=lambda name: (*place(name), _rank(name)))
-    if network.config.norm == "instance":  # a norm cancels all biases but those of the first, innermost and last
-        bare = [name for name in theirs if name.endswith("bias")]
-        deepest = max(bare, key=lambda name: (name.count("model"), -place(name)[2]))
-        first = min(bare, key=lambda name: (name.count("model"), place(name)[2]))
-        outer = [name for name in bare if name.count("model") == first.count("model")]
-        theirs = [name for name in theirs if not name.endswith("bias") or name in (deepest, *outer)]
-    network.load_state_dict({name: states[other] for name, other in zip(ours, theirs, strict=True)})
-    return network
-
-
-def _rank(name: str) -> int:
-    return ["weight", "bias", "running_mean", "running_var"].index(name.rpartition(".")[2])
-
-
-@needs_parity
-@pytest.mark.parametrize(
-    "file, config",
-    [
-        ("unet_256_ngf4_batch/latest_net_G.pth", UnetConfig(width=4, depth=8)),
-        ("unet_128_ngf8_instance/60_net_G_A.pth", UnetConfig(width=8, depth=7, norm="instance", dropout=0)),
-    ],
-)
-def test_it_gives_the_authors_pictures(file: str, config: UnetConfig) -> None:
-    expected = load_file(PARITY / f"{file}.expected.safetensors")
-    network = filled(config.build(), torch.load(PARITY / file, weights_only=True)).eval()
-    with torch.no_grad():
-        torch.testing.assert_close(network(expected["input"]), expected["output"], rtol=0, atol=5e-5)
 
 
 def test_it_has_the_authors_number_of_parameters() -> None:

@@ -285,7 +285,9 @@ def test_the_card_of_a_reference_generator_tells_what_is_known(tmp_path: Path) -
     exported = export(tmp_path / "latest_net_G.pth", tmp_path / "g.safetensors", Direction.BtoA)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert exported.sheet is None and not exported.notes and header(text)["library_name"] == "cyclegan"
-    assert "`latest_net_G.pth`" in text and "BtoA" in text and "width 4" in text and "<details>" not in text
+    assert (
+        "imported from `latest_net_G.pth`" in text and "BtoA" in text and "width 4" in text and "<details>" not in text
+    )
 
 
 def test_the_card_of_a_copy_names_what_it_is_a_copy_of(tmp_path: Path) -> None:
