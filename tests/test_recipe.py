@@ -107,7 +107,9 @@ def test_spans_count_images_or_epochs() -> None:
 
 
 def test_reading_a_recipe_imports_no_torch() -> None:
-    code = "import sys, cyclegan.cli; print({'torch', 'albumentations', 'kornia'} & set(sys.modules))"
+    code = (
+        "import sys, cyclegan.cli; print({'torch', 'albumentations', 'kornia', 'huggingface_hub'} & set(sys.modules))"
+    )
     assert run([sys.executable, "-c", code]).stdout == "set()\n"
 
 

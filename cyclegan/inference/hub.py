@@ -1,4 +1,7 @@
-"""Generators on the Hugging Face hub: fetched by their repository's name, pushed to it."""
+"""Generators on the Hugging Face hub: fetched by their repository's name, pushed to it.
+
+huggingface_hub takes most of a second to import, so only the functions that ask the hub import it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cyclegan.inference.generator_file import direction_of
 from cyclegan.types import Direction
 from cyclegan.util.text import one_line, reason
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
 
 NAME = re.compile(
     r"(?!.*(?:--|\.\.))"  # the hub allows neither
@@ -32,6 +32,9 @@ MOST = 8
 
 LARGEST = 2 * 2**30
 """Bytes of weights that are loaded from one repository; a generator as in the reference takes 46 million."""
+
+LIBRARY = "cyclegan"
+"""The name under which the hub is asked."""
 
 LOGIN = "log in by `hf auth login`, or set HF_TOKEN"
 
@@ -51,9 +54,8 @@ def fetch_generators(name: str) -> dict[Direction, Path]:
     """The generators in a repository, downloaded or from the library's cache, by the direction that each says it has.
 
     A file that does not say one, when it is alone, is given as AtoB: reading it tells what is wrong with it.
-    Raises ImportError without huggingface_hub, FileNotFoundError for what is not there, ValueError where a direction
-    has several files or all are beyond `LARGEST`, PermissionError where the hub refuses, ConnectionError where it
-    cannot be reached.
+    Raises FileNotFoundError for what is not there, ValueError where a direction has several files or all are beyond
+    `LARGEST`, PermissionError where the hub refuses, ConnectionError where it cannot be reached.
     """
     files = _fetch(name)
     if not files:
@@ -88,12 +90,12 @@ def choose(name: str, direction: Direction | None) -> Path:
 def push(name: str, files: Mapping[str, Path], *, private: bool) -> str:
     """Put files, by their names there, into a repository in one commit; it is made if need be. Returns its address.
 
-    Raises ImportError without huggingface_hub, PermissionError where the hub refuses, ConnectionError where it cannot
-    be reached, ValueError for a name or card that it does not take.
+    Raises PermissionError where the hub refuses, ConnectionError where it cannot be reached, ValueError for a name or
+    card that it does not take.
     """
-    api = _api(name)
-    from huggingface_hub import CommitOperationAdd
+    from huggingface_hub import CommitOperationAdd, HfApi
 
+    api = HfApi(library_name=LIBRARY)
     with _in_one_line(name):
         address = api.create_repo(name, private=private, exist_ok=True)
         additions = [CommitOperationAdd(there, str(here)) for there, here in files.items()]
@@ -106,7 +108,6 @@ def read_text(name: str, file: str) -> str | None:
 
     Raises what `push` raises.
     """
-    _api(name)
     from huggingface_hub import errors, hf_hub_download
 
     with _in_one_line(name):
@@ -119,24 +120,22 @@ def read_text(name: str, file: str) -> str | None:
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless a repository may have this name, ImportError unless huggingface_hub is installed."""
+    """Raise ValueError unless a repository may have this name."""
     match = NAME.fullmatch(name)
     if match is None or match["revision"]:
         raise ValueError(f"{one_line(name, 100)}: no name of a repository; write user/name")
-    _api(name)
 
 
 def _fetch(name: str) -> list[Path]:
     """Every .safetensors file at the top of a repository; where the hub cannot be reached, of the copy kept here."""
-    api = _api(name, "not on this disk, and to look on")
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import HfApi, hf_hub_download
 
     match = NAME.fullmatch(name)
     assert match
     place: dict[str, Any] = {"repo_id": match["repository"], "revision": match["revision"]}
     with _in_one_line(name):
         try:
-            told = api.model_info(**place, files_metadata=True).siblings or []
+            told = HfApi(library_name=LIBRARY).model_info(**place, files_metadata=True).siblings or []
         except Exception as error:
             if not _unreachable(error) or not (kept := _kept(place)):
                 raise
@@ -168,14 +167,6 @@ def _kept(place: dict[str, Any]) -> list[Path]:
         return sorted(Path(snapshot_download(**place, local_files_only=True)).glob("*.safetensors"))
     except errors.LocalEntryNotFoundError:
         return []
-
-
-def _api(name: str, why: str = "to reach") -> HfApi:
-    try:
-        from huggingface_hub import HfApi
-    except ImportError:
-        raise ImportError(f"{name}: {why} the hub takes huggingface_hub: pip install 'cyclegan[hub]'") from None
-    return HfApi(library_name="cyclegan")
 
 
 @contextmanager

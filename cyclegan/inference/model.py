@@ -56,7 +56,7 @@ def open_model(path: Path | str, direction: Direction | None = None) -> Model:
 
     Where there is no such file, `user/name` or `user/name@revision` is a repository on the Hugging Face hub. Of a file
     that does not say which way it translates, `direction` does, by default AtoB; of a repository only that one is read.
-    Raises FileNotFoundError, or ValueError with one line, for what cannot be opened; for a repository also ImportError,
+    Raises FileNotFoundError, or ValueError with one line, for what cannot be opened; for a repository also
     PermissionError and ConnectionError.
     """
     path = Path(path)

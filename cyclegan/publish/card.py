@@ -129,7 +129,7 @@ def _parts(card: Card) -> Iterator[str]:
 
 def _use(card: Card) -> str:
     name = card.repository or one_line(card.file)
-    fetch = "\nfetched from this page by its name (`pip install 'cyclegan[hub]'`)" if card.repository else ""
+    fetch = ", fetched from this page by its name" if card.repository else ""
     line = shlex.join(["cyclegan", "translate", name if not name.startswith("-") else f"./{name}", "photos", "out"])
     python = "\n".join([
         "from PIL import Image",
@@ -140,7 +140,7 @@ def _use(card: Card) -> str:
     ])  # fmt: skip
     alone = f"\n\nOr with the file {code(card.file)} alone, given in place of the name." if card.repository else ""
     return (
-        f"With the package `cyclegan`, on one picture or a folder of them{',' if fetch else ''}{fetch}:\n\n"
+        f"With the package `cyclegan`, on one picture or a folder of them{fetch}:\n\n"
         f"{fenced(line, 'bash')}\n\n{fenced(python, 'python')}{alone}"
     )
 

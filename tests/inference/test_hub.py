@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -26,10 +26,6 @@ from tests.cli.test_cli import run_main
 from tests.inference.fake_hub import FakeHub, fake_hub
 from tests.patience import run as run_to_the_end
 from tests.tiny import outputs, tiny_recipe, write_pictures
-
-huggingface_hub = pytest.importorskip("huggingface_hub")
-
-from huggingface_hub import constants  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -323,25 +319,6 @@ def test_what_lies_on_this_disk_is_never_asked_of_the_hub(hub: FakeHub, tmp_path
     with pytest.raises(FileNotFoundError, match="no checkpoint in this folder"):
         open_model(Path("some/run"))
     assert open_model(Path("some/h2z.v1.safetensors")).choose() == "AtoB" and not hub.asked
-
-
-@pytest.mark.parametrize("words", ["translate someone/h2z photos out", "export RUN g.safetensors --push someone/h2z"])
-def test_without_the_library_it_says_what_to_install(
-    words: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **named: Any) -> Any:
-        if name.startswith("huggingface_hub"):
-            raise ImportError(name)
-        return real(name, *rest, **named)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(builtins, "__import__", without)
-    assert run_main(*words.replace("RUN", str(run)).split()) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("cyclegan: someone/h2z: ") and told.endswith("pip install 'cyclegan[hub]'\n")
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_real_process_loads_from_the_hub_and_then_without_it(hub: FakeHub, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from huggingface_hub import ModelCard
 from PIL import Image
 from torchvision.models import squeezenet1_1
 
@@ -139,10 +140,9 @@ def test_the_header_is_what_the_hub_reads(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_hubs_library_understands_the_header(run: Path, tmp_path: Path) -> None:
-    hub = pytest.importorskip("huggingface_hub")
     write_metrics(run, row("AtoB", 123.4, **CYCLE))
     export(run, tmp_path / "h2z.safetensors", None)
-    results = hub.ModelCard.load(tmp_path / "README.md").data.eval_results
+    results = ModelCard.load(tmp_path / "README.md").data.eval_results
     assert {result.metric_type for result in results} == {"fid", "kid", "kid_std", "precision", "recall", *CYCLE}
 
 
