@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import yaml
+from huggingface_hub import EvalResult, ModelCardData
 
 from cyclegan.methods.about import About
 from cyclegan.metrics.result import FIGURES, Evaluation, Score, measured
@@ -56,8 +57,7 @@ class Card:
 
 def card_text(card: Card) -> str:
     """The whole page; everything in it that came from a file is quoted, so that header and page stay whole."""
-    header = yaml.safe_dump(_header(card), sort_keys=False, allow_unicode=True)
-    parts = [f"---\n{header}---", marked(card.file), f"# {plain(_stem(card.file))}", *_parts(card)]
+    parts = [f"---\n{_header(card)}\n---", marked(card.file), f"# {plain(_stem(card.file))}", *_parts(card)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -66,28 +66,35 @@ def marked(file: str) -> str:
     return MARK.format(re.sub("-{2,}|[<>]", "", one_line(file)))
 
 
-def _header(card: Card) -> dict[str, Any]:
-    """What the hub reads. No licence: only who trained it can give one."""
-    tags = [*TAGS, *([card.method.tag] if card.method else []), "pytorch"]
-    header: dict[str, Any] = {"library_name": "cyclegan", "pipeline_tag": "image-to-image", "tags": tags}
-    if card.evaluation:
-        header["model-index"] = [{"name": _stem(card.file), "results": [_result(card, card.evaluation)]}]
-    return header
+def _header(card: Card) -> str:
+    """What the hub reads, as YAML. No licence: only who trained it can give one."""
+    results = _results(card, card.evaluation) if card.evaluation else []
+    return ModelCardData(
+        library_name="cyclegan",
+        pipeline_tag="image-to-image",
+        tags=[*TAGS, *([card.method.tag] if card.method else []), "pytorch"],
+        model_name=_stem(card.file) if results else None,
+        eval_results=results or None,
+    ).to_yaml()
 
 
-def _result(card: Card, evaluation: Evaluation) -> dict[str, Any]:
+def _results(card: Card, evaluation: Evaluation) -> list[EvalResult]:
+    """Every figure of the direction, with its interval in its name: the header has no field for one."""
     name, split = card.data or "unknown", str(evaluation.protocol.get("split", "test"))
-    task = {"type": "image-to-image", "name": "Unpaired image-to-image translation"}
     score, features = evaluation.scores[0], one_line(evaluation.features)
-    figures = [(kind, FIGURES[kind], score.figures[kind]) for kind in measured([score])]
-    return {
-        "task": task,
-        "dataset": {"type": _word(name), "name": one_line(name), "split": one_line(split)},
-        "metrics": [
-            {"type": kind, "name": _named(score, kind, features, figure.interval(found)), "value": found.value}
-            for kind, figure, found in figures
-        ],
-    }
+    return [
+        EvalResult(
+            task_type="image-to-image",
+            task_name="Unpaired image-to-image translation",
+            dataset_type=_word(name),
+            dataset_name=one_line(name),
+            dataset_split=one_line(split),
+            metric_type=kind,
+            metric_name=_named(score, kind, features, FIGURES[kind].interval(score.figures[kind])),
+            metric_value=score.figures[kind].value,
+        )
+        for kind in measured([score])
+    ]
 
 
 def _named(score: Score, name: str, features: str, interval: str = "") -> str:
