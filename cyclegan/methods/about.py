@@ -19,6 +19,8 @@ class About(NamedTuple):
     directions: tuple[Direction, ...] = BOTH
     tag: str = "cyclegan"
     """On the Hugging Face hub."""
+    paired: bool = False
+    """Whether it learns from pairs of pictures: each input with the translation that is wanted of it."""
 
 
 CYCLEGAN = About(

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import yaml
@@ -21,7 +21,12 @@ from cyclegan.util.text import one_line
 
 MARK = "<!-- Written by cyclegan export for {}; delete this line to keep your changes. -->"
 
-TAGS = ["image-to-image", "unpaired-image-translation", "unpaired"]
+LEARNED = {
+    "paired": " It was learned from pairs of pictures.",
+    "unpaired": " It was learned without paired examples.",
+    "": "",
+}
+"""A sentence for each kind of method; none where the method is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +74,15 @@ def marked(file: str) -> str:
 def _header(card: Card) -> str:
     """What the hub reads, as YAML. No licence: only who trained it can give one."""
     results = _results(card, card.evaluation) if card.evaluation else []
+    kind = _kind(card.method)
     return ModelCardData(
         library_name="cyclegan",
         pipeline_tag="image-to-image",
-        tags=[*TAGS, *([card.method.tag] if card.method else []), "pytorch"],
+        tags=[
+            "image-to-image",
+            *([f"{kind}-image-translation", kind, card.method.tag] if card.method else []),
+            "pytorch",
+        ],
         model_name=_stem(card.file) if results else None,
         eval_results=results or None,
     ).to_yaml()
@@ -85,7 +95,7 @@ def _results(card: Card, evaluation: Evaluation) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="image-to-image",
-            task_name="Unpaired image-to-image translation",
+            task_name=f"{_kind(card.method)} image-to-image translation".strip().capitalize(),
             dataset_type=_word(name),
             dataset_name=one_line(name),
             dataset_split=one_line(split),
@@ -110,7 +120,7 @@ def _parts(card: Card) -> Iterator[str]:
     data = f"of the data set {code(card.data)}" if card.data else "of a data set that its file does not name"
     yield (
         f"Translates pictures of domain {source} {data} into domain {target} ({card.direction}), one picture at a time "
-        f"and at its own size. It was learned without paired examples."
+        f"and at its own size.{LEARNED[_kind(card.method)]}"
     )
     if card.data:
         yield f"Domain {source} are the pictures of `train{source}`, domain {target} those of `train{target}`."
@@ -215,6 +225,13 @@ def fenced(text: str, language: str) -> str:
 
 def _told(score: Score, name: str) -> str:
     return FIGURES[name].told(score.figures[name]) if name in score.figures else ""
+
+
+def _kind(method: About | None) -> Literal["paired", "unpaired", ""]:
+    """From which pictures a method learns; empty where it is not known."""
+    if method is None:
+        return ""
+    return "paired" if method.paired else "unpaired"
 
 
 def _stem(file: str) -> str:

@@ -16,6 +16,7 @@ from torchvision.models import squeezenet1_1
 
 from cyclegan.checkpoint import best_path, newest_checkpoint, read_checkpoint
 from cyclegan.inference.generator_file import write_generator
+from cyclegan.methods.about import CUT, About
 from cyclegan.metrics.result import FIGURES, Estimate, Evaluation, Score
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.publish.card import Card, card_text, code, fenced, plain
@@ -169,6 +170,34 @@ def test_without_test_pictures_there_is_no_sheet(data: Path, tmp_path: Path) -> 
     exported = export(tmp_path / "run", tmp_path / "out" / "g.safetensors", None)
     assert exported.sheet is None and "no picture in" in exported.notes[0]
     assert "![" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+
+
+PAIRED = CUT._replace(name="Paired", tag="of-pairs", paired=True)
+
+
+@pytest.mark.parametrize(
+    "method, sentence, task, tags",
+    [
+        (CUT, "It was learned without paired examples.", "Unpaired image-to-image translation",
+         ["unpaired-image-translation", "unpaired", "cut"]),
+        (PAIRED, "It was learned from pairs of pictures.", "Paired image-to-image translation",
+         ["paired-image-translation", "paired", "of-pairs"]),
+        (None, "", "Image-to-image translation", []),
+    ],
+)  # fmt: skip
+def test_the_card_says_by_its_method_whether_pairs_were_needed(
+    method: About | None, sentence: str, task: str, tags: list[str]
+) -> None:
+    score = Score(what="AtoB", images=1, real=1, figures={"fid": Estimate(1.0, 0.5, 1.5)}, warnings=())
+    text = card_text(Card(
+        file="g.safetensors", direction=Direction.AtoB, generator={}, parameters=1, versions={}, method=method,
+        evaluation=Evaluation({"features": FEATURES}, [score]),
+    ))  # fmt: skip
+    assert re.findall(r"It was learned [\w ]+\.", text) == [sentence] * bool(sentence)
+    data = header(text)
+    [result] = data["model-index"][0]["results"]
+    assert result["task"] == {"type": "image-to-image", "name": task}
+    assert data["tags"] == ["image-to-image", *tags, "pytorch"]
 
 
 # Whose figures
