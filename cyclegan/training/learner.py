@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.files import from_bytes
+from cyclegan.machine.compiler import Compiler, layout_of, set_layout
 from cyclegan.machine.device import Arithmetic
-from cyclegan.machine.levers import Compiler, Levers, layout_of, set_layout
+from cyclegan.machine.levers import Levers
 from cyclegan.networks.base import Generator
 from cyclegan.recipe import Recipe, images_in
 from cyclegan.training.distributed import ALONE, Processes

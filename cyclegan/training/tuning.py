@@ -15,8 +15,9 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from cyclegan.machine.compiler import Compile
 from cyclegan.machine.device import has_bf16, has_compiler
-from cyclegan.machine.levers import PLAIN, Bench, Choice, Compile, Levers, choose_levers, offers_for
+from cyclegan.machine.levers import PLAIN, Bench, Choice, Levers, choose_levers, offers_for
 from cyclegan.machine.memory import is_out_of_memory
 from cyclegan.training.graph import Graphed, has_graphs
 from cyclegan.training.learner import Learner

@@ -25,8 +25,8 @@ from plain import Step, plain
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from cyclegan.machine.compiler import layout_of, set_layout
 from cyclegan.machine.device import Arithmetic, choose_device, compiler_problem, has_bf16
-from cyclegan.machine.levers import layout_of, set_layout
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import TrainingConfig

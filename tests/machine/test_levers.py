@@ -6,13 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan.machine.device import Arithmetic, has_compiler
+from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.levers import (
-    MOST_SHAPES,
     PLAIN,
     TOLERANCES,
     Bench,
-    Compiler,
     Levers,
     Offer,
     Tolerance,
@@ -192,16 +190,3 @@ def test_float32_on_cuda_is_float32_and_the_flags_are_put_back(monkeypatch: pyte
 def test_tf32_is_for_cuda() -> None:
     with pytest.raises(ValueError, match=r"speed\.precision: only cuda has tf32, and this is cpu"):
         Arithmetic(CPU, "tf32")
-
-
-@pytest.mark.skipif(not has_compiler(CPU), reason="needs a C++ compiler")
-def test_more_sizes_than_are_compiled_run_as_written_and_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    network = torch.nn.Conv2d(1, 1, 1)
-    compiler = Compiler([network])
-    compiler.set("on")
-    compiler.shapes = {(torch.Size([1, 1, side, side]),) for side in range(10, 10 + MOST_SHAPES)}  # compiled before
-    for side in (2, 3):
-        x = torch.ones(1, 1, side, side)
-        with compiler.calls([x]):
-            assert torch.equal(network(x), network.forward(x))
-    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("compiled for 8 sizes of pictures")
