@@ -14,20 +14,10 @@ from torch import Tensor, nn
 from cyclegan.data.files import from_bytes, from_pixels, to_bytes, to_pixels
 from cyclegan.inference.inputs import Picture, batch_from, picture_from
 from cyclegan.inference.model import Model, open_model
+from cyclegan.machine.agreement import Tolerance
 from cyclegan.machine.compiler import Compile, Compiler, layout_of, set_layout
 from cyclegan.machine.device import Arithmetic, choose_device, has_bf16, has_compiler
-from cyclegan.machine.levers import (
-    HOPE,
-    PLAIN,
-    TURNS,
-    Bench,
-    Levers,
-    Offer,
-    Tolerance,
-    choose_levers,
-    may_pay,
-    offers_for,
-)
+from cyclegan.machine.levers import HOPE, PLAIN, TURNS, Bench, Levers, Offer, choose_levers, may_pay, offers_for
 from cyclegan.machine.memory import is_out_of_memory, one_by_one_if_need_be
 from cyclegan.types import Device, Direction, Precision
 

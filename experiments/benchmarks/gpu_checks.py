@@ -21,8 +21,8 @@ from torch import Tensor
 from translate import measure as measure_translating
 
 from cyclegan.checkpoint import read_checkpoint, write_checkpoint
+from cyclegan.machine.agreement import TOLERANCES
 from cyclegan.machine.device import choose_device, has_bf16
-from cyclegan.machine.levers import TOLERANCES
 from cyclegan.recipe import Recipe, SpeedConfig, recipe_from
 from cyclegan.training.distributed import ALONE, Processes, open_processes
 from cyclegan.training.graph import UNRECORDED, has_graphs

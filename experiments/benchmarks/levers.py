@@ -26,8 +26,9 @@ from torch import Tensor
 
 from cyclegan.inference.translator import TOLERANCES as OF_PICTURES
 from cyclegan.inference.translator import Translator
+from cyclegan.machine.agreement import disagreement
 from cyclegan.machine.device import choose_device, has_bf16, has_compiler
-from cyclegan.machine.levers import PLAIN, Bench, Levers, choose_levers, disagreement, offers_for
+from cyclegan.machine.levers import PLAIN, Bench, Levers, choose_levers, offers_for
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.recipe import Recipe, read_recipe
 from cyclegan.training.learner import Learner

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cyclegan.machine.agreement import TOLERANCES, disagreement
 from cyclegan.machine.device import has_compiler
-from cyclegan.machine.levers import PLAIN, TOLERANCES, Choice, Levers, disagreement
+from cyclegan.machine.levers import PLAIN, Choice, Levers
 from cyclegan.recipe import Recipe
 from cyclegan.training import tuning
 from cyclegan.training.distributed import Processes
