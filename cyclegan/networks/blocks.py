@@ -158,9 +158,11 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
-        if self.training and self.rests:
-            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
-        return super().forward(x)
+        if not (self.training and self.rests):
+            return super().forward(x)
+        assert self.running_mean is not None and self.running_var is not None
+        forgotten = self.running_mean.clone(), self.running_var.clone()
+        return F.batch_norm(x, *forgotten, self.weight, self.bias, training=True, eps=self.eps)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, about: dict[str, Any], *rest: Any) -> None:
         super()._load_from_state_dict(state, prefix, about | {"version": 2}, *rest)  # or else torch adds the number
