@@ -32,14 +32,14 @@ def of_the_authors(state: dict[str, Tensor]) -> Pix2pix:
     """With their weights: the U-Net's modules lie in each other, the discriminator's stand in a row as ours do."""
     method = Pix2pixConfig(generator=UNET, discriminator=PATCHGAN).build()
     theirs = {name: weight for name, weight in state.items() if not name.endswith("num_batches_tracked")}
-    ours = [name.removeprefix("layers.") for name in method.discriminator.state_dict()]
+    ours = [name.removeprefix("scales.0.") for name in method.discriminator.state_dict()]
     read = generator_from({name[2:]: weight for name, weight in theirs.items() if name.startswith("G.")})
     method.generator.load_state_dict(read.state_dict())
     known = {name[8:]: weight for name, weight in theirs.items() if name.startswith("D.model.")}
     places = zip(*(sorted({number(name) for name in state}) for state in (known, ours)), strict=True)
     here = dict(places)
     method.discriminator.load_state_dict(
-        {f"layers.{here[number(name)]}.{name.partition('.')[2]}": weight for name, weight in known.items()}
+        {f"scales.0.{here[number(name)]}.{name.partition('.')[2]}": weight for name, weight in known.items()}
     )
     return method
 
