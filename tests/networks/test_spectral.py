@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from cyclegan.checkpoint import read_newest
 from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.levers import Levers
-from cyclegan.networks.blocks import PreciseSpectralConv2d, SpectralConv2d, initialise
+from cyclegan.networks.blocks import initialise
 from cyclegan.networks.config import PatchganConfig
+from cyclegan.networks.spectral import PreciseSpectralConv2d, SpectralConv2d
 from cyclegan.training.samples import looking
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch
