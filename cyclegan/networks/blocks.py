@@ -85,45 +85,6 @@ class PreciseConv2d(nn.Conv2d):
             return super().forward(x.to(self.weight.dtype))
 
 
-class SpectralConv2d(nn.Conv2d):
-    """A convolution whose weight, as a matrix of `outputs` rows, is divided by its largest singular value.
-
-    (Miyato et al. 2018, section 2.1 and algorithm 1.) A call improves the estimate of that value by one step of power
-    iteration from the left singular vector `u` of the call before, all in the weights' own precision. In training `u`
-    is kept for the next call; it is part of the state.
-    """
-
-    rests = False
-    """While set, `u` stays as it is."""
-
-    def __init__(
-        self, inputs: int, outputs: int, side: int, stride: int = 1, padding: int = 0, bias: bool = True
-    ) -> None:
-        super().__init__(inputs, outputs, side, stride, padding, bias=bias)
-        self.u: Tensor
-        self.register_buffer("u", F.normalize(torch.randn(outputs), dim=0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, H', W')."""
-        return F.conv2d(x, self.normalised(), self.bias, self.stride, self.padding)
-
-    def normalised(self) -> Tensor:
-        """The weight that convolves, whose largest singular value is nearly 1."""
-        with torch.autocast(self.weight.device.type, enabled=False):
-            rows = self.weight.flatten(1)
-            v = F.normalize(rows.detach().T @ self.u, dim=0)
-            image = rows @ v
-            u = F.normalize(image.detach(), dim=0)
-            if self.training and not self.rests:
-                self.u.copy_(u)
-            normalised: Tensor = self.weight / torch.dot(u, image)
-        return normalised
-
-
-class PreciseSpectralConv2d(PreciseConv2d, SpectralConv2d):
-    """Both: a normalised weight, and its own precision."""
-
-
 def reflect_pad(x: Tensor, by: int) -> Tensor:
     """So many pixels, fewer than the picture has, reflected on all four sides: (N, C, H, W) to (N, C, H', W')."""
     if not torch.are_deterministic_algorithms_enabled():

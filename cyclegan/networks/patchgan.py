@@ -6,16 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.networks.base import Critic
-from cyclegan.networks.blocks import (
-    NORMS,
-    BlurDown,
-    InstanceNorm,
-    PreciseConv2d,
-    PreciseSpectralConv2d,
-    SpectralConv2d,
-    initialise,
-)
+from cyclegan.networks.blocks import NORMS, BlurDown, InstanceNorm, PreciseConv2d, initialise
 from cyclegan.networks.config import PatchganConfig, PixelConfig
+from cyclegan.networks.spectral import PreciseSpectralConv2d, SpectralConv2d
 from cyclegan.types import Scores
 
 

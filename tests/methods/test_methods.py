@@ -8,8 +8,8 @@ from torch import Tensor
 
 from cyclegan.methods.base import Method
 from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig, Pix2pixConfig
-from cyclegan.networks.blocks import SpectralConv2d
 from cyclegan.networks.config import PatchganConfig, PixelConfig, ResnetConfig, UnetConfig
+from cyclegan.networks.spectral import SpectralConv2d
 from cyclegan.types import Batch, Direction, Losses
 
 NETWORKS: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from cyclegan.checkpoint import read_newest
 from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.levers import Levers
-from cyclegan.networks.blocks import PreciseSpectralConv2d, SpectralConv2d, initialise
+from cyclegan.networks.blocks import initialise
 from cyclegan.networks.config import PatchganConfig
+from cyclegan.networks.spectral import PreciseSpectralConv2d, SpectralConv2d
 from cyclegan.training.samples import looking
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch
@@ -116,3 +118,18 @@ def test_nothing_that_is_only_tried_moves_its_vectors(data: Path, tmp_path: Path
     assert same(before, vectors(learner.method))
     learner.step(PIXELS)
     assert not same(before, vectors(learner.method))
+
+
+def test_a_compiled_backward_pass_sees_the_vectors_of_its_own_call() -> None:
+    """Of two calls before it, as when real and fake are scored one after another."""
+    torch.manual_seed(0)
+    compiled = PatchganConfig(width=4, depth=1, norm="spectral").build()
+    plain, pictures = copy.deepcopy(compiled), torch.rand(2, 1, 3, 16, 16)
+    compiled.compile(backend="aot_eager_decomp_partition")  # all of the compiler but its kernels
+    seen: list[tuple[Tensor, ...]] = []
+    for network in (compiled, plain):
+        scores = [scale.square().mean() for picture in pictures for scale in network(picture)]
+        seen.append(torch.autograd.grad(torch.stack(scores).sum(), list(network.parameters())))
+    for one, two in zip(*seen, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+    assert all((one - two).abs().max() < 1e-6 for one, two in zip(compiled.buffers(), plain.buffers(), strict=True))
