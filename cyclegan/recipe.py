@@ -102,7 +102,8 @@ class TrainingConfig:
     batch_size: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
     """Pairs of pictures that the networks see at once."""
     accumulate: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
-    """Batches whose gradients make one step: as one batch so many times as large, in the memory of one."""
+    """Batches whose gradients make one step: as one batch so many times as large, in the memory of one; only batch norm
+    sees them apart."""
     lr: LearningRate = 2e-4
     """Learning rate of Adam."""
     betas: Betas = (0.5, 0.999)
