@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,17 @@ def test_report_and_card_show_the_truth(run: Path, tmp_path: Path) -> None:
     assert "Isola et al. 2017" in card and "from pairs of pictures" in card and "without paired" not in card
     with Image.open(tmp_path / "negative.png") as sheet:
         assert sheet.height > sheet.width / 2
-    assert ran("compare", run, run, "--out", tmp_path / "compare.html") == 0
+
+
+def test_an_unpaired_method_learns_from_pairs_too_and_is_compared_both_ways(
+    run: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    unpaired = replace(recipe, method=tiny_recipe(tmp_path).method, log=replace(recipe.log, evaluate_every=None))
+    train(unpaired, tmp_path / "cyclegan")
+    assert ran("compare", run, tmp_path / "cyclegan", "--out", tmp_path / "compare.html") == 0
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    inputs = re.findall(r'<img[^>]*: input"[^>]*>', page)
+    assert len(inputs) == 10 and len({*inputs}) == 10  # 5 of A, 5 of B, no two alike
 
 
 def test_a_stopped_run_goes_on_bit_for_bit_running_statistics_included(recipe: Recipe, tmp_path: Path) -> None:
