@@ -26,8 +26,6 @@ class Source(NamedTuple):
 
     def find(self) -> list[Path]:
         """Its files, sorted; raises what `find_images` raises."""
-        if not self.folder.is_dir():
-            raise FileNotFoundError(f"{shown(self.folder)}: no such folder; {self._needed()}")
         return find_images(self.folder)
 
     def read(self, path: Path) -> Image.Image:
@@ -47,13 +45,6 @@ class Source(NamedTuple):
         """That of one of its files, from its folder on."""
         return path.relative_to(self.folder).as_posix()
 
-    def _needed(self) -> str:
-        common = self.folder.with_name(self.folder.name.rstrip("AB"))
-        if not self.half and common.is_dir():
-            return f"{shown(common)} is there: if its pictures are pairs side by side, set data.pairs to side_by_side"
-        needed = "train, of pictures side by side" if self.half else "trainA and trainB"
-        return f"a data set holds {needed}; cyclegan fetch downloads known ones"
-
 
 class Paired(NamedTuple):
     """The files of two domains, each beside its partner."""
@@ -69,6 +60,18 @@ def sources(data: DataConfig, split: str) -> dict[Domain, Source]:
     if data.pairs == "side_by_side":
         return {"a": Source(data.root / split, "left"), "b": Source(data.root / split, "right")}
     return {"a": Source(data.root / f"{split}A"), "b": Source(data.root / f"{split}B")}
+
+
+def check_learned(data: DataConfig) -> None:
+    """Raise FileNotFoundError, with what a data set holds, where there are no pictures to learn from."""
+    missing = next((place.folder for place in sources(data, "train").values() if not place.folder.is_dir()), None)
+    if missing is None:
+        return
+    holds = "train, of pictures side by side" if data.pairs == "side_by_side" else "trainA and trainB"
+    helps = f"a data set holds {holds}; cyclegan fetch downloads known ones"
+    if data.pairs != "side_by_side" and (data.root / "train").is_dir():
+        helps = f"{shown(data.root / 'train')} is there: if its pictures are pairs, set data.pairs to side_by_side"
+    raise FileNotFoundError(f"{shown(missing)}: no such folder; {helps}")
 
 
 def unseen_split(data: DataConfig) -> str:

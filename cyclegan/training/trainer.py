@@ -12,7 +12,7 @@ from pathlib import Path
 from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
-from cyclegan.data.sources import find_pairs, sources
+from cyclegan.data.sources import check_learned, find_pairs, sources
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import memory_told
 from cyclegan.machine.memory_used import memory_used
@@ -113,6 +113,7 @@ class Trainer:
     def _open_data(self, saved: Checkpoint | None, tell: Callable[[str], None]) -> tuple[Loader, Split]:
         data, training = self.recipe.data, self.recipe.training
         augment, memory = data.build(), int(data.cache_gib * 2**30) // (2 * self.processes.on_this_machine)
+        check_learned(data)
         places, paired, files = sources(data, "train"), data.paired, dict[Domain, list[Path]]()
         if paired:
             pairs = find_pairs(places)

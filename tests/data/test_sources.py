@@ -16,7 +16,7 @@ from cyclegan.data.config import DataConfig
 from cyclegan.data.files import read_image
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
-from cyclegan.data.sources import Source, find_pairs, find_partners, sources, truth_source, unseen_split
+from cyclegan.data.sources import Source, check_learned, find_pairs, find_partners, sources, truth_source, unseen_split
 from tests.tiny import write_pictures
 
 ALIKE: list[dict[str, Any]] = [
@@ -158,14 +158,15 @@ def test_a_half_is_a_crop_of_what_is_read(tmp_path: Path) -> None:
 def test_a_missing_folder_says_what_a_data_set_holds(tmp_path: Path) -> None:
     def complaint(**data: Any) -> str:
         with pytest.raises(FileNotFoundError) as error:
-            sources(DataConfig(root=tmp_path, **data), "train")["a"].find()
+            check_learned(DataConfig(root=tmp_path, **data))
         return re.sub(r".*?: no such folder; ", "", str(error.value))
 
     known = "cyclegan fetch downloads known ones"
     assert complaint() == complaint(pairs="stem") == f"a data set holds trainA and trainB; {known}"
     assert complaint(pairs="side_by_side") == f"a data set holds train, of pictures side by side; {known}"
     (tmp_path / "train").mkdir()
-    hint = "is there: if its pictures are pairs side by side, set data.pairs to side_by_side"
+    check_learned(DataConfig(root=tmp_path, pairs="side_by_side"))
+    hint = "is there: if its pictures are pairs, set data.pairs to side_by_side"
     assert complaint() == f"{tmp_path / 'train'} {hint}"
 
 
