@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cyclegan.data.config import DataConfig
 from cyclegan.data.enlarge import enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.held_out import Chosen
-from cyclegan.data.sources import Source
+from cyclegan.data.sources import Source, check_learned, find_pairs, sources
 from cyclegan.data.transforms import Pixels
+from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
 TOLERATED = 10
@@ -101,3 +103,24 @@ class Folder:
             some = "; ".join(list(self.broken.values())[:3])
             of_all = f"{len(self.broken)} of {len(self.files)} pictures"
             raise ValueError(f"{shown(self.source.folder)}: {of_all} cannot be read; repair or remove them: {some}")
+
+
+def open_folders(
+    data: DataConfig, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None],
+    tell: Callable[[str], None],
+) -> dict[Domain, Folder]:  # fmt: skip
+    """What a run learns from: the pictures of both domains, in the order of their pairs where they are pairs.
+
+    `memory` is that of both. Pictures without a partner are told. Raises what `check_learned` and `find_pairs` raise.
+    """
+    check_learned(data)
+    places, files = sources(data, "train"), dict[Domain, list[Path]]()
+    if data.paired:
+        pairs = find_pairs(places)
+        files = {"a": pairs.a, "b": pairs.b}
+        for line in pairs.alone:
+            tell(line)
+    return {
+        domain: Folder(place, prepare, memory=memory // 2, warn=warn, files=files.get(domain))
+        for domain, place in places.items()
+    }

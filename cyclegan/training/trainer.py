@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
-from cyclegan.data.folder import Folder
+from cyclegan.data.folder import Folder, open_folders
 from cyclegan.data.loader import Loader
-from cyclegan.data.sources import check_learned, find_pairs, sources
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import memory_told
 from cyclegan.machine.memory_used import memory_used
@@ -112,25 +111,15 @@ class Trainer:
 
     def _open_data(self, saved: Checkpoint | None, tell: Callable[[str], None]) -> tuple[Loader, Split]:
         data, training = self.recipe.data, self.recipe.training
-        augment, memory = data.build(), int(data.cache_gib * 2**30) // (2 * self.processes.on_this_machine)
-        check_learned(data)
-        places, paired, files = sources(data, "train"), data.paired, dict[Domain, list[Path]]()
-        if paired:
-            pairs = find_pairs(places)
-            files = {"a": pairs.a, "b": pairs.b}
-            for line in pairs.alone:
-                tell(line)
-        folders = {
-            domain: Folder(
-                place, augment.prepare, memory=memory, warn=lambda line: self.log.note(line), files=files.get(domain)
-            )
-            for domain, place in places.items()
-        }
+        augment, memory = data.build(), int(data.cache_gib * 2**30) // self.processes.on_this_machine
+        folders = open_folders(
+            data, augment.prepare, memory=memory, warn=lambda line: self.log.note(line), tell=tell
+        )  # fmt: skip
         parts = split(folders, self.recipe, saved, tell)
         pin = self.device.type == "cuda"
         loader = Loader(
             **folders, augment=augment, batch_size=training.pairs, seed=training.seed, workers=data.workers,
-            rank=self.processes.rank, processes=self.processes.count, pin=pin, paired=paired,
+            rank=self.processes.rank, processes=self.processes.count, pin=pin, paired=data.paired,
         )  # fmt: skip
         return loader, parts
 
