@@ -51,7 +51,8 @@ class Evaluate:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
         from cyclegan.checkpoint import is_run
-        from cyclegan.inference.evaluate import evaluate_folders, evaluate_run, metrics_path, record_test, write_metrics
+        from cyclegan.inference.evaluate import evaluate_folders, evaluate_run
+        from cyclegan.inference.metrics_file import metrics_path, record_test, write_metrics
         from cyclegan.report.scores import evaluation_table
 
         features = self.features.build()

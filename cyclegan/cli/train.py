@@ -61,7 +61,8 @@ def _look_back(run: Path, recipe: Recipe) -> None:
 
     The training is done and saved: what goes wrong here is told, and costs nothing of it.
     """
-    from cyclegan.inference.evaluate import evaluate_run, record_test, write_metrics
+    from cyclegan.inference.evaluate import evaluate_run
+    from cyclegan.inference.metrics_file import record_test, write_metrics
     from cyclegan.machine.memory import memory_told
     from cyclegan.report.run import write_report
     from cyclegan.report.scores import evaluation_table

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from cyclegan.checkpoint import best_path
 from cyclegan.data.batches import Pictures, training_size
@@ -29,17 +25,12 @@ from cyclegan.machine.memory import one_by_one_if_need_be
 from cyclegan.metrics import perceptual, structure
 from cyclegan.metrics.distances import INTERVAL
 from cyclegan.metrics.features import Features
-from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, Weights, read_evaluation
+from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, Weights
 from cyclegan.metrics.scores import score_sets, score_translation
-from cyclegan.types import Device, Direction
-from cyclegan.types import Domain as DomainName
-from cyclegan.util.atomic import write_whole
+from cyclegan.types import Device, Direction, Domain
 from cyclegan.util.provenance import LIBRARIES
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
-
-SAME = ("checkpoint", "fake", "real", "data", "pairs", "split", "size", "features_sha256")
-"""Of a protocol: figures whose protocols agree in these replace each other."""
 
 log = logging.getLogger(__name__)
 
@@ -94,16 +85,15 @@ def evaluate_run(
     learned = known.recipe.data if known.recipe else None
     if (root := data or (learned.root if learned else None)) is None:
         raise ValueError(f"{shown(path)}: does not say what it learned from; give --data")
-    config = replace(learned or DataConfig(), root=root)
-    config = replace(config, pairs=pairs or config.pairs)
+    config = learned or DataConfig()
+    config = replace(config, root=root, pairs=pairs or config.pairs)
     split = split or unseen_split(config)
     places = sources(config, split)
     files = _files(config, places)
     fitted: tuple[int, int] | None = (size, size) if size else None
     if learned and not size:
         fitted = training_size(learned, places["a"], files["a"])
-    own = learned is not None and not size and split == unseen_split(learned) and config.pairs == learned.pairs
-    own = own and learned is not None and learned.root.resolve() == root.resolve()
+    own = learned is not None and _is_same(config, learned) and split == unseen_split(learned) and not size
     features.to(place := next(iter(loaded.values())).device)
     pictures = {name: Pictures(places[name], fitted, files[name]) for name in places}
     to_translate = [pictures[direction.source] for each in loaded.values() for direction in each.model.generators]
@@ -115,48 +105,6 @@ def evaluate_run(
     about = {"checkpoint": _place(path), "data": _place(root), "pairs": config.pairs, "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
     return Evaluation(_protocol(features, fitted, about, own=own), [*translated, *untranslated])
-
-
-def metrics_path(evaluation: Evaluation, run: Path | None) -> Path:
-    """Where figures go by default: `metrics.json` of a run holds those of its own test pictures and of no others."""
-    protocol, folder = evaluation.protocol, run or Path()
-    if run is None or protocol["own_test_pictures"]:
-        return folder / "metrics.json"
-    parts = "metrics", Path(protocol["data"]).name, protocol["split"], protocol["size"].replace(" ", "")
-    return folder / ("-".join(re.sub(r"[^\w.-]+", "_", part)[:60] for part in parts) + ".json")
-
-
-def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
-    """Write figures, whole or not at all; older ones of the same pictures and features are replaced.
-
-    Anything else that is there moves to a free name, which is returned.
-    """
-    aside = None
-    if path.is_file() and not _is_of(evaluation.protocol, path):
-        numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
-        path.rename(aside := next(free for free in numbered if not free.exists()))
-    text = json.dumps(asdict(evaluation), indent=1) + "\n"
-    write_whole(path, text.encode())
-    return aside
-
-
-def _is_of(protocol: dict[str, Any], path: Path) -> bool:
-    """Whether the figures in a file are of the same pictures, seen by the same features."""
-    try:
-        there = read_evaluation(path).protocol
-    except (ValueError, OSError):
-        return False
-    return all(there.get(key) == protocol.get(key) for key in SAME)
-
-
-def record_test(evaluation: Evaluation, run: Path) -> None:
-    """Write the scores of a run's last weights, and of its best, into its TensorBoard events: `test/kid_AtoB`, ..."""
-    with SummaryWriter(str(run)) as events:
-        for score in evaluation.scores:
-            if score.weights:
-                group = "test" if score.weights == "last" else "test_best"
-                for name, figure in score.figures.items():
-                    events.add_scalar(f"{group}/{name}_{score.what}", figure.value, score.images_seen)
 
 
 class _Count:
@@ -176,7 +124,7 @@ class _Count:
         self.report(done, self.total)
 
 
-class Domain(NamedTuple):
+class DomainPictures(NamedTuple):
     """The pictures of a split in one domain."""
 
     pictures: Pictures
@@ -186,7 +134,12 @@ class Domain(NamedTuple):
     """Where their true translations are."""
 
 
-def _files(config: DataConfig, places: Mapping[DomainName, Source]) -> dict[DomainName, list[Path]]:
+def _is_same(one: DataConfig, other: DataConfig) -> bool:
+    """Whether they name the same pictures."""
+    return one.root.resolve() == other.root.resolve() and one.pairs == other.pairs
+
+
+def _files(config: DataConfig, places: Mapping[Domain, Source]) -> dict[Domain, list[Path]]:
     """The pictures of a split; of pairs only whole ones, and the others are told."""
     if not config.paired:
         return {name: place.find() for name, place in places.items()}
@@ -198,21 +151,21 @@ def _files(config: DataConfig, places: Mapping[DomainName, Source]) -> dict[Doma
 
 def _domain(
     pictures: Pictures, truth: Source | None, features: Features, device: torch.device, counted: _Count
-) -> Domain:
+) -> DomainPictures:
     seen = _seen(pictures, features, device, counted)
     if truth:
         pictures.partners(truth)  # a missing one is better told before minutes of translating
-    return Domain(pictures, seen, truth)
+    return DomainPictures(pictures, seen, truth)
 
 
-def _untranslated(domains: Mapping[DomainName, Domain], direction: Direction) -> Score:
+def _untranslated(domains: Mapping[Domain, DomainPictures], direction: Direction) -> Score:
     """What the score of a direction would be if nothing were done."""
     before, after = domains[direction.source], domains[direction.target]
     return score_sets(direction[0] + UNTRANSLATED, before.seen, after.seen)
 
 
 def _translated(
-    domains: Mapping[DomainName, Domain],
+    domains: Mapping[Domain, DomainPictures],
     loaded: dict[Weights | None, Loaded],
     features: Features,
     counted: _Count,

@@ -19,8 +19,8 @@ from cyclegan.checkpoint import best_path, read_newest, write_checkpoint
 from cyclegan.cli import main
 from cyclegan.cli.evaluate import parse_evaluate
 from cyclegan.inference.directory import translate_directory
-from cyclegan.inference.evaluate import metrics_path, write_metrics
 from cyclegan.inference.generator_file import write_generator
+from cyclegan.inference.metrics_file import metrics_path, write_metrics
 from cyclegan.inference.model import open_model
 from cyclegan.inference.translator import plain_translators
 from cyclegan.metrics.config import FeaturesConfig

@@ -46,9 +46,16 @@ def losses(run: Path) -> dict[str, list[float]]:
     return {tag: [e.value for e in read.Scalars(tag)] for tag in read.Tags()["scalars"] if tag.startswith("loss")}
 
 
-def test_two_processes_are_one_with_twice_the_batch(data: Path, tmp_path: Path, forks: Forks) -> None:
+OWN_PACE = {"generators": {"every": 2}, "discriminators": {"repeat": 2, "lr": 1e-4}}
+
+
+@pytest.mark.parametrize("players", [{}, OWN_PACE], ids=["in turn", "at their own pace"])
+def test_two_processes_are_one_with_twice_the_batch(
+    players: dict[str, Any], data: Path, tmp_path: Path, forks: Forks
+) -> None:
     """Pools included: they are full, and exchange, from the fourth fake on."""
-    length = {"lr_schedule": {"constant": "8 images", "decay": "4 images"}, "ema": "4 images"}
+    length: dict[str, Any] = {"lr_schedule": {"constant": "8 images", "decay": "4 images"}, "ema": "4 images"}
+    length["players"] = players
     changes: dict[str, Any] = {"training": length, "log": {"samples": 0}}  # sample grids are of float32
     words = ("train", write(data, **changes), "--out", tmp_path / "two")
     two = forks.start_together(2, *words, log=tmp_path / "log", main="tests.training.exact:exact_main")
