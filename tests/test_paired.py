@@ -153,6 +153,22 @@ def test_a_partner_that_disappears_or_comes_back_breaks_no_pair(recipe: Recipe, 
     assert not learned & kept and [path.stem for path in a.files] == [path.stem for path in b.files]
 
 
+def test_a_change_of_a_file_with_both_pictures_is_told_once(
+    recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if recipe.data.pairs != "side_by_side":
+        pytest.skip("each has its own file")
+    root = write_pairs(tmp_path / "data", "side_by_side")
+    moved = replace(recipe, data=replace(recipe.data, root=root))
+    begun = Trainer(moved, tmp_path / "run")
+    begun._save()
+    begun.loader.a.files[0].unlink()
+    capfd.readouterr()
+    Trainer(moved, tmp_path / "run", resume=True)
+    told = capfd.readouterr().err
+    assert told.count("pictures changed since the last checkpoint: 1 removed") == 1
+
+
 def test_a_method_that_needs_pairs_asks_for_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tiny_recipe(tmp_path, method=PIX2PIX)
     (tmp_path / "pix2pix.yaml").write_text(recipe.to_yaml(), encoding="utf-8")

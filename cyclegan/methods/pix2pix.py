@@ -14,7 +14,10 @@ from cyclegan.types import Batch, Direction, Images, Losses
 
 
 class Pix2pix(Method):
-    """One generator, and a discriminator that judges a translation beside what it was translated from."""
+    """One generator, and a discriminator that judges a translation beside what it was translated from.
+
+    Its only noise is the dropout of the U-Net, and only in training; the authors keep it on when they translate.
+    """
 
     def __init__(self, config: Pix2pixConfig) -> None:
         super().__init__()

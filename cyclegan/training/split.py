@@ -43,13 +43,15 @@ def split(
             if scored and (name == "a" or not partners):  # the pictures of B that are drawn are partners, if there are
                 held_out[name] = draw(folder.source.folder, files[name], number, seed, tell, partners)
     else:
-        held_out = dict(saved.held_out)
+        held_out, lines = dict(saved.held_out), list[str]()
         for name, folder in folders.items():
             changed = changes(files[name], saved.pictures[name], held_out[name])
             marks = {new: "" if old in files[name] else held_out[name][old] for new, old in changed.again.items()}
             held_out[name] = held_out[name] | marks
             if told := _told(changed, held_out[name]):
-                tell(f"{shown(folder.source.folder)}: pictures changed since the last checkpoint: {told}")
+                lines.append(f"{shown(folder.source.folder)}: pictures changed since the last checkpoint: {told}")
+        for line in dict.fromkeys(lines):  # halves of one file change together
+            tell(line)
     if partners:
         held_out = alike(files["a"], files["b"], held_out)
     if saved and scored and not all(held_out.values()):
