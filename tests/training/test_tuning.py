@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from cyclegan.machine.agreement import TOLERANCES, disagreement
 from cyclegan.machine.device import has_compiler
@@ -167,7 +168,7 @@ def test_a_lever_that_is_wrong_is_never_taken(
             return gradients[0] * torch.nan
 
     def compile_(network: nn.Module, **_: Any) -> None:
-        network._compiled_call_impl = lambda x: Poison.apply(network.forward(x))
+        network._compiled_call_impl = lambda x: tree_map(Poison.apply, network.forward(x))
 
     monkeypatch.setattr(nn.Module, "compile", compile_)
     monkeypatch.setattr(tuning, "has_bf16", lambda device: False)
