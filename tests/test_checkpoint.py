@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from cyclegan.checkpoint import (
+    FORMAT,
     Checkpoint,
     checkpoint_path,
     checkpoints_in,
@@ -181,7 +182,7 @@ def rewritten(path: Path, **changes: Any) -> None:
     torch.save(torch.load(path, weights_only=True) | changes, path)
 
 
-@pytest.mark.parametrize("found", [0, 4, 6, "5", None])
+@pytest.mark.parametrize("found", [0, FORMAT - 1, FORMAT + 1, str(FORMAT), None])
 def test_other_formats_are_refused_by_name(run: Path, found: object) -> None:
     path = newest_checkpoint(run)
     rewritten(path, format=found)
