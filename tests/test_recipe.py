@@ -58,7 +58,7 @@ def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
         ("method: {nce: 2}", "method: give its kind"),
         (
             "method: {kind: cyclogan}",
-            "method.kind: 'cyclogan' is none of 'cyclegan', 'cut', 'fastcut'; did you mean 'cyc",
+            "method.kind: 'cyclogan' is none of 'cyclegan', 'cut', 'fastcut', 'pix2pix'; did you",
         ),
         ("training: {batch_size: many}", "training.batch_size: input should be a valid integer"),
         ("training: {batch_size: 0}", "training.batch_size: input should be greater than 0 (it is 0)"),
