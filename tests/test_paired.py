@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from cyclegan.checkpoint import read_newest
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.recipe import Recipe
 from cyclegan.training.trainer import Trainer, train
 from tests.test_one_sided import ran, tags
 from tests.tiny import tiny_recipe, write_pictures
+from tests.training.halves import resumed_bit_for_bit
 
 PIX2PIX: dict[str, Any] = {
     "kind": "pix2pix",
@@ -112,15 +111,7 @@ def test_an_unpaired_method_learns_from_pairs_too_and_is_compared_both_ways(
 
 def test_a_stopped_run_goes_on_bit_for_bit_running_statistics_included(recipe: Recipe, tmp_path: Path) -> None:
     plain = replace(recipe, log=replace(recipe.log, evaluate_every=None))
-    train(plain, tmp_path / "whole")
-    trainer = Trainer(plain, tmp_path / "halves")
-    for batch in trainer.loader.batches(0, 5):
-        trainer.learner.step(batch)
-    trainer._save()
-    train(plain, tmp_path / "halves", resume=True)
-    whole, halves = (read_newest(tmp_path / name).method for name in ("whole", "halves"))
-    assert any(name.endswith("running_var") for name in whole)
-    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+    assert any(name.endswith("running_var") for name in resumed_bit_for_bit(plain, tmp_path).method)
 
 
 def test_pairs_that_are_not_whole_are_told_and_left_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

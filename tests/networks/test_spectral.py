@@ -11,16 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan.checkpoint import read_newest
 from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.levers import Levers
 from cyclegan.networks.blocks import initialise
 from cyclegan.networks.config import PatchganConfig
 from cyclegan.networks.spectral import PreciseSpectralConv2d, SpectralConv2d
 from cyclegan.training.samples import looking
-from cyclegan.training.trainer import Trainer, train
+from cyclegan.training.trainer import Trainer
 from cyclegan.types import Batch
 from tests.tiny import tiny_recipe
+from tests.training.halves import resumed_bit_for_bit
 
 SPECTRAL: dict[str, Any] = {
     "gan": "hinge",
@@ -98,14 +98,7 @@ def test_bf16_leaves_the_norm_in_float32(precise: bool) -> None:
 
 def test_a_stopped_run_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(data, method=SPECTRAL, training={"grad_clip": 0.5})
-    train(recipe, tmp_path / "whole")
-    trainer = Trainer(recipe, tmp_path / "halves")
-    for batch in trainer.loader.batches(0, 5):
-        trainer.learner.step(batch)
-    trainer._save()
-    train(recipe, tmp_path / "halves", resume=True)
-    whole, halves = (read_newest(tmp_path / name).method for name in ("whole", "halves"))
-    assert any(name.endswith(".u") for name in whole) and same(whole, halves)
+    assert any(name.endswith(".u") for name in resumed_bit_for_bit(recipe, tmp_path).method)
 
 
 def test_nothing_that_is_only_tried_moves_its_vectors(data: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from cyclegan.training.lr_schedule import Plateau, lr_factor
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch
 from tests.tiny import tiny_recipe, write_pictures
+from tests.training.halves import resumed_bit_for_bit
 
 SPAN: dict[str, Any] = {"constant": "4 images", "decay": "8 images"}
 
@@ -136,14 +137,4 @@ def test_unknown_players_are_refused(data: Path, tmp_path: Path) -> None:
 
 def test_a_run_with_players_of_their_own_resumes_bit_for_bit(data: Path, tmp_path: Path) -> None:
     players = {"discriminators": {"every": 3, "lr": 1e-3}, "generators": {"repeat": 2}}
-    whole = tiny_recipe(data, training={"players": players})
-    train(whole, tmp_path / "whole")
-    trainer = Trainer(whole, tmp_path / "halves")
-    for batch in trainer.loader.batches(0, 5):
-        trainer.learner.step(batch)
-    trainer._save()
-    train(whole, tmp_path / "halves", resume=True)
-    one, two = (
-        Trainer(whole, tmp_path / name, resume=True).learner.method.state_dict() for name in ("whole", "halves")
-    )
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    resumed_bit_for_bit(tiny_recipe(data, training={"players": players}), tmp_path)
