@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from PIL import Image
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.files import find_images, fitted, read_image
+from cyclegan.data.files import UnreadableImage, find_images, fitted, read_image
 from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
@@ -29,11 +29,12 @@ class Source(NamedTuple):
         return find_images(self.folder)
 
     def read(self, path: Path) -> Image.Image:
-        """The picture in one of its files; a middle column of an odd width is in neither half. See `read_image`."""
+        """The picture in one of its files, or its half of it; a middle column is in neither. Raises UnreadableImage."""
         image = read_image(path)
-        if self.half is None or image.width < 2:
+        if self.half is None:
             return image
-        width = image.width // 2
+        if (width := image.width // 2) == 0:
+            raise UnreadableImage(f"{shown(path)} cannot be read: it is 1 pixel wide, and has no two halves")
         left = 0 if self.half == "left" else image.width - width
         return image.crop((left, 0, left + width, image.height))
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cyclegan.data.batches import Pictures, training_size
 from cyclegan.data.config import DataConfig
-from cyclegan.data.files import read_image
+from cyclegan.data.files import UnreadableImage, read_image
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
 from cyclegan.data.sources import Source, check_learned, find_pairs, find_partners, sources, truth_source, unseen_split
@@ -153,6 +153,9 @@ def test_a_half_is_a_crop_of_what_is_read(tmp_path: Path) -> None:
     assert Source(tmp_path, "left").read(path) == whole.crop((0, 0, 4, 9))
     assert Source(tmp_path, "right").read(path) == whole.crop((5, 0, 9, 9))
     assert Source(tmp_path).read(path) == whole
+    Image.new("RGB", (1, 9)).save(path)
+    with pytest.raises(UnreadableImage, match=r"0\.png cannot be read: it is 1 pixel wide, and has no two halves"):
+        Source(tmp_path, "left").read(path)
 
 
 def test_a_missing_folder_says_what_a_data_set_holds(tmp_path: Path) -> None:
