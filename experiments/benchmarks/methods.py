@@ -1,0 +1,66 @@
+"""Time a step of every method, and the memory of a process that trains by it.
+
+    python experiments/benchmarks/methods.py [--size 128] [--method '{kind: cut, generator: {kind: resnet, blocks: 6}}']
+
+Reference widths, a batch of one, noise instead of pictures, eager kernels. Each method and precision has a process of
+its own, and so its own memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import time
+from statistics import median
+
+import torch
+import yaml
+
+from cyclegan.machine.levers import Levers
+from cyclegan.machine.memory_used import memory_used
+from cyclegan.recipe import recipe_from
+from cyclegan.training.learner import Learner
+from cyclegan.types import Batch, Precision
+
+METHODS = (
+    "{kind: cyclegan}",
+    "{kind: cyclegan, discriminator: {kind: patchgan, norm: spectral}}",
+    "{kind: cyclegan, discriminator: {kind: patchgan, scales: 2}}",
+    "{kind: cut}",
+    "{kind: fastcut}",
+    "{kind: pix2pix}",
+    "{kind: pix2pix, generator: {kind: unet, depth: 7}}",
+)
+WARM_UP, TIMED = 2, 4
+
+
+def measure(method: str, precision: Precision, size: int) -> tuple[float, float]:
+    """The median time of a step in ms, and the most memory that the process had in GiB."""
+    recipe = recipe_from({"method": yaml.safe_load(method)}, "--method")
+    learner = Learner(recipe, torch.device("cpu"), epoch=1000)
+    learner.use(Levers(precision=precision))
+    noise, times = Batch(*torch.randint(0, 256, (2, 1, 3, size, size), dtype=torch.uint8)), list[float]()
+    for _ in range(WARM_UP + TIMED):
+        begin = time.perf_counter()
+        learner.step(noise)
+        times.append(time.perf_counter() - begin)
+    return 1000 * median(times[WARM_UP:]), memory_used(learner.device) or 0.0
+
+
+def main() -> None:
+    """Print a row for each method and precision."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=128, help="pixels of a side")
+    parser.add_argument("--method", action="append", help="as in a recipe, in YAML; by default all of them")
+    args = parser.parse_args()
+    spawn = multiprocessing.get_context("spawn")
+    print(f"{'ms':>7} {'GiB':>6}  precision  method")
+    for method in args.method or METHODS:
+        for precision in ("float32", "bf16"):
+            with spawn.Pool(1) as pool:
+                milliseconds, gibibytes = pool.apply(measure, (method, precision, args.size))
+            print(f"{milliseconds:7.0f} {gibibytes:6.2f}  {precision:9}  {method}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
