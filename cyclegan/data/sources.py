@@ -129,8 +129,9 @@ def find_partners(source: Source, files: Sequence[Path], other: Source) -> dict[
             both = f"{shown(Path(there[stem].name))} and {shown(Path(path.name))}"
             raise ValueError(f"{shown(path.parent)}: {both} have the same name, and pairs are found by it; rename one")
         there[stem] = path
-    stems = {_stem(source, path): path for path in files}
-    named = {path: next((name for name in _names(stem, stems) if name in there), None) for stem, path in stems.items()}
+    stems = {path: _stem(source, path) for path in files}
+    own = {*stems.values()}
+    named = {path: next((name for name in _names(stem, own) if name in there), None) for path, stem in stems.items()}
     return {path: there[name] for path, name in named.items() if name is not None}
 
 

@@ -190,6 +190,15 @@ def test_sets_of_pairs_may_have_val_instead_of_test(tmp_path: Path) -> None:
     assert unseen_split(data) == "test"
 
 
+def test_two_pictures_may_share_a_truth(tmp_path: Path) -> None:
+    """In pairs that is a mistake, but a truth may stand for the same picture in two formats."""
+    places = copies(tmp_path, 1, "testA", "truthB")
+    Image.open(tmp_path / "testA" / "0.png").save(tmp_path / "testA" / "0.bmp")
+    truth = tmp_path / "truthB" / "0.png"
+    files = places["a"].find()
+    assert find_partners(places["a"], files, places["b"]) == dict.fromkeys(files, truth) and len(files) == 2
+
+
 def test_only_the_files_asked_for_get_partners(tmp_path: Path) -> None:
     places = copies(tmp_path, 4)
     files = [tmp_path / "trainA" / "2.png"]
