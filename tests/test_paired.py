@@ -42,13 +42,23 @@ def write_pairs(root: Path, pairs: str) -> Path:
     return root
 
 
+def scored(root: Path, pairs: str, weights: Path) -> Recipe:
+    """On pairs that it writes, with scores on the way."""
+    log = {"evaluate_every": "4 images", "samples": 2, "samples_every": "4 images", "scalars_every": "2 images"}
+    recipe = tiny_recipe(write_pairs(root, pairs), method=PIX2PIX, log=log, data={"pairs": pairs, "validation": 8})
+    return replace(recipe, features=FeaturesConfig(network="squeezenet1_1", weights=weights))
+
+
+def begun(tmp_path: Path, pairs: str, weights: Path) -> Trainer:
+    """A run whose checkpoint is written."""
+    trainer = Trainer(scored(tmp_path / "data", pairs, weights), tmp_path / "run")
+    trainer._save()
+    return trainer
+
+
 @pytest.fixture(scope="module", params=["stem", "side_by_side"])
 def recipe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Recipe:
-    """With scores on the way."""
-    root = write_pairs(tmp_path_factory.mktemp("paired") / "data", request.param)
-    log = {"evaluate_every": "4 images", "samples": 2, "samples_every": "4 images", "scalars_every": "2 images"}
-    scored = tiny_recipe(root, method=PIX2PIX, log=log, data={"pairs": request.param, "validation": 8})
-    return replace(scored, features=FeaturesConfig(network="squeezenet1_1", weights=weights))
+    return scored(tmp_path_factory.mktemp("paired") / "data", request.param, weights)
 
 
 @pytest.fixture(scope="module")
@@ -126,36 +136,27 @@ def test_pairs_that_are_not_whole_are_told_and_left_out(tmp_path: Path, capfd: p
     assert "22 + 22 pictures" in told
 
 
-def test_a_partner_that_disappears_or_comes_back_breaks_no_pair(recipe: Recipe, tmp_path: Path) -> None:
-    if recipe.data.pairs != "stem":
-        pytest.skip("halves of one file come and go together")
-    root = write_pairs(tmp_path / "data", "stem")
-    moved = replace(recipe, data=replace(recipe.data, root=root))
-    begun = Trainer(moved, tmp_path / "run")
-    begun._save()
-    first, second, *_ = begun.loader.b.held_out
+def test_a_partner_that_disappears_or_comes_back_breaks_no_pair(tmp_path: Path, weights: Path) -> None:
+    before = begun(tmp_path, "stem", weights)
+    root = before.recipe.data.root
+    first, second, *_ = before.loader.b.held_out
     first.unlink()
     second.rename(root / "trainB" / "new.bmp")  # known again by its bytes, but its pair is broken
     write_pictures(root / "trainA", 25)
-    again = Trainer(moved, tmp_path / "run", resume=True)
+    again = Trainer(before.recipe, before.run, resume=True)
     a, b = again.loader.a, again.loader.b
     assert [path.stem for path in a.held_out] == [path.stem for path in b.held_out] and len(a.held_out) == 6
-    learned, kept = {path.stem for path in a.files}, {path.stem for path in begun.loader.a.held_out}
+    learned, kept = {path.stem for path in a.files}, {path.stem for path in before.loader.a.held_out}
     assert not learned & kept and [path.stem for path in a.files] == [path.stem for path in b.files]
 
 
 def test_a_change_of_a_file_with_both_pictures_is_told_once(
-    recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, weights: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    if recipe.data.pairs != "side_by_side":
-        pytest.skip("each has its own file")
-    root = write_pairs(tmp_path / "data", "side_by_side")
-    moved = replace(recipe, data=replace(recipe.data, root=root))
-    begun = Trainer(moved, tmp_path / "run")
-    begun._save()
-    begun.loader.a.files[0].unlink()
+    before = begun(tmp_path, "side_by_side", weights)
+    before.loader.a.files[0].unlink()
     capfd.readouterr()
-    Trainer(moved, tmp_path / "run", resume=True)
+    Trainer(before.recipe, before.run, resume=True)
     told = capfd.readouterr().err
     assert told.count("pictures changed since the last checkpoint: 1 removed") == 1
 

@@ -28,13 +28,14 @@ class Samples:
 
     def __init__(self, data: DataConfig, number: int, size: Sequence[int], device: torch.device) -> None:
         tests, learned = sources(data, unseen_split(data)), sources(data, "train")
-        kept = {domain: tests[domain] if tests[domain].folder.is_dir() else learned[domain] for domain in tests}
+        there = {domain: source.folder.is_dir() for domain, source in tests.items()}
         if data.paired:
-            kept = tests if all(source.folder.is_dir() for source in tests.values()) else learned
+            kept = tests if all(there.values()) else learned
             pairs = find_pairs(kept)
             a, b = _first(list(kept.values()), zip(pairs.a, pairs.b, strict=True), number, size)
         else:
-            a, b = (_first([source], ((path,) for path in source.find()), number, size)[0] for source in kept.values())
+            each = [tests[domain] if there[domain] else learned[domain] for domain in tests]
+            a, b = (_first([source], ((path,) for path in source.find()), number, size)[0] for source in each)
         self.batch = Batch(a.to(device), b.to(device))
 
     def columns(self, learner: Learner) -> Iterator[tuple[Direction, Images]]:

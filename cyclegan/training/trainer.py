@@ -112,13 +112,11 @@ class Trainer:
     def _open_data(self, saved: Checkpoint | None, tell: Callable[[str], None]) -> tuple[Loader, Split]:
         data, training = self.recipe.data, self.recipe.training
         augment, memory = data.build(), int(data.cache_gib * 2**30) // self.processes.on_this_machine
-        folders = open_folders(
-            data, augment.prepare, memory=memory, warn=lambda line: self.log.note(line), tell=tell
-        )  # fmt: skip
+        folders = open_folders(data, augment.prepare, memory=memory, warn=lambda line: self.log.note(line), tell=tell)
         parts = split(folders, self.recipe, saved, tell)
         pin = self.device.type == "cuda"
         loader = Loader(
-            **folders, augment=augment, batch_size=training.pairs, seed=training.seed, workers=data.workers,
+            folders["a"], folders["b"], augment, batch_size=training.pairs, seed=training.seed, workers=data.workers,
             rank=self.processes.rank, processes=self.processes.count, pin=pin, paired=data.paired,
         )  # fmt: skip
         return loader, parts

@@ -21,9 +21,8 @@ import numpy as np
 from PIL import Image
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.folder import Folder
+from cyclegan.data.folder import open_folders
 from cyclegan.data.loader import Loader
-from cyclegan.data.sources import sources
 
 
 def make_pictures(root: Path, number: int) -> None:
@@ -38,10 +37,10 @@ def make_pictures(root: Path, number: int) -> None:
 
 def open_loader(config: DataConfig, batch: int) -> Loader:
     """The loader as the trainer opens it."""
-    augment = config.build()
-    memory = int(config.cache_gib * 2**30) // 2
-    a, b = (Folder(place, augment.prepare, memory=memory, warn=print) for place in sources(config, "train").values())
-    return Loader(a, b, augment, batch_size=batch, seed=0, workers=config.workers)
+    augment, memory = config.build(), int(config.cache_gib * 2**30)
+    folders = open_folders(config, augment.prepare, memory=memory, warn=print, tell=print)
+    a, b = folders["a"], folders["b"]
+    return Loader(a, b, augment, batch_size=batch, seed=0, workers=config.workers, paired=config.paired)
 
 
 def pairs_per_second(loader: Loader, start: int, pairs: int) -> float:
