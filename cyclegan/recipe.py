@@ -157,7 +157,7 @@ class LogConfig:
     scalars_every: Span = "100 images"
     """Losses, learning rate and speed to TensorBoard."""
     samples_every: Span = "5000 images"
-    """Grids of real | fake | cycle | identity, both directions, to TensorBoard and to `samples/`."""
+    """Grids of real | fake and what else the method shows, cycle, identity or truth, to TensorBoard and `samples/`."""
     samples: Annotated[int, NUMBER, Field(ge=0, le=1000)] = 4
     """Held-out pictures of each domain in a grid (of testA and testB, else of the training folders)."""
     histograms_every: Lasting | None = "20000 images"
