@@ -6,13 +6,16 @@ PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 export NO_ALBUMENTATIONS_UPDATE := 1
 unexport PYTHONDONTWRITEBYTECODE  # each of some hundred processes would compile torch's sources anew
 
-.PHONY: demo test elsewhere lint types clean
+.PHONY: demo test docs elsewhere lint types clean
 
 demo: $(VENV)/demo        ## set up, train on the built-in pictures, translate, show
 	$(BIN)/cyclegan demo
 
 test: lint types          ## set up, lint, types, tests
 	$(BIN)/python -m pytest $(PARALLEL)
+
+docs: $(VENV)/docs        ## the site, in site/: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 elsewhere: $(VENV)/dev    ## the tests as on other machines: instruction sets, threads, users, languages, Pythons, libraries
 	$(BIN)/python tests/elsewhere.py $(PARALLEL)
@@ -24,6 +27,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/codespell
 
 types: $(VENV)/dev        ## the second run asks for nothing that Windows lacks
 	$(BIN)/mypy
@@ -41,4 +45,4 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet uv
 
 clean:                    ## remove the environment, caches and run folders of the demo
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage runs/demo runs/elsewhere
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage runs/demo runs/elsewhere
