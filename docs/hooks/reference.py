@@ -117,10 +117,17 @@ def _key(
     own = "" if len(inner) == 1 else f"{{ #{key if key.startswith(anchor) else f'{anchor}.{field.name}'} }}"
     links = " or ".join(f"[{_kind(part) or place}](#{_anchor(place, part)})" for place, part in inner)
     what = f"a section, see {links}" if len(inner) == 1 else f"a section of kind {links}" if inner else _words(hint)
-    plain = _plain(field.default if field.default is not MISSING else field.default_factory())  # type: ignore[misc]
+    plain = _plain(default_of(field))
     short = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10**6).removesuffix("\n")
     default = "" if plain == {} else f"; default `{short.removesuffix('...').strip()}`"
     yield from ("", f"`{key}`{own}", "", f":   *{what}{default}*<br>", *(f"    {line}" for line in text.splitlines()))
+
+
+def default_of(field: Field[Any]) -> Any:
+    """Return the value that a key has when a recipe does not give it."""
+    if isinstance(field.default_factory, type(MISSING)):
+        return field.default
+    return field.default_factory()
 
 
 def _configs(hint: Any) -> Iterator[type[Any]]:
