@@ -8,7 +8,7 @@ import inspect
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -125,9 +125,7 @@ def _key(
 
 def default_of(field: Field[Any]) -> Any:
     """Return the value that a key has when a recipe does not give it."""
-    if isinstance(field.default_factory, type(MISSING)):
-        return field.default
-    return field.default_factory()
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def _configs(hint: Any) -> Iterator[type[Any]]:
