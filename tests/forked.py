@@ -103,12 +103,13 @@ class Forks:
         log: Path,
         different: Sequence[str | Path] = (),
         main: str = CYCLEGAN,
+        **environment: str,
     ) -> list[Started]:
         """So many that train together on this machine, as torchrun would start them; `different` is for the last."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
-        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+        shared = environment | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
         shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         lines = [words] * (count - 1) + [(*words, *different)]
         return [

@@ -1,11 +1,12 @@
 """The contract that every method keeps, whatever it learns."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
+from cyclegan.methods import MethodConfig
 from cyclegan.methods.base import Method
 from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig, Pix2pixConfig
 from cyclegan.networks.config import PatchganConfig, PixelConfig, ResnetConfig, UnetConfig
@@ -38,6 +39,11 @@ METHODS: dict[str, Any] = {
     ),
     "pix2pix BtoA": Pix2pixConfig(**NETWORKS, direction=Direction.BtoA),
 }
+
+
+def test_every_method_keeps_the_contract() -> None:
+    kinds = {config.kind for config in get_args(get_args(MethodConfig)[0])}
+    assert kinds == {config.kind for config in METHODS.values()}
 
 
 @pytest.fixture(params=METHODS)

@@ -1,0 +1,126 @@
+"""`cyclegan` and Python as the documentation starts them, in a folder of its own and in seconds.
+
+Nothing but size and place is different: networks, pictures, lengths and resamples are few, the hub and the server of
+data sets are on this machine, and the demo does not measure how fast that is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.pages import ROOT
+
+LENGTH = re.compile(r"[1-9]\d* (images?|epochs?)")
+SHORT = "2 images"
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "resnet": {"width": 4, "blocks": 1},
+    "unet": {"width": 4, "depth": 5},
+    "patchgan": {"width": 4, "depth": 2},
+    "pixel": {"width": 4},
+}
+KINDS = {"pix2pix": ("unet", "patchgan")}
+"""Of generator and discriminator, where they are not a ResNet and a PatchGAN."""
+
+TRANSFORMS = [{"Resize": {"height": 36, "width": 36}}, {"RandomCrop": {"height": 32, "width": 32}}]
+
+
+def tiny(recipe: dict[str, Any], features: Path) -> dict[str, Any]:
+    """The recipe with the same keys, of tiny networks and a few steps; features come from a file."""
+    short = _shortened(recipe)
+    short.setdefault("method", {"kind": "cyclegan"})
+    names = KINDS.get(short["method"]["kind"], ("resnet", "patchgan"))
+    for player, kind in zip(("generator", "discriminator"), names, strict=True):
+        network = short["method"].setdefault(player, {"kind": kind})
+        network |= NETWORKS[network["kind"]]
+    if short["method"]["kind"] in ("cut", "fastcut"):
+        short["method"] |= {"patches": 9, "head_width": 8}
+    short["data"] = short.get("data", {}) | {"transforms": TRANSFORMS, "validation": 4}
+    short.setdefault("training", {})["lr_schedule"] = {"constant": SHORT, "decay": SHORT}
+    short["speed"] = {"device": "cpu", "precision": "float32", "channels_last": "off", "compile": "off"}
+    short["features"] = {"network": "squeezenet1_1", "weights": str(features)}
+    short["log"] = short.get("log", {}) | {"samples": 1, "histograms_every": None}
+    return short
+
+
+def on_the_line(words: Sequence[str], features: Path) -> list[str]:
+    """The words of a command with shorter lengths; without a recipe, with tiny networks; with features from a file."""
+    given = ["--features.network", "squeezenet1_1", "--features.weights", str(features)]
+    short = [LENGTH.sub(SHORT, word) for word in words]
+    if words[0] == "evaluate" and "--fake" in words and "--features.network" not in words:
+        return [*short, *given]
+    if words[0] == "train" and not any(word.endswith(".yaml") for word in words):
+        kind = words[words.index("--method.kind") + 1] if "--method.kind" in words else "cyclegan"
+        for player, network in zip(("generator", "discriminator"), KINDS.get(kind, ("resnet", "patchgan")), strict=True):
+            for key, value in NETWORKS[network].items():
+                short += [f"--method.{player}.{key}", str(value)]
+        short += ["--training.lr_schedule.constant", SHORT, "--training.lr_schedule.decay", SHORT, *given]
+        short += ["--speed.device", "cpu", "--speed.precision", "float32", "--speed.compile", "off"]
+        short += ["--speed.channels_last", "off"]
+    return short
+
+
+def write_recipes(folder: Path, saved: dict[str, str], features: Path) -> None:
+    """Write those of experiments/ and those that a page says to save."""
+    (folder / "experiments").mkdir()
+    written = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in EXPERIMENTS}
+    for name, recipe in {**written, **saved}.items():
+        (folder / name).write_text(yaml.safe_dump(tiny(yaml.safe_load(recipe), features)), encoding="utf-8")
+
+
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
+
+
+def cyclegan(words: list[str]) -> None:
+    """Run `cyclegan WORDS` in the folder that HERE names."""
+    _prepare()
+    from cyclegan.cli import main
+
+    main(words)
+
+
+def python(words: list[str]) -> None:
+    """Run a file of Python in the folder that HERE names."""
+    _prepare()
+    runpy.run_path(words[0], run_name="__main__")
+
+
+def _prepare() -> None:
+    os.chdir(os.environ["HERE"])
+    import cyclegan.data.fetch as fetch
+    import cyclegan.demo as demo
+    from cyclegan.metrics.distances import distances
+    from tests.test_demo import short
+
+    archive = Path(os.environ["ARCHIVE"])
+    content = archive.read_bytes()
+    sha256, address = hashlib.sha256(content).hexdigest(), f"{os.environ['SERVER']}/{archive.name}"
+    fetch.DATA_SETS["horse2zebra"] = fetch.DataSet((address,), sha256, len(content), "as the authors' set, but small")
+    demo.demo_recipe, demo.steps_per_second = short, lambda recipe: 12.0  # type: ignore[assignment]
+    _ask(os.environ["HUB"], os.environ["HUB_CACHE"])
+    assert distances.__kwdefaults__
+    distances.__kwdefaults__["resamples"] = 20
+
+
+def _ask(hub: str, cache: str) -> None:
+    """Take this address for the hub's; the library may have been imported, so that its environment says nothing."""
+    from huggingface_hub import constants, file_download
+
+    template = hub + "/{repo_id}/resolve/{revision}/{filename}"
+    for module in (constants, file_download):
+        vars(module).update(HUGGINGFACE_CO_URL_TEMPLATE=template, HF_HUB_CACHE=cache)
+    vars(constants).update(ENDPOINT=hub, HF_HUB_DISABLE_XET=True)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shortened(each) for key, each in value.items()}
+    return LENGTH.sub(SHORT, value) if isinstance(value, str) else value

@@ -1,0 +1,228 @@
+"""What the documentation names exists: commands, options, keys, recipes, Python names, tests, links, pictures."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import yaml
+
+from cyclegan.cli import COMMANDS, codes, parse
+from cyclegan.data.transforms import Augment
+from cyclegan.recipe import Recipe, recipe_from
+from tests.pages import DOCS, PAGES, ROOT, blocks, headings, of_cyclegan, prose, saved, shell, spans, text
+from tests.patience import run
+
+KINDS = ("--method.kind", "--method.generator.kind", "--method.discriminator.kind")
+"""Options that a sibling of this change adds."""
+
+OF_OTHERS = {"--max-restarts", "--intervals"}
+"""Options of torchrun and of the benchmarks."""
+
+GENERATED = "stands here on the site. -->"
+"""In a page whose headings are made when the site is built, which checks links to them."""
+
+DRAWN_BY = re.compile(r"`(?:cyclegan|make|python) |tensorboard --logdir")
+
+
+def kinds_on_the_line() -> bool:
+    """Whether `--method.kind cut` is understood."""
+    try:
+        parse("train", ["--method.kind", "cut"])
+    except ValueError:
+        return False
+    return True
+
+
+def commands() -> list[str]:
+    return sorted({line for page in PAGES for line in shell(page) if of_cyclegan(line)})
+
+
+@pytest.mark.parametrize("line", commands())
+def test_a_command_is_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if any(kind in line for kind in KINDS) and not kinds_on_the_line():
+        pytest.skip("kinds cannot be given on the command line yet")
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    for name, recipe in {name: recipe for page in PAGES for name, recipe in saved(page).items()}.items():
+        (tmp_path / name).write_text(recipe, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    words = of_cyclegan(line)
+    assert words
+    if "--help" in words:
+        assert words[0] in (*COMMANDS, "--help")
+    else:
+        assert isinstance(parse(words[0], words[1:]), COMMANDS[words[0]])
+
+
+def test_every_command_is_shown() -> None:
+    assert {words[0] for line in commands() if (words := of_cyclegan(line))} >= COMMANDS.keys()
+
+
+def keys(config: Any, above: str = "") -> Iterator[str]:
+    """Every dotted key of a config, of all kinds."""
+    hints = get_type_hints(config, include_extras=True)
+    for field in fields(config):
+        yield f"{above}{field.name}"
+        for part in _dataclasses(hints[field.name]):
+            yield from keys(part, f"{above}{field.name}.")
+
+
+def _dataclasses(hint: Any) -> Iterator[Any]:
+    if is_dataclass(hint) and isinstance(hint, type):
+        yield hint
+    for part in get_args(hint):
+        yield from _dataclasses(part)
+
+
+RECIPE_KEYS = set(keys(Recipe))
+OPTIONS = {name: {f"--{key}" for key in keys(command)} | {"--help"} for name, command in COMMANDS.items()}
+OPTIONS["train"] |= {f"--{key}" for key in RECIPE_KEYS}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_option_that_the_prose_names_exists(page: str) -> None:
+    known = set().union(*OPTIONS.values()) | OF_OTHERS | {"--version"}
+    for span in spans(page):
+        words = span.split()
+        of_one = words[0] == "cyclegan" and len(words) > 1 and words[1] in COMMANDS
+        if of_one or words[0].startswith("--"):
+            given = {word.split("=")[0] for word in words if word.startswith("--")}
+            assert given <= (OPTIONS[words[1]] if of_one else known), span
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_key_that_the_prose_names_exists(page: str) -> None:
+    sections = {field.name for field in fields(Recipe)}
+    for span in spans(page):
+        key, _, value = span.partition(": ")
+        if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", key) or key.endswith((".md", ".py", ".yaml", ".json")):
+            continue
+        if key.split(".")[0] in sections:
+            assert key in RECIPE_KEYS, span
+            assert not value or is_valid(key, yaml.safe_load(value)), span
+
+
+def is_valid(key: str, value: Any) -> bool:
+    """Whether some kind of method, generator and discriminator takes this value."""
+    kinds: tuple[tuple[Any, ...], ...] = (
+        ("cyclegan", "cut", "fastcut", "pix2pix"),
+        ("resnet", "unet"),
+        ("patchgan", "pixel"),
+    )
+    for method, generator, discriminator in product(*kinds):
+        recipe: dict[str, Any] = {"method": {"kind": method}}
+        if key.startswith(("method.generator", "method.discriminator")):
+            recipe["method"] |= {"generator": {"kind": generator}, "discriminator": {"kind": discriminator}}
+        *above, last = key.split(".")
+        section = recipe
+        for name in above:
+            section = section.setdefault(name, {})
+        section[last] = value
+        try:
+            recipe_from(recipe, "documentation")
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_recipes_are_valid(page: str) -> None:
+    for block in blocks(page, "yaml"):
+        Augment(recipe_from(yaml.safe_load(block.code), page).data.transforms)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_compiles_and_imports_what_exists(page: str) -> None:
+    for block in blocks(page, "python"):
+        for node in ast.walk(ast.parse(block.code)):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module
+                for name in node.names:
+                    assert hasattr(import_module(node.module), name.name), name.name
+            elif isinstance(node, ast.Import):
+                for name in node.names:
+                    import_module(name.name)
+
+
+def targets(page: str) -> list[str]:
+    return re.findall(r"\]\((?!https?:)([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose(page)))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in targets(page):
+        name, _, anchor = target.partition("#")
+        path = (ROOT / page).parent.joinpath(name).resolve() if name else ROOT / page
+        assert path.exists(), target
+        there = path.relative_to(ROOT).as_posix()
+        if anchor and GENERATED not in text(there):
+            assert anchor in headings(there), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_text_beside_a_picture_says_which_command_made_it(page: str) -> None:
+    written = text(page).splitlines()
+    for number, line in enumerate(written):
+        if picture := re.match(r"!\[([^\]]*)\]\(", line):
+            beside = "\n".join(written[max(0, number - 6) : number + 7])
+            assert picture[1] and DRAWN_BY.search(beside), line
+
+
+def named() -> list[tuple[str, str]]:
+    """Each `folder/test_x.py`, alone or with `::test_y` or the beginning of it, `::test_y_...`."""
+    found = (re.findall(r"([\w/]*test_\w+\.py)(?:::(\w+(?:\.\.\.)?))?", text(page)) for page in PAGES)
+    return sorted({each for page in found for each in page})
+
+
+@pytest.mark.parametrize("file, name", named())
+def test_a_test_that_is_named_exists(file: str, name: str) -> None:
+    if "NAME" in file:
+        return
+    tests = (ROOT / "tests" / file.removeprefix("tests/")).read_text(encoding="utf-8")
+    begin = f"def {name.removesuffix('...')}" + ("" if name.endswith("...") else "(")
+    assert not name or begin in tests
+
+
+def test_exit_codes_are_complete() -> None:
+    listed = {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", text("docs/commands.md"))}
+    assert listed == {0, *(code for name, code in vars(codes).items() if name.isupper() and isinstance(code, int))}
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    def pages(tree: Any) -> Iterator[str]:
+        if isinstance(tree, str):
+            yield tree
+        for part in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+            yield from pages(part)
+
+    shown = set(pages(yaml.safe_load(text("mkdocs.yml"))["nav"]))
+    assert {page.removeprefix("docs/") for page in DOCS} <= shown
+
+
+def test_the_site_is_built_strictly_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
+    words = ["-m", "mkdocs", "build", "--strict", "--quiet", "--config-file", ROOT / "mkdocs.yml", "--site-dir"]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
+    built = run([sys.executable, *words, tmp_path / "site"], environment)
+    assert built.returncode == 0, built.stdout + built.stderr
+    for path in (tmp_path / "site").rglob("*"):
+        if path.suffix == ".html":
+            page = path.read_text(encoding="utf-8")
+            loaded = re.findall(r"<(?:script|img|iframe)[^>]*\bsrc=\"?([^\" >]+)|<link[^>]*\bhref=\"?([^\" >]+)", page)
+            assert not [name for pair in loaded for name in pair if re.match(r"(https?:)?//", name)], path
+        elif path.suffix == ".css":
+            assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", path.read_text(encoding="utf-8")), path
+    keys_page = (tmp_path / "site" / "recipes.html").read_text(encoding="utf-8")
+    assert all(key in keys_page for key in RECIPE_KEYS)
+    help_page = (tmp_path / "site" / "commands.html").read_text(encoding="utf-8")
+    assert all(inspect.getdoc(command) in help_page.replace("&#39;", "'") for command in COMMANDS.values())
