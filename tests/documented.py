@@ -27,18 +27,14 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "patchgan": {"width": 4, "depth": 2},
     "pixel": {"width": 4},
 }
-KINDS = {"pix2pix": ("unet", "patchgan")}
-"""Of generator and discriminator, where they are not a ResNet and a PatchGAN."""
-
 TRANSFORMS = [{"Resize": {"height": 36, "width": 36}}, {"RandomCrop": {"height": 32, "width": 32}}]
 
 
 def tiny(recipe: dict[str, Any], features: Path) -> dict[str, Any]:
     """The recipe with the same keys, of tiny networks and a few steps; features come from a file."""
-    short = _shortened(recipe)
+    short: dict[str, Any] = _shortened(recipe)
     short.setdefault("method", {"kind": "cyclegan"})
-    names = KINDS.get(short["method"]["kind"], ("resnet", "patchgan"))
-    for player, kind in zip(("generator", "discriminator"), names, strict=True):
+    for player, kind in _networks(short["method"]["kind"]):
         network = short["method"].setdefault(player, {"kind": kind})
         network |= NETWORKS[network["kind"]]
     if short["method"]["kind"] in ("cut", "fastcut"):
@@ -59,7 +55,7 @@ def on_the_line(words: Sequence[str], features: Path) -> list[str]:
         return [*short, *given]
     if words[0] == "train" and not any(word.endswith(".yaml") for word in words):
         kind = words[words.index("--method.kind") + 1] if "--method.kind" in words else "cyclegan"
-        for player, network in zip(("generator", "discriminator"), KINDS.get(kind, ("resnet", "patchgan")), strict=True):
+        for player, network in _networks(kind):
             for key, value in NETWORKS[network].items():
                 short += [f"--method.{player}.{key}", str(value)]
         short += ["--training.lr_schedule.constant", SHORT, "--training.lr_schedule.decay", SHORT, *given]
@@ -104,7 +100,7 @@ def _prepare() -> None:
     content = archive.read_bytes()
     sha256, address = hashlib.sha256(content).hexdigest(), f"{os.environ['SERVER']}/{archive.name}"
     fetch.DATA_SETS["horse2zebra"] = fetch.DataSet((address,), sha256, len(content), "as the authors' set, but small")
-    demo.demo_recipe, demo.steps_per_second = short, lambda recipe: 12.0  # type: ignore[assignment]
+    vars(demo).update(demo_recipe=short, steps_per_second=lambda recipe: 12.0)
     _ask(os.environ["HUB"], os.environ["HUB_CACHE"])
     assert distances.__kwdefaults__
     distances.__kwdefaults__["resamples"] = 20
@@ -118,6 +114,11 @@ def _ask(hub: str, cache: str) -> None:
     for module in (constants, file_download):
         vars(module).update(HUGGINGFACE_CO_URL_TEMPLATE=template, HF_HUB_CACHE=cache)
     vars(constants).update(ENDPOINT=hub, HF_HUB_DISABLE_XET=True)
+
+
+def _networks(method: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The kinds of network that a method has by default."""
+    return ("generator", "unet" if method == "pix2pix" else "resnet"), ("discriminator", "patchgan")
 
 
 def _shortened(value: Any) -> Any:

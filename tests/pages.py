@@ -11,7 +11,14 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 
 DOCS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
-ELSEWHERE = ["README.md", "RELIABILITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "experiments/README.md"]
+ELSEWHERE = [
+    "README.md",
+    "RELIABILITY.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "data/README.md",
+    "experiments/README.md",
+]
 PAGES = [*ELSEWHERE, *DOCS]
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^ *```", re.S | re.M)

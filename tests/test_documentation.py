@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import inspect
 import os
 import re
@@ -21,13 +22,14 @@ from cyclegan.cli import COMMANDS, codes, parse
 from cyclegan.data.transforms import Augment
 from cyclegan.recipe import Recipe, recipe_from
 from tests.pages import DOCS, PAGES, ROOT, blocks, headings, of_cyclegan, prose, saved, shell, spans, text
-from tests.patience import run
+from tests.patience import run, until
+from tests.report.chromium import CHROMIUM, Chromium
 
 KINDS = ("--method.kind", "--method.generator.kind", "--method.discriminator.kind")
 """Options that a sibling of this change adds."""
 
-OF_OTHERS = {"--max-restarts", "--intervals"}
-"""Options of torchrun and of the benchmarks."""
+OF_OTHERS = {"--max-restarts"}
+"""Options of torchrun."""
 
 GENERATED = "stands here on the site. -->"
 """In a page whose headings are made when the site is built, which checks links to them."""
@@ -92,10 +94,11 @@ OPTIONS["train"] |= {f"--{key}" for key in RECIPE_KEYS}
 @pytest.mark.parametrize("page", PAGES)
 def test_an_option_that_the_prose_names_exists(page: str) -> None:
     known = set().union(*OPTIONS.values()) | OF_OTHERS | {"--version"}
+    benchmarks = page == "experiments/README.md"  # which have options of their own
     for span in spans(page):
         words = span.split()
         of_one = words[0] == "cyclegan" and len(words) > 1 and words[1] in COMMANDS
-        if of_one or words[0].startswith("--"):
+        if of_one or (words[0].startswith("--") and not benchmarks):
             given = {word.split("=")[0] for word in words if word.startswith("--")}
             assert given <= (OPTIONS[words[1]] if of_one else known), span
 
@@ -210,19 +213,46 @@ def test_every_page_is_in_the_navigation() -> None:
     assert {page.removeprefix("docs/") for page in DOCS} <= shown
 
 
-def test_the_site_is_built_strictly_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
-    words = ["-m", "mkdocs", "build", "--strict", "--quiet", "--config-file", ROOT / "mkdocs.yml", "--site-dir"]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built strictly: a link, a heading, a page or a name of the code that is missing is an error."""
+    built = tmp_path_factory.mktemp("site")
+    build = "-m", "mkdocs", "build", "--strict", "--quiet"
+    places = "--config-file", ROOT / "mkdocs.yml", "--site-dir", built
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
-    built = run([sys.executable, *words, tmp_path / "site"], environment)
-    assert built.returncode == 0, built.stdout + built.stderr
-    for path in (tmp_path / "site").rglob("*"):
+    done = run([sys.executable, *build, *places], environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return built
+
+
+def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
+    for path in site.rglob("*"):
         if path.suffix == ".html":
             page = path.read_text(encoding="utf-8")
             loaded = re.findall(r"<(?:script|img|iframe)[^>]*\bsrc=\"?([^\" >]+)|<link[^>]*\bhref=\"?([^\" >]+)", page)
             assert not [name for pair in loaded for name in pair if re.match(r"(https?:)?//", name)], path
         elif path.suffix == ".css":
             assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", path.read_text(encoding="utf-8")), path
-    keys_page = (tmp_path / "site" / "recipes.html").read_text(encoding="utf-8")
-    assert all(key in keys_page for key in RECIPE_KEYS)
-    help_page = (tmp_path / "site" / "commands.html").read_text(encoding="utf-8")
-    assert all(inspect.getdoc(command) in help_page.replace("&#39;", "'") for command in COMMANDS.values())
+
+
+def test_the_site_has_every_key_and_every_command(site: Path) -> None:
+    page = (site / "recipes.html").read_text(encoding="utf-8")
+    for key in RECIPE_KEYS - {field.name for field in fields(Recipe)}:
+        assert f">{key}</code>" in page or f">{key}: " in page, key
+    page = html.unescape((site / "commands.html").read_text(encoding="utf-8"))
+    assert all((inspect.getdoc(command) or "nothing") in page for command in COMMANDS.values())
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_search_works_from_the_disk(site: Path, tmp_path: Path) -> None:
+    ask = """(() => {
+        const input = document.querySelector(".md-search__input")
+        input.focus()
+        input.value = "checkerboard"
+        input.dispatchEvent(new KeyboardEvent("keyup", {bubbles: true}))
+        return [...document.querySelectorAll(".md-search-result__item a")].map(link => link.href).join(" ")
+    })()"""
+    with Chromium(tmp_path) as page:
+        page.open(f"{(site / 'index.html').as_uri()}#__search")
+        until(lambda: "tips.html" in page.see(ask), pause=0.5, patience=60)
+        assert not page.complaints

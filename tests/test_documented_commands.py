@@ -73,6 +73,9 @@ class Here:
             shutil.rmtree(self.folder / "data" / words[1])
         else:
             self.give_runs(words)
+            if "--fake" in words:  # pictures of one size, whatever earlier lines have put there
+                shutil.rmtree(translated := self.folder / words[words.index("--fake") + 1])
+                write_pictures(translated, 5, seed=6)
         self.start("cyclegan", *on_the_line(words, self.features), together=together)
 
     def empty(self, text: str) -> None:
@@ -109,13 +112,16 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeHub
     handler = functools.partial(Quiet, directory=str(files))
     with fake_hub() as hub, http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield hub, {
-            "HUB": hub.address,
-            "HUB_CACHE": str(files / "cache"),
-            "HF_TOKEN": hub.token,
-            "SERVER": f"http://127.0.0.1:{server.server_port}",
-            "ARCHIVE": str(files / "horse2zebra.zip"),
-        }
+        yield (
+            hub,
+            {
+                "HUB": hub.address,
+                "HUB_CACHE": str(files / "cache"),
+                "HF_TOKEN": hub.token,
+                "SERVER": f"http://127.0.0.1:{server.server_port}",
+                "ARCHIVE": str(files / "horse2zebra.zip"),
+            },
+        )
         server.shutdown()
 
 
@@ -135,7 +141,7 @@ def finished(
             write_pictures(folder / data / name, 9, seed=seed)
     [photo, *_] = write_pictures(folder / "photos", 2, seed=5)
     shutil.copy(photo, folder / "photo.jpg")
-    write_pictures(folder / "translated", 5, seed=6)
+    (folder / "translated").mkdir()
     (folder / "checkpoints" / "horse2zebra").mkdir(parents=True)
     for seed, name in enumerate(("latest_net_G_A.pth", "latest_net_G_B.pth")):
         torch.save(trained(Resnet(), seed).state_dict(), folder / "checkpoints" / "horse2zebra" / name)

@@ -45,7 +45,7 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
 class Translator:
     """One direction of a trained method: pictures of one domain in, pictures of the other out.
 
-    painted = Translator.load("runs/monet2photo", "BtoA").translate(Image.open("photo.jpg"))
+        painted = Translator.load("runs/monet2photo", "BtoA").translate(Image.open("photo.jpg"))
 
     `precision`, `channels_last` and `compile_` are obeyed. On `auto` they are tried once there is enough to translate,
     and used where they give the picture that plain float32 gives, and are faster.

@@ -14,7 +14,8 @@ if (location.protocol === "file:") {
       }
       addEventListener("message", receive)
       this.ready = new Promise(resolve => { frame.onload = resolve })
-      this.send = message => this.ready.then(() => frame.contentWindow.postMessage(message, "*"))
+      // The frame has another postMessage, the one of a worker: take that of this window.
+      this.send = message => this.ready.then(() => window.postMessage.call(frame.contentWindow, message, "*"))
       this.terminate = () => { removeEventListener("message", receive); frame.remove() }
       frame.srcdoc = `<script>
         postMessage = message => parent.postMessage(message, "*")
