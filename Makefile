@@ -15,7 +15,7 @@ test: lint types          ## set up, lint, types, tests
 	$(BIN)/python -m pytest $(PARALLEL)
 
 docs: $(VENV)/docs        ## the site, in site/: open site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 elsewhere: $(VENV)/dev    ## the tests as on other machines: instruction sets, threads, users, languages, Pythons, libraries
 	$(BIN)/python tests/elsewhere.py $(PARALLEL)

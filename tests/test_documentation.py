@@ -20,6 +20,8 @@ import yaml
 
 from cyclegan.cli import COMMANDS, codes, parse
 from cyclegan.data.transforms import Augment
+from cyclegan.methods import MethodConfig
+from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.recipe import Recipe, recipe_from
 from tests.pages import DOCS, PAGES, ROOT, blocks, headings, of_cyclegan, prose, saved, shell, spans, text
 from tests.patience import run, until
@@ -117,11 +119,8 @@ def test_a_key_that_the_prose_names_exists(page: str) -> None:
 
 def is_valid(key: str, value: Any) -> bool:
     """Whether some kind of method, generator and discriminator takes this value."""
-    kinds: tuple[tuple[Any, ...], ...] = (
-        ("cyclegan", "cut", "fastcut", "pix2pix"),
-        ("resnet", "unet"),
-        ("patchgan", "pixel"),
-    )
+    unions = MethodConfig, GeneratorConfig, DiscriminatorConfig
+    kinds = [[config.kind for config in get_args(get_args(union)[0])] for union in unions]
     for method, generator, discriminator in product(*kinds):
         recipe: dict[str, Any] = {"method": {"kind": method}}
         if key.startswith(("method.generator", "method.discriminator")):
@@ -217,7 +216,7 @@ def test_every_page_is_in_the_navigation() -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built strictly: a link, a heading, a page or a name of the code that is missing is an error."""
     built = tmp_path_factory.mktemp("site")
-    build = "-m", "mkdocs", "build", "--strict", "--quiet"
+    build = "-m", "mkdocs", "build", "--strict"  # with --quiet, warnings are not counted
     places = "--config-file", ROOT / "mkdocs.yml", "--site-dir", built
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
     done = run([sys.executable, *build, *places], environment)
