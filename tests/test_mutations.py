@@ -345,7 +345,7 @@ MANY = ", ".join(["*{0}"] * 9)
         ("x" * 70000, "more than 65,536 bytes; is it a recipe?"),
         ("training: {seed: 0x" + "f" * 6000 + "}", "(it is a number of 24,000 bits)"),
         ("training: {batch_size: yes}", "training.batch_size: input should be a number (it is True)"),
-        ("training: {ema: 0 images}", "training.ema: '0 images' is no length"),
+        ("training: {ema: 0 images}", "training.ema: '0 images' is not a duration"),
         ("'': 3", "'': no such key"),
         ("pixel: 3", "pixel: no such key"),
     ],

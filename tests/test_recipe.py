@@ -68,7 +68,7 @@ def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
         ),
         (
             "training: {lr_schedule: {constant: 100 steps}}",
-            "training.lr_schedule.constant: '100 steps' is no length; write '100 epochs' or",
+            "training.lr_schedule.constant: '100 steps' is not a duration; write '100 epochs' or",
         ),
         ("training: 3", "training: expected keys and values, not 3"),
         ("- a\n- b", "the recipe: expected keys and values"),

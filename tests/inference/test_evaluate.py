@@ -204,8 +204,8 @@ def test_pictures_of_mixed_sizes_are_fitted_to_one(run: Path, weights: Path, tmp
         ("--fake empty --real real", "no picture in empty"),
         ("--fake nowhere --real real", "nowhere is not a folder"),
         ("--fake broken --real real", "broken: no picture in it can be read"),
-        ("--fake real", "give a run, or --fake and --real"),
-        ("", "give a run, or --fake and --real"),
+        ("--fake real", "give either MODEL, or --fake and --real"),
+        ("", "give either MODEL, or --fake and --real"),
         ("nowhere", "nowhere: no such"),
     ],
 )
@@ -303,7 +303,7 @@ def test_figures_of_another_protocol_are_kept(
         for name in ("metrics-1.json", "metrics.json")
     ]
     assert fakes == [str(Path(name).resolve()) for name in ("one", "two")] and len(list(Path().glob("*.json"))) == 2
-    assert capsys.readouterr().out.count("moved what it held before, of another protocol, to metrics-1.json") == 1
+    assert capsys.readouterr().out.count("moved earlier scores, computed in another way, to metrics-1.json") == 1
     Path("metrics.json").write_text("mine", encoding="utf-8")
     assert run_main("evaluate", "--fake", "one", "--real", "real", *named) == 0
     assert Path("metrics-2.json").read_text(encoding="utf-8") == "mine"
