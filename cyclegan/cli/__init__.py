@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import cyclegan
+from cyclegan.cli import migration
 from cyclegan.cli.codes import code_of
 from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
@@ -91,7 +92,8 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; did you mean {near[0]}? See" if near else "; see"
-        raise ValueError(f"no command '{name}'{hint} cyclegan --help")
+        theirs = migration.answer(name, rest)
+        raise ValueError(f"no command '{name}'" + (f"; {theirs}" if theirs else f"{hint} cyclegan --help"))
     return parse(name, rest).run()
 
 
@@ -104,11 +106,16 @@ def _told(error: Exception) -> str:
 
 def parse(name: str, arguments: list[str]) -> Command:
     """Return the command with its arguments. `--help` prints and exits. Raises ValueError in one line."""
-    if name == "train":
-        return parse_train(arguments)
-    if name == "evaluate":
-        return parse_evaluate(arguments)
-    command: Command = parse_words(COMMANDS[name], name, arguments)
+    try:
+        if name == "train":
+            return parse_train(arguments)
+        if name == "evaluate":
+            return parse_evaluate(arguments)
+        command: Command = parse_words(COMMANDS[name], name, arguments)
+    except ValueError:
+        if line := migration.answer(name, arguments):
+            raise ValueError(f"{name}: {line}") from None
+        raise
     return command
 
 

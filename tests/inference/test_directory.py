@@ -294,7 +294,7 @@ def test_a_killed_process_keeps_nobody_out(generator: Path, tmp_path: Path, fork
     assert done > 0
     second = forks.start(*words, log=tmp_path / "second")
     assert second.wait() == 0
-    assert second.told == f"{30 - done} translated to {tmp_path}/out, {done} were there already\n"
+    assert second.told == f"{30 - done} translated to {tmp_path}/out, {done} already done\n"
     assert not list((tmp_path / "out").glob("*.part")) and not (tmp_path / "out" / LOCK).exists()
 
 
