@@ -59,7 +59,7 @@ def test_the_page_lists_every_option_that_is_known() -> None:
             " --method.direction BtoA --method.generator.kind unet --method.generator.depth 8\n",
         ),
         ("train --model cycle_gan --direction BtoA", "--direction: cyclegan learns both directions; choose one"),
-        ("train experiments/maps_pix2pix.yaml --continue_train", "cyclegan train experiments/maps_pix2pix.yaml --resume"),
+        ("train experiments/maps_pix2pix.yaml --continue_train", "train experiments/maps_pix2pix.yaml --resume"),
         ("train --training.lr 1e-3 --lr_policy=cosine", "--training.lr 1e-3 --training.lr_schedule.shape cosine"),
         (
             "train --preprocess scale_width --load_size 300 --no_flip",
