@@ -73,7 +73,7 @@ FAILURES = [
     (GPU_FULL, TOO_LARGE.format(" (2.0 GiB more were asked for)")),
     (MemoryError(), TOO_LARGE.format("")),
     (RuntimeError("Padding size should be less\nthan the input"), "Padding size should be less than the input"),
-    (ValueError("the image holds NaN"), "the image holds NaN"),
+    (ValueError("the image contains NaN"), "the image contains NaN"),
 ]
 
 

@@ -153,7 +153,7 @@ def test_a_translation_is_scored_against_its_paired_truth(
     with pytest.raises(SystemExit):
         main(["evaluate", str(run), "--data", str(data), "--features.network", "squeezenet1_1",
               "--features.weights", str(weights)])  # fmt: skip
-    assert f"truthB: no picture for {data / 'testA' / '2.png'}" in capsys.readouterr().err
+    assert f"truthB: no partner for {data / 'testA' / '2.png'}" in capsys.readouterr().err
 
 
 def test_the_recipe_of_a_run_says_by_whose_eyes(run: Path, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_pictures_of_mixed_sizes_are_fitted_to_one(run: Path, weights: Path, tmp
 @pytest.mark.parametrize(
     "words, told",
     [
-        ("--fake mixed --real real", "mixed: pictures of 2 sizes; give --size 256 to fit them to one"),
+        ("--fake mixed --real real", "mixed: pictures differ in size; give one size for all, --size 256"),
         ("--fake few --real real", "2 and 9 pictures are too few to compare; take at least 4 of each"),
         ("--fake empty --real real", "no picture in empty"),
         ("--fake nowhere --real real", "nowhere is not a folder"),

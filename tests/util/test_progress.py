@@ -103,8 +103,8 @@ def test_who_does_not_speak_has_only_notes() -> None:
         for done in range(100):
             clock.now += 60
             progress.report(done, 100)
-        progress.note("left out: a.png")
-    assert log.getvalue() == "left out: a.png\n"
+        progress.note("skipped: a.png")
+    assert log.getvalue() == "skipped: a.png\n"
 
 
 def test_a_terminal_has_a_bar_with_the_same_words_and_notes_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,10 +115,10 @@ def test_a_terminal_has_a_bar_with_the_same_words_and_notes_above_it(monkeypatch
         progress.report(0, 100)
         clock.now += 20
         progress.report(20, 100)
-        progress.note("left out: [bold]a.png")
+        progress.note("skipped: [bold]a.png")
     told = terminal.getvalue()
     assert "[red]painting" in told and "20 of 100 pictures (20 %), 1 pictures/s, 1 min 20 s left" in told
-    assert "left out: [bold]a.png" in told and "\x1b[" in told
+    assert "skipped: [bold]a.png" in told and "\x1b[" in told
 
 
 def test_a_terminal_that_can_do_nothing_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
