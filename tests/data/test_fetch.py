@@ -212,7 +212,7 @@ def test_without_a_checksum_nobody_is_sent_on_to_http(
     server.sends_on_to = "http://127.0.0.1:9/toy.zip"
     monkeypatch.setattr("cyclegan.util.download.Request", lambda url, **rest: Request(f"http{url[5:]}", **rest))
     toy = server.data_sets["toy"]._replace(sha256=None, urls=(server.url.replace("http", "https"),))
-    with pytest.raises(ConnectionError, match=r"it sends us on to http://127\.0\.0\.1:9/toy\.zip, which is not https"):
+    with pytest.raises(ConnectionError, match=r"it redirects to http://127\.0\.0\.1:9/toy\.zip, which is not https"):
         fetch("toy", tmp_path, data_sets={"toy": toy})
 
 

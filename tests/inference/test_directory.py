@@ -265,7 +265,7 @@ def test_a_second_process_is_refused_in_one_line(generator: Path, pictures: Path
         second = forks.start("translate", generator, pictures, out, *PLAIN, log=tmp_path / "log")
         assert second.wait() == MISTAKE
     [line] = second.told.splitlines()
-    assert line.startswith(f"cyclegan: {out}: process {os.getpid()} on ") and " is at work in it; wait" in line
+    assert line.startswith(f"cyclegan: {out}: in use by process {os.getpid()} on ") and "; wait until it ends" in line
     assert not outputs(out)
 
 

@@ -1,4 +1,4 @@
-"""Long work says how far it is, whoever watches."""
+"""The progress of long work is reported, on a terminal and elsewhere."""
 
 import io
 
@@ -8,7 +8,7 @@ from cyclegan.util.progress import Progress, duration
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 
 
 def lines_of(total: int, seconds: float, *, start: int = 0, losses: str = "") -> list[str]:
-    """What work of even speed says, off a terminal."""
+    """Return the lines of work that goes at an even speed, without a terminal."""
     log, clock = io.StringIO(), Clock()
     with Progress("painting", stream=log, clock=clock) as progress:
         progress.beside |= {"losses": losses} if losses else {}
