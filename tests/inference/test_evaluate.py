@@ -86,7 +86,7 @@ def test_what_is_written_is_what_is_read(run: Path, weights: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     "figures, told",
     [
-        ({"fud": {"value": 1.0}}, "no figure that is known here"),
+        ({"fud": {"value": 1.0}}, "unknown score"),
         ({"fid": {"value": math.nan}}, "finite number"),
         ({"fid": {"value": 1.0, "low": -math.inf, "high": 2.0}}, "finite number"),
         ({"fid": {"low": 1.0, "high": 2.0}}, "field required"),
@@ -180,8 +180,8 @@ def test_copies_of_one_picture_are_scored_with_a_warning(
     for number in range(8):
         (tmp_path / "fake" / f"{number}.png").write_bytes(picture)
     data = evaluated(tmp_path / "m.json", weights, "--fake", tmp_path / "fake", "--real", run.parent / "data" / "testB")
-    few = "8 pictures against 12 are few: the figures mean little; use at least 50 of each"
-    copies = "the 8 pictures are copies of only 1: the figures and their intervals mean nothing"
+    few = "8 pictures against 12 are few, so the scores are unreliable; use at least 50 of each"
+    copies = "the 8 pictures are copies of only 1: the scores and their intervals are meaningless"
     assert data["scores"][0]["warnings"] == [few, copies]
     told = capsys.readouterr().out
     assert f"warning: {tmp_path / 'fake'}: {few}\n" in told and f"warning: {tmp_path / 'fake'}: {copies}\n" in told
