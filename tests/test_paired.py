@@ -131,8 +131,8 @@ def test_pairs_that_are_not_whole_are_told_and_left_out(tmp_path: Path, capfd: p
     train(tiny_recipe(root, method=PIX2PIX, data={"pairs": "stem"}), tmp_path / "run")
     told = capfd.readouterr().err
     a, b = root / "trainA", root / "trainB"
-    assert f"{a}: 1 picture has no partner in {b} and is left out: 7.png\n" in told
-    assert f"{b}: 1 picture has no partner in {a} and is left out: 3.bmp\n" in told
+    assert f"{a}: 1 picture has no partner in {b} and is skipped: 7.png\n" in told
+    assert f"{b}: 1 picture has no partner in {a} and is skipped: 3.bmp\n" in told
     assert "22 + 22 pictures" in told
 
 

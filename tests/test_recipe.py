@@ -54,17 +54,17 @@ def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
             "method: {kind: cut, discriminator: {kind: patchgan, dept: 2}}",
             "method.discriminator.dept: no such key; did you mean",
         ),
-        ("method: {kind: cyclegan, discriminator: {width: 2}}", "method.discriminator: give its kind"),
-        ("method: {nce: 2}", "method: give its kind"),
+        ("method: {kind: cyclegan, discriminator: {width: 2}}", "method.discriminator: its kind is missing"),
+        ("method: {nce: 2}", "method: its kind is missing"),
         (
             "method: {kind: cyclogan}",
-            "method.kind: 'cyclogan' is none of 'cyclegan', 'cut', 'fastcut', 'pix2pix'; did you",
+            "method.kind: 'cyclogan' is not one of 'cyclegan', 'cut', 'fastcut', 'pix2pix'; did you",
         ),
         ("training: {batch_size: many}", "training.batch_size: input should be a valid integer"),
-        ("training: {batch_size: 0}", "training.batch_size: input should be greater than 0 (it is 0)"),
+        ("training: {batch_size: 0}", "training.batch_size: input should be greater than 0 (got 0)"),
         (
             "training: {lr_schedule: {constant: 100}}",
-            "training.lr_schedule.constant: input should be a valid string (it is 100)",
+            "training.lr_schedule.constant: input should be a valid string (got 100)",
         ),
         (
             "training: {lr_schedule: {constant: 100 steps}}",

@@ -67,13 +67,13 @@ def pictures(tmp_path: Path) -> Path:
 
 CPU_FULL = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 21474836480 bytes.")
 GPU_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-TOO_LARGE = "24 x 24 pixels, out of memory{}; what helps: a smaller --size, or a smaller picture"
+TOO_LARGE = "24 x 24 pixels, out of memory{}; try a smaller --size, or a smaller picture"
 FAILURES = [
-    (CPU_FULL, TOO_LARGE.format(" (20.0 GiB more were asked for)")),
-    (GPU_FULL, TOO_LARGE.format(" (2.0 GiB more were asked for)")),
+    (CPU_FULL, TOO_LARGE.format(" (20.0 GiB more were requested)")),
+    (GPU_FULL, TOO_LARGE.format(" (2.0 GiB more were requested)")),
     (MemoryError(), TOO_LARGE.format("")),
     (RuntimeError("Padding size should be less\nthan the input"), "Padding size should be less than the input"),
-    (ValueError("the image holds NaN"), "the image holds NaN"),
+    (ValueError("the image contains NaN"), "the image contains NaN"),
 ]
 
 
@@ -265,7 +265,7 @@ def test_a_second_process_is_refused_in_one_line(generator: Path, pictures: Path
         second = forks.start("translate", generator, pictures, out, *PLAIN, log=tmp_path / "log")
         assert second.wait() == MISTAKE
     [line] = second.told.splitlines()
-    assert line.startswith(f"cyclegan: {out}: process {os.getpid()} on ") and " is at work in it; wait" in line
+    assert line.startswith(f"cyclegan: {out}: in use by process {os.getpid()} on ") and "; wait until it ends" in line
     assert not outputs(out)
 
 

@@ -261,10 +261,10 @@ def without(network: nn.Module, name: str) -> State:
             f"{RESNET}model.4.weight holds int32, not floats",
         ),
         (lambda: Resnet(channels=1).state_dict(), f"{RESNET}for pictures of 1 channels, not 3"),
-        (lambda: Unet(depth=4).state_dict(), f"{UNET}its depth: input should be greater than or equal to 5 (it is 4)"),
+        (lambda: Unet(depth=4).state_dict(), f"{UNET}its depth: input should be greater than or equal to 5 (got 4)"),
         (
             lambda: Unet().state_dict() | {"model.model.1." + "model.3." * 400 + "model.1.weight": torch.zeros(1)},
-            f"{UNET}its depth: input should be less than or equal to 10 (it is 402)",
+            f"{UNET}its depth: input should be less than or equal to 10 (got 402)",
         ),
         (lambda: Discriminator().state_dict(), "weights of a discriminator, not a generator"),
         (

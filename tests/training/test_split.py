@@ -107,7 +107,7 @@ def test_one_that_cannot_be_read_ends_no_run_and_is_not_learned_from_either(
     begun = Trainer(recipe, tmp_path / "run")
     assert len(begun.loader.b.held_out) == 8 and broken not in held_out(begun) | learned(begun)
     told = capfd.readouterr().err
-    assert told.count(str(broken)) == 1 and f"another picture held out for it: {broken} cannot be read" in told
+    assert told.count(str(broken)) == 1 and f"another picture is held out instead: {broken} cannot be read" in told
     begun._save()
     again = resumed(begun)
     assert held_out(again) == held_out(begun) and capfd.readouterr().err == ""

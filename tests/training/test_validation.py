@@ -171,7 +171,7 @@ def test_folders_that_are_too_small_are_told(data: Path, weights: Path, tmp_path
     write_pictures(data / "trainA", 12)
     recipe = tiny_recipe(data, log={"evaluate_every": "2 images"})
     recipe = replace(recipe, features=scored(data, weights).features)
-    with pytest.raises(ValueError, match=r"trainA: holds 12 pictures, and data\.validation keeps 50"):
+    with pytest.raises(ValueError, match=r"trainA: has 12 pictures, but data\.validation holds out 50"):
         Trainer(recipe, tmp_path / "run")
 
 
