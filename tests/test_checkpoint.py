@@ -223,7 +223,7 @@ def test_an_optimizer_of_other_weights_is_one_line(recipe: Recipe, run: Path) ->
     state = torch.load(path, weights_only=True)
     state["optimizers"]["generators"]["state"][0]["exp_avg"] = torch.zeros(7)
     torch.save(state, path)
-    with pytest.raises(ValueError, match=r"run: .* the optimizer of the generators belongs to other weights"):
+    with pytest.raises(ValueError, match=r"run: .* the optimizer state of the generators does not fit their weights"):
         train(tiny_recipe(recipe.data.root, training={"lr_schedule": {"constant": "6 images"}}), run, resume=True)
 
 
@@ -242,7 +242,7 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(
     monkeypatch.setattr(torch, "save", save_or_fail)
     train(tiny_recipe(data, log={"checkpoint_every": "2 images"}), tmp_path / "run")
     told = capfd.readouterr().err
-    assert told.count("No space left on device") == 1 and "training goes on" in told
+    assert told.count("No space left on device") == 1 and "training continues" in told
     assert saved == [2, 6, 8, 8] and [path.stem[-1] for path in checkpoints_in(tmp_path / "run")] == ["6", "8"]
     assert not list((tmp_path / "run").rglob("*.part"))
 

@@ -165,7 +165,7 @@ def test_a_method_that_needs_pairs_asks_for_them(tmp_path: Path, capsys: pytest.
     recipe = tiny_recipe(tmp_path, method=PIX2PIX)
     (tmp_path / "pix2pix.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
     assert ran("train", tmp_path / "pix2pix.yaml", "--out", tmp_path / "run") == 2
-    told = "cyclegan: data.pairs: pix2pix learns from pairs; say which are: stem or side_by_side\n"
+    told = "cyclegan: data.pairs: pix2pix needs paired pictures; set it to stem or side_by_side\n"
     assert capsys.readouterr().err == told
 
 

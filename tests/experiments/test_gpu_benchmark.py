@@ -273,7 +273,7 @@ def test_translating_is_timed_beside_plain(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_the_trainer_chooses_is_timed_and_told() -> None:
     """For a run so short that nothing would repay trying."""
     [row] = gpu_checks.time_choosing(replace(TINY, steps=1))
-    assert row.outcome == "measured" and row.details.startswith("levers: --speed.precision float32")
+    assert row.outcome == "measured" and row.details.startswith("speed: --speed.precision float32")
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

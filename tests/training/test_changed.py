@@ -85,7 +85,9 @@ def test_every_changed_key_is_one_line_of_its_own() -> None:
 def test_other_features_begin_a_new_best() -> None:
     one = tiny_recipe(Path("data"))
     other = replace(one, features=FeaturesConfig(network="vgg16"))
-    assert changes_told(saved(one, 1), other, 5) == ["features.network: inception -> vgg16; best.pt is chosen anew"]
+    assert changes_told(saved(one, 1), other, 5) == [
+        "features.network: inception -> vgg16; earlier scores no longer count for best.pt"
+    ]
 
 
 def test_a_resumed_run_tells_what_changed(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +102,7 @@ def test_a_resumed_run_tells_what_changed(data: Path, tmp_path: Path, capfd: pyt
     write_pictures(data / "trainA" / "more", 2)
     Trainer(tiny_recipe(data, training={"lr_schedule": {"constant": "1 epoch"}}), tmp_path / "run", resume=True)
     lines = capfd.readouterr().err.splitlines()
-    order = "pictures come in another order from here on; an epoch has 7 images, 5 until here"
+    order = "the order of the pictures changes from here on; an epoch now has 7 images instead of 5"
     assert [line.partition(":")[0].rpartition("/")[2] for line in lines] == [
         "trainA",
         order,
@@ -115,4 +117,4 @@ def test_resuming_where_no_checkpoint_is_left_says_that_it_begins_anew(
     for name in ("recipe.yaml", "checkpoints/backup.pt"):
         (tmp_path / "run" / name).write_text("", encoding="utf-8")
     Trainer(tiny_recipe(data), tmp_path / "run", resume=True)
-    assert "run: holds no checkpoint to go on from, so that this run begins anew" in capfd.readouterr().err
+    assert "run: no checkpoint to resume from; training starts from the beginning" in capfd.readouterr().err

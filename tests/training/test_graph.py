@@ -240,7 +240,7 @@ def test_beyond_so_many_sizes_steps_are_played_without_a_graph_and_that_is_told_
     assert len(cuda.recorded()) == MOST_GRAPHS
     [told] = caplog.messages
     assert told == (
-        "speed.graph: batches have more than 8 sizes; the rest play slower, without a graph; "
+        "speed.graph: batches have more than 8 sizes; the others run slower, without a graph; "
         "end data.transforms in a RandomCrop to have one size"
     )
 
@@ -381,9 +381,9 @@ def test_graphs_are_for_cuda_alone() -> None:
 @pytest.mark.parametrize(
     "config, device, processes, told",
     [
-        (SpeedConfig(graph="on"), CPU, 1, "only cuda has graphs, and this run is on cpu"),
+        (SpeedConfig(graph="on"), CPU, 1, "CUDA graphs need a cuda device, and this run is on cpu"),
         (SpeedConfig(graph="on", checkpoint_activations=True), GPU, 1, "with speed.checkpoint_activations"),
-        (SpeedConfig(graph="on"), GPU, 2, "with several processes, a graph that waits for one that was lost"),
+        (SpeedConfig(graph="on"), GPU, 2, "with several processes, a CUDA graph would wait forever"),
     ],
 )
 def test_a_graph_that_cannot_be_is_refused_in_one_line(

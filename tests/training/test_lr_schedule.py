@@ -59,7 +59,7 @@ def test_a_plateau_goes_on_as_it_was() -> None:
 
 def test_a_plateau_of_scores_needs_scores(data: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(data, training={"lr_schedule": {"shape": "plateau"}})
-    with pytest.raises(ValueError, match=r"training.lr_schedule.shape: a plateau is one of scores; give log.evaluate_"):
+    with pytest.raises(ValueError, match=r"training.lr_schedule.shape: plateau needs scores; set log.evaluate_"):
         Trainer(recipe, tmp_path / "run")
 
 

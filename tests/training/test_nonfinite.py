@@ -103,7 +103,7 @@ def test_a_step_left_out_is_told_with_its_pictures_and_counted(
     names = trainer.loader.files(4)
     trainer.train()
     told = capfd.readouterr().err
-    assert f"skipped the step from image 4 on, its numbers are not finite: {names[0]}, {names[1]}" in told
+    assert f"skipped the step at image 4: non-finite loss or gradient (pictures: {names[0]}, {names[1]})" in told
     assert [e.value for e in events(tmp_path / "run").Scalars("training/skipped_steps")] == [0, 0, 1, 1]
 
 

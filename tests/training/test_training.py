@@ -101,7 +101,7 @@ def test_a_run_is_not_overwritten(recipe: Recipe, tmp_path: Path) -> None:
 def test_resuming_with_another_method_is_refused(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run")
     other = tiny_recipe(data, method={"generator": {"kind": "resnet", "width": 6, "blocks": 1}})
-    with pytest.raises(ValueError, match="another `method`"):
+    with pytest.raises(ValueError, match="a different `method`"):
         train(other, tmp_path / "run", resume=True)
 
 
