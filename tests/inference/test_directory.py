@@ -199,7 +199,7 @@ def test_a_disk_that_refuses_ends_it_with_what_was_done(
         translate_directory(translator, tmp_path / "in", tmp_path / "out")
     end, out = caught.value, tmp_path / "out"
     done = len(end.outcome.translated)
-    assert str(end) == f"{out}/1.png cannot be written: refused; {done} of 40 are translated, go on with --resume"
+    assert str(end) == f"{out}/1.png cannot be written: refused; {done} of 40 are translated; continue with --resume"
     assert end.errno == number and done == len(outputs(out)) and "1.png" not in outputs(out)
     assert len(seen) < 20  # nothing is computed that cannot be written
     monkeypatch.undo()
@@ -224,7 +224,7 @@ def test_a_really_full_disk_loses_nothing(
     assert 0 < len(done) < 16 and all(read_image(path).size == (150, 150) for path in done.values())
     assert told.out == f"{len(done)} translated to {out}\n"
     assert told.err.endswith(
-        f"cannot be written: No space left on device; {len(done)} of 16 are translated, go on with --resume\n"
+        f"cannot be written: No space left on device; {len(done)} of 16 are translated; continue with --resume\n"
     )
     assert run_main(*words, "--resume") == REFUSED
     again = outputs(out)
@@ -306,4 +306,6 @@ def test_a_disk_without_locks_is_told(translator: Translator, pictures: Path, mo
     notes: list[str] = []
     outcome = translate_directory(translator, pictures, pictures.parent / "out", note=notes.append)
     assert len(outcome.translated) == 5
-    assert notes == [f"{pictures.parent}/out: its disk has no locks; let no other process translate into it meanwhile"]
+    assert notes == [
+        f"{pictures.parent}/out: cannot be locked on this file system; do not translate into it from another process"
+    ]

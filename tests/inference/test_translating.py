@@ -166,7 +166,7 @@ def test_many_pictures_of_one_size_are_compiled_for_and_come_out_the_same(
     notes: list[str] = []
     free = Translator(translator.network, device="cpu", precision="float32", channels_last=False)
     translate_directory(free, tmp_path / "in", tmp_path / "compiled", note=notes.append)
-    assert notes[0] == "compiling the network for pictures of 42 x 42 pixels: half a minute"
+    assert notes[0] == "compiling for pictures of 42 x 42 pixels; takes about half a minute"
     assert notes[1].startswith("speed: --precision float32 --channels_last off --compile on")
     assert free._compiled == {(1, 3, 42, 42)} and len(notes) == 2
     for name in outputs(tmp_path / "eager"):
