@@ -178,9 +178,9 @@ PAIRED = CUT._replace(name="Paired", tag="of-pairs", paired=True)
 @pytest.mark.parametrize(
     "method, sentence, task, tags",
     [
-        (CUT, "It was learned without paired examples.", "Unpaired image-to-image translation",
+        (CUT, "It was trained without paired examples.", "Unpaired image-to-image translation",
          ["unpaired-image-translation", "unpaired", "cut"]),
-        (PAIRED, "It was learned from pairs of pictures.", "Paired image-to-image translation",
+        (PAIRED, "It was trained on pairs of pictures.", "Paired image-to-image translation",
          ["paired-image-translation", "paired", "of-pairs"]),
         (None, "", "Image-to-image translation", []),
     ],
@@ -232,7 +232,7 @@ def test_figures_of_another_data_set_are_not_shown_as_the_runs_own(run: Path, tm
     write_metrics(run, row("AtoB", 123.4), own=False)
     [note] = export(run, tmp_path / "g.safetensors", None).notes
     of = "are of the test pictures of horse2zebra at 256, not of the run's own test pictures"
-    assert note == f"the card shows no figures: those in metrics.json {of}; evaluate, then export again"
+    assert note == f"the card has no scores: those in metrics.json {of}; evaluate, then export again"
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert not figures_in(text) and "model-index" not in header(text) and of in text and "somebody" not in text
 
@@ -254,7 +254,7 @@ def test_what_evaluate_writes_is_what_the_card_shows(tmp_path: Path) -> None:
 def test_without_figures_it_says_what_makes_them(run: Path, tmp_path: Path) -> None:
     assert not export(run, tmp_path / "g.safetensors", None).notes
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "Not measured yet: `cyclegan evaluate RUN`" in text and "model-index" not in header(text)
+    assert "Not evaluated yet. `cyclegan evaluate RUN`" in text and "model-index" not in header(text)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_damaged_figures_are_told_and_end_no_export(content: bytes, run: Path, t
     (run / "metrics.json").write_bytes(content)
     exported = export(run, tmp_path / "g.safetensors", None)
     [note] = exported.notes
-    assert note.startswith("the card shows no figures: ") and note.isprintable()
+    assert note.startswith("the card has no scores: ") and note.isprintable()
     assert "metrics.json is left out: " in note
     assert "could not be read" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
@@ -307,8 +307,8 @@ def test_a_page_and_a_picture_that_are_not_ours_stay(
     for _ in range(2):
         assert run_main("export", run, tmp_path / "g.safetensors") == 0
         told = capsys.readouterr().out
-        assert f"README.md is there, and not of this generator: its model card is {tmp_path / 'g.md'}" in told
-        assert "g.png is there, and not of this generator" in told
+        assert f"README.md exists and belongs to something else; the model card is {tmp_path / 'g.md'}" in told
+        assert "g.png exists and belongs to something else" in told
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == "# My own words\n"
     assert (tmp_path / "g.png").read_bytes() == b"my own picture"
     (tmp_path / "g.md").write_text("mine too", encoding="utf-8")
