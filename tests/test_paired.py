@@ -103,7 +103,7 @@ def test_report_and_card_show_the_truth(run: Path, tmp_path: Path) -> None:
     assert page.count("<figcaption>truth") == 5 and "BtoA" not in page
     assert ran("export", run, tmp_path / "negative.safetensors") == 0
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "Isola et al. 2017" in card and "from pairs of pictures" in card and "without paired" not in card
+    assert "Isola et al. 2017" in card and "on pairs of pictures" in card and "without paired" not in card
     with Image.open(tmp_path / "negative.png") as sheet:
         assert sheet.height > sheet.width / 2
 
