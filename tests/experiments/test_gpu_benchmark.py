@@ -98,7 +98,7 @@ on_posix = pytest.mark.skipif(os.name != "posix", reason="its codes are signals"
     [
         ("print('fine')", ""),
         ("import sys; sys.exit('first\\nout of luck')", "ended with 1: out of luck"),
-        pytest.param("import os; os.abort()", "ended with -6: no word", marks=on_posix),
+        pytest.param("import os; os.abort()", "ended with -6: no output", marks=on_posix),
     ],
 )
 def test_how_a_stage_ends_is_told(program: str, told: str) -> None:
