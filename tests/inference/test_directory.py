@@ -1,4 +1,4 @@
-"""One picture's failure is its own: memory, network, name. A system that refuses ends all, and nothing is lost."""
+"""A picture that fails does not stop the others; when writing fails, translating ends and nothing is lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.tiny import outputs, write_pictures
 PLAIN = ("--device", "cpu", "--precision", "float32")
 
 LARGE = 24
-"""Pixels on a side of what does not fit in these tests; other pictures have 16."""
+"""Side, in pixels, of pictures that do not fit into memory in these tests; other pictures have 16."""
 
 
 def network() -> ResnetGenerator:
@@ -78,7 +78,7 @@ FAILURES = [
 
 
 def failing_at_large(work: Callable[..., Any], error: Exception) -> Callable[..., Any]:
-    """The work, which raises the error for what is made of the large picture."""
+    """Wrap a function so that it raises the error for the large picture."""
 
     def failing(given: Any, *more: Any) -> Any:
         size = given.shape[-1] if isinstance(given, Tensor) else given.size[0]
@@ -123,7 +123,7 @@ def test_memory_may_run_out_while_decoding(
 def test_a_batch_that_fails_is_tried_again_one_by_one(
     error: Exception, calls: list[int], translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one of a size that does not fit is not tried twice."""
+    """A size whose batch does not fit into memory is not tried again."""
     write_pictures(tmp_path / "in", 5, size=16)
     whole, seen, freed = translator.translate_bytes, list[int](), list[bool]()
 
@@ -162,7 +162,7 @@ def test_a_picture_too_large_for_the_memory_of_this_machine(generator: Path, tmp
 
 
 def disk_that_refuses(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
-    """The output of this name with this error number."""
+    """Make writing the output of this name fail with this error number."""
 
     def refusing(path: Path, *more: Any, **named: Any) -> None:
         if path.name == name:

@@ -1,4 +1,4 @@
-"""Generators go to a hub and come back; nothing here reaches the network, the hub is on this machine."""
+"""Generators are pushed to a hub and loaded from it; the hub is a local stand-in, so nothing uses the network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
-    """Where the library thinks that the hub is, with an empty cache, and a folder of its own to work in."""
+    """Point the library to the stand-in, with an empty cache and a new working folder."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -54,7 +54,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
 
 
 def forget_sessions() -> None:
-    """A session goes on as it was made, online or offline."""
+    """Close the library's sessions, which keep the mode (online or offline) that they were created in."""
     for name in ("reset_sessions", "close_session"):  # before huggingface_hub 1, and since
         getattr(huggingface_hub.utils._http, name, lambda: None)()
 
@@ -322,7 +322,7 @@ def test_what_lies_on_this_disk_is_never_asked_of_the_hub(hub: FakeHub, tmp_path
 
 
 def test_a_real_process_loads_from_the_hub_and_then_without_it(hub: FakeHub, tmp_path: Path) -> None:
-    """As people have it: told by the environment, which the library reads once, where the hub is and whether to ask."""
+    """In a new process: the library reads the hub's address and offline mode from the environment only once."""
     hub.repositories["someone/h2z"] = {"g.safetensors": generator(tmp_path / "g")}
     place = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
     command = [sys.executable, "-m", "cyclegan", "show", "someone/h2z"]

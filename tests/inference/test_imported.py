@@ -1,4 +1,4 @@
-"""Weights of others: whatever holds a generator of the reference or of CUT translates as it did there."""
+"""Published weights: imported generators of the reference and of CUT translate as in the original program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def save(content: object, path: Path) -> Path:
 
 
 def which(path: Path, direction: Direction | None = None) -> dict[Direction, int]:
-    """By direction, the seed of the generator that is there: see `state`."""
+    """The seed (see `state`) of the generator that was found, by direction."""
     model = open_model(path, direction)
     heads = {way: network.state_dict()["head.weight"] for way, network in model.generators.items()}
     known = {seed: state(seed)["model.19.weight"] for seed in range(3)}
@@ -39,7 +39,7 @@ def which(path: Path, direction: Direction | None = None) -> dict[Direction, int
 
 
 def refusal(path: Path, direction: Direction | None = None) -> str:
-    """The line with which a file is refused, less its path."""
+    """The error message for a file, without its path."""
     with pytest.raises(ValueError) as caught:
         model = open_model(path, direction)
         model.choose(direction)

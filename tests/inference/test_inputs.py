@@ -1,4 +1,4 @@
-"""Whatever holds a picture is translated as its file is, or refused in one line that says what to give."""
+"""Paths, Pillow images, arrays and tensors are translated like files; other inputs give a one-line error."""
 
 from __future__ import annotations
 

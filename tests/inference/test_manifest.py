@@ -1,4 +1,4 @@
-"""`--resume` keeps what this translator finished with these options from these sources, and tells what it redoes."""
+"""`--resume` skips outputs of the same model, options and sources, and reports what it makes again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 class Resumed:
-    """A pass over pictures, then another with --resume after a change: what it kept, and its lines."""
+    """The results of a second pass with --resume, after a change to the first one's outputs."""
 
     def __init__(self, pictures: Path, change: Callable[[Path], object] = lambda out: None, **again: Any) -> None:
         out, self.notes = pictures.parent / "out", list[str]()
@@ -232,7 +232,7 @@ def test_what_says_nothing_any_more_is_dropped(pictures: Path, monkeypatch: pyte
 
 
 def test_ten_thousand_outputs_are_looked_up_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is asked of the disk once, and the manifest is read once."""
+    """Each file is looked up on the disk once, and the manifest is read once."""
     source = tmp_path / "source"
     source.touch()
     how, state = How(model="x", size=None, precision="auto"), state_of(source)

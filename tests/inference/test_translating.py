@@ -148,7 +148,7 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
 
 @pytest.fixture
 def pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every lever is worth a trial after 8 pictures, and any that is right is taken, however fast."""
+    """Make every speed option worth a trial after 8 pictures, and accept any correct one, however slow."""
     for module in (cyclegan.machine.levers, cyclegan.inference.translator):
         monkeypatch.setattr(module, "may_pay", lambda *_: True)
     monkeypatch.setattr(cyclegan.machine.levers, "FASTER", 0.0)
@@ -208,7 +208,7 @@ def test_what_the_compiler_fails_at_goes_on_uncompiled(
 
 @contextmanager
 def called(network: nn.Module) -> Iterator[list[int]]:
-    """How many pictures each call of the network has."""
+    """Record the number of pictures in each call of the network."""
     calls: list[int] = []
     handle = network.register_forward_pre_hook(lambda network, inputs: calls.append(len(inputs[0])))
     try:
@@ -292,7 +292,7 @@ def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -
 def test_sources_are_never_overwritten_by_another_spelling_of_their_folder(
     translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On macOS and Windows PHOTOS is photos; a link whose target nobody asks for plays that here."""
+    """On macOS and Windows PHOTOS is photos; a link that is not resolved simulates that here."""
     [path] = write_pictures(tmp_path / "photos", 1)
     (tmp_path / "PHOTOS").symlink_to(tmp_path / "photos")
     monkeypatch.setattr(os.path, "realpath", lambda path, **_: os.fspath(path))

@@ -1,4 +1,4 @@
-"""A model card tells what a generator is, from whichever source, and harms no file that is not ours."""
+"""An export writes a correct model card for any source, and never replaces files of others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """The trained run in a place of its own, to be damaged at will."""
+    """A copy of the trained run, which a test may modify."""
     newest = newest_checkpoint(trained)
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "checkpoints" / newest.name).write_bytes(newest.read_bytes())
@@ -82,7 +82,7 @@ def header(text: str) -> dict[str, Any]:
     return data
 
 
-# What it tells
+# Content of the card
 
 
 def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_the_card_says_by_its_method_whether_pairs_were_needed(
     assert data["tags"] == ["image-to-image", *tags, "pytorch"]
 
 
-# Whose figures
+# Scores in the card
 
 
 def figures_in(text: str) -> list[str]:
@@ -296,7 +296,7 @@ def test_the_card_of_a_copy_names_what_it_is_a_copy_of(tmp_path: Path) -> None:
     assert "`a.safetensors`" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
-# Files that are not ours
+# Existing files
 
 
 def test_a_page_and_a_picture_that_are_not_ours_stay(
@@ -337,7 +337,7 @@ def test_a_changed_card_whose_mark_was_deleted_stays(run: Path, tmp_path: Path) 
     assert page.read_text(encoding="utf-8") == changed
 
 
-# Words from outside
+# Untrusted text
 
 ODD = [
     "---", "a\n---\nlicense: mit", "`x` <b>|#[y](z)", "```", "-->", "'\": {}", "\x1b[31m", "ä 日本", "!!python/object",

@@ -1,4 +1,4 @@
-"""What a resumed run does otherwise is told, key by key, with the learning rate where it jumps."""
+"""A resumed run reports each key of the recipe that has changed, and jumps of the learning rate."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.tiny import tiny_recipe, write_pictures
 
 
 def saved(recipe: Recipe, images: int, epoch: int = 5) -> Checkpoint:
-    """By two processes."""
+    """A checkpoint saved by two processes."""
     return Checkpoint(
         recipe=recipe, images=images, epoch=epoch, processes=2, best=0.0, method={}, ema={}, plateau={}, optimizers={}
     )
 
 
 def told(images: int, before: dict[str, Any], now: dict[str, Any], *, epoch: int = 5) -> list[str]:
-    """By the changes of `training` and the images seen."""
+    """The reported lines, for changes of `training` and a number of images seen."""
     recipes = [tiny_recipe(Path("data"), training=changes) for changes in (before, now)]
     return changes_told(saved(recipes[0], images), recipes[1], epoch)
 
@@ -59,7 +59,7 @@ def test_another_length_of_an_epoch_moves_the_rate_too() -> None:
     span = {"lr_schedule": {"constant": "1 epoch", "decay": "4 epochs"}}
     because = "after 17 images, because the length of an epoch has changed"
     assert told(17, span, span, epoch=8) == [f"the learning rate goes from 8e-05 to 0.00012 here, {because}"]
-    assert told(16, span, span, epoch=8) == []  # where it just does not fall yet
+    assert told(16, span, span, epoch=8) == []  # the last image before the rate falls
 
 
 def test_a_run_that_has_ended_tells_no_rate() -> None:

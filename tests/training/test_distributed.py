@@ -1,4 +1,4 @@
-"""Several processes are one with a larger batch, and none of them waits for the dead."""
+"""Several processes train like one with a larger batch, and all end when one of them is lost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ OWN_PACE = {"generators": {"every": 2}, "discriminators": {"repeat": 2, "lr": 1e
 def test_two_processes_are_one_with_twice_the_batch(
     players: dict[str, Any], data: Path, tmp_path: Path, forks: Forks
 ) -> None:
-    """Pools included: they are full, and exchange, from the fourth fake on."""
+    """This includes the pools, which are full and exchange images from the fourth generated image on."""
     length: dict[str, Any] = {"lr_schedule": {"constant": "8 images", "decay": "4 images"}, "ema": "4 images"}
     length["players"] = players
     changes: dict[str, Any] = {"training": length, "log": {"samples": 0}}  # sample grids are of float32
@@ -72,7 +72,7 @@ def test_two_processes_are_one_with_twice_the_batch(
     assert one.method.keys() == other.method.keys() and one.method["a_to_b.head.weight"].dtype == torch.float64
     for name, weight in one.method.items():
         torch.testing.assert_close(other.method[name], weight, rtol=0, atol=1e-9, msg=name)
-    assert two[0].told.count("images to train on") == 1  # one of them talks
+    assert two[0].told.count("images to train on") == 1  # only one process prints
 
 
 def test_resuming_with_another_number_of_processes_says_what_changes(
@@ -128,7 +128,7 @@ def torchrun(words: Sequence[str]) -> None:
 
 
 def dying_once(words: Sequence[str]) -> None:
-    """`cyclegan WORDS`; one of the processes is killed after 16 images, and not when it was started again."""
+    """`cyclegan WORDS`; one of the processes is killed after 16 images, but not after the restart."""
     step, dies = Learner.step, (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]) == ("1", "0")
 
     def step_or_die(learner: Learner, pixels: Batch) -> StepResult:

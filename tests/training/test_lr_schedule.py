@@ -1,4 +1,4 @@
-"""The learning rate over a run, and players that have one of their own."""
+"""The learning rate over a run, and players with their own learning rates."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def pixels() -> Batch:
 
 
 def moved(trainer: Trainer) -> list[float]:
-    """How far the weights of each player went in a step."""
+    """How far a step moved the weights of each player."""
     before = [[p.detach().clone() for p in optimizer.parameters] for optimizer in trainer.learner.optimizers]
     trainer.learner.step(pixels())
     return [

@@ -1,4 +1,4 @@
-"""A number that is not finite never reaches the weights."""
+"""Non-finite losses and gradients never reach the weights."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def state(trainer: Trainer) -> dict[str, Any]:
 
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, poison: Callable[[int], bool]) -> None:
-    """Let every step for whose number (from 0) `poison` says so see pictures of NaN."""
+    """Replace the pictures by NaN in each step for whose index (from 0) `poison` returns True."""
     steps = iter(range(10**6))
 
     def from_bytes_or_nan(pixels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A resumed run goes on with the pictures that its checkpoint names, and says what became of the folders."""
+"""A resumed run holds out the pictures that its checkpoint names, and reports changes in the folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.training.test_validation import scored
 
 @pytest.fixture
 def recipe(tmp_path: Path, weights: Path) -> Recipe:
-    """A run that holds 8 of 12 and 8 of 13 pictures out, and would score them after 100 steps."""
+    """A run that holds out 8 of 12 and 8 of 13 pictures, and would be scored after 100 steps."""
     for seed, (name, number) in enumerate([("trainA", 12), ("trainB", 13), ("testA", 1), ("testB", 1)]):
         write_pictures(tmp_path / "data" / name, number, seed=seed)
     return scored(tmp_path / "data", weights, log={"evaluate_every": "100 images"})
@@ -28,7 +28,7 @@ def recipe(tmp_path: Path, weights: Path) -> Recipe:
 
 @pytest.fixture
 def begun(recipe: Recipe, tmp_path: Path) -> Trainer:
-    """Its checkpoint is written."""
+    """A run whose checkpoint is written."""
     trainer = Trainer(recipe, tmp_path / "run")
     trainer._save()
     return trainer

@@ -158,7 +158,7 @@ def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) ->
 
 
 def test_gradients_in_another_memory_format_move_the_same() -> None:
-    """Compiled networks give such gradients; fused Adam would read them in the wrong order."""
+    """Compiled networks return such gradients, which fused Adam would read in the wrong order."""
     networks = [torch.nn.Conv2d(3, 4, 3, bias=False) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
     pull, nothing = torch.randn(4, 3, 3, 3), Batch(torch.empty(0), torch.empty(0))
