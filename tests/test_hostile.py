@@ -100,7 +100,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("{", "generator: invalid JSON"),
         ("", "generator: invalid JSON"),
         ("[" * 100_000, "generator: invalid JSON"),
-        (CONFIG | {"width": 4096, "blocks": 256}, "its weights do not fit its config: its config asks for stages."),
+        (CONFIG | {"width": 4096, "blocks": 256}, "its weights do not fit its config: stages."),
         (
             CONFIG | {"width": 8},
             "its weights do not fit its config: stages.0.0.weight is 4 x 3 x 7 x 7, and its config",
@@ -127,11 +127,11 @@ def blur() -> Tensor:
 
 NAME = "stages.3.body.0.weight"
 CHANGES: list[tuple[Change, str]] = [
-    (lambda w: w.pop(NAME), f"its config asks for {NAME}"),
-    (lambda w: w.update(more=torch.zeros(1)), "its config knows no 'more'"),
+    (lambda w: w.pop(NAME), f"{NAME} is missing"),
+    (lambda w: w.update(more=torch.zeros(1)), "'more' is not part of the network"),
     (
         lambda w: w.update({NAME: w[NAME][1:].clone()}),
-        f"{NAME} is 15 x 16 x 3 x 3, and its config asks for 16 x 16 x 3 x 3",
+        f"{NAME} is 15 x 16 x 3 x 3, but its config needs 16 x 16 x 3 x 3",
     ),
     (lambda w: w.update({NAME: torch.zeros(())}), f"{NAME} is a single number"),
     (lambda w: w.update({NAME: w[NAME].long()}), f"{NAME} holds int64, not floats"),
@@ -283,7 +283,7 @@ def test_a_small_file_that_claims_large_weights_is_refused(run: Path, tmp_path: 
     with torch.device("meta"):
         large = published(ResnetConfig(width=4096, blocks=20).build(), 20, legacy=False)
     torch.save({name: torch.zeros(()).expand(w.shape) for name, w in large.items()}, tmp_path / "g.pth")
-    assert refusal(tmp_path / "g.pth").endswith("its weights share their numbers, and claim to be more than they are")
+    assert refusal(tmp_path / "g.pth").endswith("its weights share memory, so that they are larger than what is stored")
 
 
 class Payload:

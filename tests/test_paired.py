@@ -103,7 +103,7 @@ def test_report_and_card_show_the_truth(run: Path, tmp_path: Path) -> None:
     assert page.count("<figcaption>truth") == 5 and "BtoA" not in page
     assert ran("export", run, tmp_path / "negative.safetensors") == 0
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "Isola et al. 2017" in card and "from pairs of pictures" in card and "without paired" not in card
+    assert "Isola et al. 2017" in card and "on pairs of pictures" in card and "without paired" not in card
     with Image.open(tmp_path / "negative.png") as sheet:
         assert sheet.height > sheet.width / 2
 
@@ -165,7 +165,7 @@ def test_a_method_that_needs_pairs_asks_for_them(tmp_path: Path, capsys: pytest.
     recipe = tiny_recipe(tmp_path, method=PIX2PIX)
     (tmp_path / "pix2pix.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
     assert ran("train", tmp_path / "pix2pix.yaml", "--out", tmp_path / "run") == 2
-    told = "cyclegan: data.pairs: pix2pix learns from pairs; say which are: stem or side_by_side\n"
+    told = "cyclegan: data.pairs: pix2pix needs paired pictures; set it to stem or side_by_side\n"
     assert capsys.readouterr().err == told
 
 

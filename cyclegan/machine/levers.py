@@ -87,8 +87,8 @@ class Trial(NamedTuple):
         return not self.problem and self.times >= FASTER
 
     def __str__(self) -> str:
-        """The outcome in words."""
-        return f"{self.name} {self.problem or f'{self.times:.2f} times as fast'}"
+        """One lever in words."""
+        return f"{self.name} {self.problem or f'{self.times:.2f}x'}"
 
 
 class Choice(NamedTuple):
@@ -166,7 +166,8 @@ def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: f
         if trial.joins:
             chosen, pace = trial.levers, pace / trial.times
     bench.use(chosen)
-    told = _told(chosen.options(bench.prefix), trials, left_out, before / pace, wrong)
+    than = "plain float32" if start == PLAIN else "without tuning"
+    told = _told(chosen.options(bench.prefix), trials, left_out, before / pace, than, wrong)
     return Choice(chosen, told, tuple(trials), wrong)
 
 
@@ -175,13 +176,13 @@ def may_pay(offer: Offer, pace: float, steps: float) -> bool:
     return steps * pace * HOPE > offer.seconds + (1 + 2 * TURNS) * max(pace, BURST)
 
 
-def _told(options: str, trials: Sequence[Trial], left_out: Sequence[str], times: float, wrong: str) -> str:
-    """Return one line with the chosen levers, and those that were dropped and why."""
-    parts = [f"{times:.2f} times as fast as without them"] if times > 1 else []
+def _told(options: str, trials: Sequence[Trial], left_out: Sequence[str], times: float, than: str, wrong: str) -> str:
+    """Return what was chosen, and what was rejected and why, in one line."""
+    parts = [f"{times:.2f}x as fast as {than}"] if times > 1 else []
     parts += [f"tried: {', '.join(map(str, trials))}"] if trials else []
-    parts += [f"not tried because the run is too short to benefit: {', '.join(left_out)}"] if left_out else []
-    parts += [f"WARNING, set by hand: {wrong}"] if wrong else []
-    return f"levers: {options}" + (f" ({'; '.join(parts)})" if parts else "")
+    parts += [f"not tried, the run is too short to benefit: {', '.join(left_out)}"] if left_out else []
+    parts += [f"WARNING for the options set by hand: {wrong}"] if wrong else []
+    return f"speed: {options}" + (f" ({'; '.join(parts)})" if parts else "")
 
 
 def _tried(bench: Bench, chosen: Levers, offer: Offer, reference: Results) -> Trial:

@@ -1,4 +1,4 @@
-"""One picture's failure is its own: memory, network, name. A system that refuses ends all, and nothing is lost."""
+"""A picture that fails does not stop the others; when writing fails, translating ends and nothing is lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.tiny import outputs, write_pictures
 PLAIN = ("--device", "cpu", "--precision", "float32")
 
 LARGE = 24
-"""Pixels on a side of what does not fit in these tests; other pictures have 16."""
+"""Side, in pixels, of pictures that do not fit into memory in these tests; other pictures have 16."""
 
 
 def network() -> ResnetGenerator:
@@ -78,7 +78,7 @@ FAILURES = [
 
 
 def failing_at_large(work: Callable[..., Any], error: Exception) -> Callable[..., Any]:
-    """The work, which raises the error for what is made of the large picture."""
+    """Wrap a function so that it raises the error for the large picture."""
 
     def failing(given: Any, *more: Any) -> Any:
         size = given.shape[-1] if isinstance(given, Tensor) else given.size[0]
@@ -123,7 +123,7 @@ def test_memory_may_run_out_while_decoding(
 def test_a_batch_that_fails_is_tried_again_one_by_one(
     error: Exception, calls: list[int], translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one of a size that does not fit is not tried twice."""
+    """A size whose batch does not fit into memory is not tried again."""
     write_pictures(tmp_path / "in", 5, size=16)
     whole, seen, freed = translator.translate_bytes, list[int](), list[bool]()
 
@@ -162,7 +162,7 @@ def test_a_picture_too_large_for_the_memory_of_this_machine(generator: Path, tmp
 
 
 def disk_that_refuses(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
-    """The output of this name with this error number."""
+    """Make writing the output of this name fail with this error number."""
 
     def refusing(path: Path, *more: Any, **named: Any) -> None:
         if path.name == name:
@@ -199,7 +199,7 @@ def test_a_disk_that_refuses_ends_it_with_what_was_done(
         translate_directory(translator, tmp_path / "in", tmp_path / "out")
     end, out = caught.value, tmp_path / "out"
     done = len(end.outcome.translated)
-    assert str(end) == f"{out}/1.png cannot be written: refused; {done} of 40 are translated, go on with --resume"
+    assert str(end) == f"{out}/1.png cannot be written: refused; {done} of 40 are translated; continue with --resume"
     assert end.errno == number and done == len(outputs(out)) and "1.png" not in outputs(out)
     assert len(seen) < 20  # nothing is computed that cannot be written
     monkeypatch.undo()
@@ -224,7 +224,7 @@ def test_a_really_full_disk_loses_nothing(
     assert 0 < len(done) < 16 and all(read_image(path).size == (150, 150) for path in done.values())
     assert told.out == f"{len(done)} translated to {out}\n"
     assert told.err.endswith(
-        f"cannot be written: No space left on device; {len(done)} of 16 are translated, go on with --resume\n"
+        f"cannot be written: No space left on device; {len(done)} of 16 are translated; continue with --resume\n"
     )
     assert run_main(*words, "--resume") == REFUSED
     again = outputs(out)
@@ -306,4 +306,6 @@ def test_a_disk_without_locks_is_told(translator: Translator, pictures: Path, mo
     notes: list[str] = []
     outcome = translate_directory(translator, pictures, pictures.parent / "out", note=notes.append)
     assert len(outcome.translated) == 5
-    assert notes == [f"{pictures.parent}/out: its disk has no locks; let no other process translate into it meanwhile"]
+    assert notes == [
+        f"{pictures.parent}/out: cannot be locked on this file system; do not translate into it from another process"
+    ]

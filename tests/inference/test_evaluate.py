@@ -1,4 +1,4 @@
-"""Any translation is scored by a protocol that stands beside its figures."""
+"""Evaluation scores translations and records the protocol with the scores."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_weights_that_cannot_be_used_are_one_line(name: str, told: str, tmp_path
 
 
 def test_inception_is_loaded_from_a_file_and_sees_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the trained one, which is downloaded: the same layers, with numbers of chance."""
+    """The layers of Inception with random weights, because the trained ones would be downloaded."""
     torch.save({}, tmp_path / "none.pth")
     with monkeypatch.context() as patched:
         patched.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)

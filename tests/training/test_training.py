@@ -101,7 +101,7 @@ def test_a_run_is_not_overwritten(recipe: Recipe, tmp_path: Path) -> None:
 def test_resuming_with_another_method_is_refused(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run")
     other = tiny_recipe(data, method={"generator": {"kind": "resnet", "width": 6, "blocks": 1}})
-    with pytest.raises(ValueError, match="another `method`"):
+    with pytest.raises(ValueError, match="a different `method`"):
         train(other, tmp_path / "run", resume=True)
 
 
@@ -158,7 +158,7 @@ def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) ->
 
 
 def test_gradients_in_another_memory_format_move_the_same() -> None:
-    """Compiled networks give such gradients; fused Adam would read them in the wrong order."""
+    """Compiled networks return such gradients, which fused Adam would read in the wrong order."""
     networks = [torch.nn.Conv2d(3, 4, 3, bias=False) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
     pull, nothing = torch.randn(4, 3, 3, 3), Batch(torch.empty(0), torch.empty(0))
