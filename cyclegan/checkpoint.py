@@ -104,7 +104,7 @@ def checkpoint_from(state: dict[str, Any], path: Path) -> Checkpoint:
     fit = state.keys() == expected.keys() and all(isinstance(state[name], kind) for name, kind in expected.items())
     fit = fit and state["images"] >= 0 and min(state["epoch"], state["processes"]) >= 1
     if not fit or not _named(state["pictures"], state["held_out"]):
-        raise ValueError(f"{path}: not a valid checkpoint of cyclegan")
+        raise ValueError(f"{path}: not a checkpoint of cyclegan; its fields are invalid")
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
 
 

@@ -103,7 +103,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (CONFIG | {"width": 4096, "blocks": 256}, "its weights do not fit its config: stages."),
         (
             CONFIG | {"width": 8},
-            "its weights do not fit its config: stages.0.0.weight is 4 x 3 x 7 x 7, and its config",
+            "its weights do not fit its config: stages.0.0.weight is 4 x 3 x 7 x 7, but its config",
         ),
         (CONFIG | {"skip": True}, "its weights do not fit its config: head.weight is"),
     ],

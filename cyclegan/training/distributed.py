@@ -129,7 +129,7 @@ def _check_environment() -> None:
         start = "srun --ntasks-per-node 1 torchrun ... -m cyclegan train ..."
         raise ValueError(
             f"srun started {tasks} processes that are not connected; start torchrun once on each machine instead: "
-            f"{start} (README.md has the whole line); if each process is a separate run, set WORLD_SIZE=1"
+            f"{start} (docs/train.md has the whole line); if each process is a separate run, set WORLD_SIZE=1"
         )
     if size is None or size == "1":
         return

@@ -125,13 +125,13 @@ def test_a_tensor_comes_back_as_a_tensor_of_its_shape(translator: Translator) ->
 
 FLOATS = BYTES / 255.0
 REFUSED: dict[str, tuple[Any, str]] = {
-    "nothing": (None, "cannot translate a NoneType: give a path, a picture"),
+    "nothing": (None, "cannot translate a NoneType: give a path, a Pillow image"),
     "a list": ([[0, 0, 0]], "cannot translate a list: give"),
     "a stream": (io.BytesIO(), "cannot translate a BytesIO: give"),
     "a picture without pixels": (Image.new("RGB", (0, 4)), "no pixels"),
     "a cut picture": (None, "the picture cannot be read: "),
     "two channels": (BYTES[..., :2], r"an array \(9, 12, 2\) of uint8: give"),
-    "channels first": (BYTES.transpose(2, 0, 1), r"an array \(3, 9, 12\) of uint8; put the channels last"),
+    "channels first": (BYTES.transpose(2, 0, 1), r"an array \(3, 9, 12\) of uint8; put channels last"),
     "a batch of arrays": (BYTES[None], r"an array \(1, 9, 12, 3\) of uint8: give"),
     "one row of numbers": (BYTES[0, 0], r"an array \(3,\)"),
     "an array without pixels": (BYTES[:0], "no pixels"),

@@ -193,7 +193,7 @@ def test_the_card_says_by_its_method_whether_pairs_were_needed(
         file="g.safetensors", direction=Direction.AtoB, generator={}, parameters=1, versions={}, method=method,
         evaluation=Evaluation({"features": FEATURES}, [score]),
     ))  # fmt: skip
-    assert re.findall(r"It was learned [\w ]+\.", text) == [sentence] * bool(sentence)
+    assert re.findall(r"It was trained [\w ]+\.", text) == [sentence] * bool(sentence)
     data = header(text)
     [result] = data["model-index"][0]["results"]
     assert result["task"] == {"type": "image-to-image", "name": task}
