@@ -90,7 +90,7 @@ def test_generator_card_and_sheet_are_pushed_in_one_commit_and_load_from_there(
     assert "cyclegan translate someone/h2z photos out" in files["README.md"].decode()
     told = capsys.readouterr()
     assert told.out.splitlines()[-1] == f"pushed to {hub.address}/someone/h2z"
-    assert re.search(r"^pushing 0\.\d MiB to someone/h2z$", told.err, re.MULTILINE)
+    assert re.search(r"^uploading 0\.\d MiB to someone/h2z$", told.err, re.MULTILINE)
 
     picture = Image.effect_noise((24, 16), 50).convert("RGB")
     there, here = (Translator.load(source, "BtoA", device="cpu") for source in ("someone/h2z", run))
@@ -122,7 +122,7 @@ def test_pushing_again_replaces_our_card_and_no_other(
         ("--push a/b/c", "a/b/c: not the name of a repository; write user/name"),
         ("--push some..one/h2z", "some..one/h2z: not the name of a repository"),
         ("--push someone/h2z@main", "someone/h2z@main: not the name of a repository"),
-        ("--private", "--private: says how to --push"),
+        ("--private", "--private needs --push USER/NAME"),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_written_or_asked(
