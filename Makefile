@@ -23,7 +23,7 @@ test elsewhere: export OMP_NUM_THREADS ?= 1
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/lint-imports
 
 types: $(VENV)/dev        ## the second run checks that nothing is used that Windows lacks
 	$(BIN)/mypy
