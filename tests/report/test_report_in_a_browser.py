@@ -46,7 +46,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         title=name,
         facts={"data": "/a/path/that/goes/on/and/on/" * 4},
         heads=[f"head {i}" for i in range(14)],
-        scores=[["last\nafter 8 images"] + ["0.1234"] * 13],
+        scores=[["last\nafter 8 images"] + ["0.1234\n0.1111 to 0.1357"] * 13],
         samples=[figure(f"after {i} images", picture) for i in range(3)],
         curves=[chart("speed", lines, unit="images/s"), chart("memory", lines, unit="GiB")],
         cards=[Card(name, figure("in", picture), figure("out", picture), (figure("truth", picture),))],
@@ -142,6 +142,12 @@ def test_the_page_is_dark_where_the_person_likes_it_dark(shown: Chromium) -> Non
     assert shown.see(paper) == "rgb(247, 243, 236)"
     shown.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     assert shown.see(paper) == "rgb(16, 24, 27)"
+
+
+def test_a_printed_table_fits_on_the_paper(shown: Chromium) -> None:
+    shown.ask("Emulation.setEmulatedMedia", media="print")
+    shown.resize(700)
+    assert shown.see("document.querySelector('table').getBoundingClientRect().right") <= 700
 
 
 def test_printed_sliders_become_pictures_side_by_side(shown: Chromium) -> None:
