@@ -16,10 +16,11 @@ from cyclegan.losses.adversarial import over_scales
 from cyclegan.machine.memory import free_memory, memory_told
 from cyclegan.machine.memory_used import memory_used
 from cyclegan.recipe import Recipe
+from cyclegan.training.grids import channels, grid
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.optimizer import StepResult
-from cyclegan.training.samples import Samples, channels, grid, looking
+from cyclegan.training.samples import Samples, looking
 from cyclegan.types import Batch
 from cyclegan.util.provenance import provenance
 

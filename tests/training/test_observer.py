@@ -21,8 +21,9 @@ from cyclegan.machine.device import Arithmetic
 from cyclegan.networks.base import Critic
 from cyclegan.recipe import Recipe, read_recipe
 from cyclegan.training.charts import charts
+from cyclegan.training.grids import FRAME, GUTTER, channels, grid, header
 from cyclegan.training.observer import Observer, flat
-from cyclegan.training.samples import FRAME, GUTTER, channels, grid, header, looking
+from cyclegan.training.samples import looking
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Direction, Scores
 from tests.tiny import tiny_recipe, write_pictures
