@@ -1,4 +1,7 @@
-"""Unpaired image-to-image translation: train on two folders of pictures, translate the rest."""
+"""Image-to-image translation from unpaired or paired pictures.
+
+`read_recipe` reads a recipe, `train` trains it, and `Translator` translates pictures with the result.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # torch takes seconds to import: wait until a name that needs it is asked for
+def __getattr__(name: str) -> Any:  # importing torch takes seconds, so names are imported on first use
     if name not in _HOMES:
         raise AttributeError(f"module 'cyclegan' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""The state of a run in one file: written whole or not at all, read without running anything in it."""
+"""Checkpoints: the state of a run in one file, written atomically and read without executing code from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cyclegan.util.text import shown
 from cyclegan.util.torchfile import load_pickled
 
 FORMAT = 6
-"""Raised when the fields change."""
+"""Version of the file format, increased when the fields change."""
 
 SUFFIX = ".pt"
 
@@ -29,83 +29,87 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Everything that the rest of a run depends on. Random streams follow from the recipe's seed and `images`."""
+    """Everything that the rest of a run depends on. Random numbers are seeded from the recipe's seed and `images`."""
 
     recipe: Recipe
+    """The recipe of the run."""
     images: int
-    """Pairs of pictures seen."""
+    """Number of images of each domain seen so far."""
     epoch: int
-    """Pairs in an epoch."""
+    """Number of images of each domain in an epoch."""
     processes: int
-    """How many trained together."""
+    """Number of processes that trained together."""
     best: float
     """Lowest KID in validation so far; infinite before the first."""
     method: dict[str, Tensor]
     """The method's `state_dict`: networks and pools."""
     ema: dict[str, dict[str, Tensor]]
-    """The averaged generators' `state_dict`s by direction; empty when the recipe keeps no average."""
+    """The averaged generators' `state_dict`s by direction; empty without an EMA."""
     plateau: dict[str, float]
-    """How far the learning rate has fallen because scores did not improve."""
+    """The state of `Plateau`, which lowers the learning rate when scores stop improving."""
     optimizers: dict[str, Any]
     """The `state_dict` of each player's optimizer."""
     pictures: dict[Domain, list[str]] = field(default_factory=dict)
-    """Names of all pictures of the domains, from their folders on."""
+    """Names of all pictures of each domain, relative to its folder."""
     held_out: dict[Domain, Chosen] = field(default_factory=dict)
-    """Those of them that are kept out of training."""
+    """The held-out pictures of each domain."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write the file whole and onto the disk, or leave what was there. Raises OSError when it cannot be written."""
+    """Write a checkpoint atomically and flush it to disk. Raises OSError when it cannot be written."""
     state = {each.name: getattr(checkpoint, each.name) for each in fields(checkpoint)}
     state |= {"format": FORMAT, "recipe": checkpoint.recipe.to_dict()}
 
     def save(file: BinaryIO) -> None:
         try:
             torch.save(state, file)
-        except RuntimeError as error:  # torch's own, while it tidies up after what really happened
+        except RuntimeError as error:  # torch's cleanup hides the error that caused it
             raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from None
 
     write_whole(path, save, durable=True)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in a file, on the CPU.
+    """Read a checkpoint; its tensors are on the CPU.
 
-    Raises FileNotFoundError, or ValueError with one line that says why not: damaged (every part carries a CRC-32), of
-    another program, or of another version of cyclegan.
+    Raises FileNotFoundError when the file does not exist, and ValueError when it is damaged (every part has a CRC-32),
+    not a checkpoint, or of another version of cyclegan.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     try:
         state = load_pickled(path, check=True)
     except ValueError as error:
-        raise ValueError(f"{path}: damaged, or no checkpoint: {error}") from None
+        raise ValueError(f"{path}: damaged, or not a checkpoint: {error}") from None
     if not is_checkpoint(state):
         raise ValueError(f"{path}: not a checkpoint of cyclegan")
     return checkpoint_from(state, path)
 
 
 def is_checkpoint(state: object) -> bool:
-    """Whether what was read from a file claims to be a checkpoint of ours."""
+    """Return whether the content of a file looks like a checkpoint of cyclegan."""
     return isinstance(state, dict) and "format" in state
 
 
 def checkpoint_from(state: dict[str, Any], path: Path) -> Checkpoint:
-    """The checkpoint in what was read from `path`, where `is_checkpoint`. Raises ValueError as `read_checkpoint`."""
+    """Build the checkpoint from the content of a file for which `is_checkpoint` holds; `path` is named in errors.
+
+    Raises ValueError when it is of another version of cyclegan, or its fields are invalid.
+    """
     found = state.pop("format")
     if found != FORMAT:
-        raise ValueError(f"{path}: format {found!r}, of another version of cyclegan; this one reads {FORMAT}")
+        raise ValueError(f"{path}: has format {found!r} of another version of cyclegan; this one reads {FORMAT}")
     expected = {"recipe": dict, "images": int, "epoch": int, "processes": int, "best": float}
     expected |= {"method": dict, "ema": dict, "plateau": dict, "optimizers": dict, "pictures": dict, "held_out": dict}
     fit = state.keys() == expected.keys() and all(isinstance(state[name], kind) for name, kind in expected.items())
     fit = fit and state["images"] >= 0 and min(state["epoch"], state["processes"]) >= 1
     if not fit or not _named(state["pictures"], state["held_out"]):
-        raise ValueError(f"{path}: not a checkpoint of cyclegan, though it says so")
+        raise ValueError(f"{path}: not a checkpoint of cyclegan; its fields are invalid")
     return Checkpoint(**state | {"recipe": recipe_from(state["recipe"], str(path))})
 
 
 def _named(pictures: dict[Any, Any], held_out: dict[Any, Any]) -> bool:
-    """Whether pictures are named as they should be, or not at all."""
+    """Return whether the names of pictures are of the expected types, or all absent."""
     if not pictures and not held_out:
         return True
     try:
@@ -117,28 +121,28 @@ def _named(pictures: dict[Any, Any], held_out: dict[Any, Any]) -> bool:
 
 
 def best_path(run: Path) -> Path:
-    """Where a run folder keeps the networks that scored best in validation; they cannot be trained on from there."""
+    """Return the path of the best networks in validation; training cannot be resumed from this file."""
     return run / f"best{SUFFIX}"
 
 
 def checkpoints_in(run: Path) -> list[Path]:
-    """The checkpoints of a run folder, the newest last: files named by `checkpoint_path`, and nobody's copies."""
+    """Return the checkpoints of a run folder, newest last; files not named by `checkpoint_path` are ignored."""
     numbered = (path for path in (run / "checkpoints").glob(f"*{SUFFIX}") if re.fullmatch("[0-9]{10,}", path.stem))
     return sorted((path for path in numbered if path == checkpoint_path(run, seen_by(path))), key=seen_by)
 
 
 def seen_by(checkpoint: Path) -> int:
-    """How many images a checkpoint has seen, by its name."""
+    """Return the number of images a checkpoint has seen, from its file name."""
     return int(checkpoint.stem)
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run, perhaps one without a checkpoint yet."""
+    """Return whether a folder is a run folder, with or without checkpoints."""
     return (folder / "recipe.yaml").is_file() or (folder / "checkpoints").is_dir()
 
 
 def newest_checkpoint(run: Path) -> Path:
-    """The checkpoint of a run folder that has seen most images. Raises FileNotFoundError when there is none."""
+    """Return the checkpoint of a run folder that has seen most images. Raises FileNotFoundError when there is none."""
     found = checkpoints_in(run)
     if not found:
         raise FileNotFoundError(why_none(run))
@@ -146,20 +150,20 @@ def newest_checkpoint(run: Path) -> Path:
 
 
 def why_none(run: Path) -> str:
-    """Why a folder has no checkpoint, and what to do, in one line."""
+    """Return a line that says why a folder has no checkpoint, and what to do."""
     recipe = run / "recipe.yaml"
     if not recipe.is_file():
         return f"{shown(run)}: no checkpoint in this folder, and no *_net_G*.pth; is it a run folder?"
-    saved = "training saves one as often as log.checkpoint_every says, and when it is stopped"
+    saved = "training saves one every log.checkpoint_every, and when it is stopped"
     again = f"cyclegan train {shlex.quote(shown(recipe))} --out {shlex.quote(shown(run))} --resume"
-    return f"{shown(run)}: this run has no checkpoint yet; {saved}; if it has ended, go on with: {again}"
+    return f"{shown(run)}: this run has no checkpoint yet; {saved}; if it has ended, continue with: {again}"
 
 
 def read_newest(run: Path) -> Checkpoint:
-    """The checkpoint of a run folder that has seen most images; damaged ones are named in the log and passed over.
+    """Read the checkpoint of a run folder that has seen most images; damaged ones are skipped with a warning.
 
-    The folder may be that of a run that goes on, which replaces its checkpoints. Raises FileNotFoundError when there is
-    none, ValueError when none can be read.
+    The run may still be training and replacing its checkpoints. Raises FileNotFoundError when there is no checkpoint,
+    and ValueError when none can be read.
     """
     problems: dict[Path, str] = {}
     while left := [path for path in checkpoints_in(run) if path not in problems]:
@@ -167,18 +171,18 @@ def read_newest(run: Path) -> Checkpoint:
         try:
             checkpoint = read_checkpoint(path)
             if checkpoint.images != seen_by(path):
-                raise ValueError(f"{path}: holds the state after {checkpoint.images} images, its name says otherwise")
+                raise ValueError(f"{path}: holds the state after {checkpoint.images} images, unlike its name")
         except (ValueError, FileNotFoundError) as error:
             problems[path] = str(error)
             continue
         for problem in problems.values():
-            log.warning("%s; taking %s instead", problem, path.name)
+            log.warning("%s; using %s instead", problem, path.name)
         return checkpoint
     if not problems:
         raise FileNotFoundError(why_none(run))
-    raise ValueError(f"{next(iter(problems.values()))}; {run} holds no good checkpoint")
+    raise ValueError(f"{next(iter(problems.values()))}; {run} has no readable checkpoint")
 
 
 def checkpoint_path(run: Path, images: int) -> Path:
-    """Where a run folder keeps the checkpoint taken after so many images; names sort by images."""
+    """Return the path of the checkpoint after `images` images; names sort by images."""
     return run / "checkpoints" / f"{images:010d}{SUFFIX}"

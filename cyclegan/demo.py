@@ -1,4 +1,4 @@
-"""The demo: learn to paint from the built-in photographs, then compare with the painter's own hand."""
+"""The demo: learn to turn the built-in photographs into paintings, then compare with the true paintings."""
 
 from __future__ import annotations
 
@@ -27,30 +27,29 @@ from cyclegan.util.progress import duration
 from cyclegan.util.untouched import untouched
 
 SIZE = 96
-"""Pixels of the pictures that the demo translates."""
+"""Side, in pixels, of the pictures that the demo translates."""
 
 CROP = 64
-"""Pixels of what it learns from."""
+"""Side, in pixels, of the crops that it trains on."""
 
 MOST, FEWEST = 2800, 1000
-"""Images to learn from: more than the most change little, of fewer than the fewest streaks cross what is dark."""
+"""Limits of the images to train on: more improve little, and fewer leave streaks in dark areas."""
 
 SECONDS = 190.0
-"""That training may take, so that the demo ends within four minutes; a machine that is too slow for the fewest images
-takes longer."""
+"""Seconds for training, so that the demo takes under four minutes, unless the machine is too slow for `FEWEST`."""
 
 WARM_UP, TIMED, PATIENCE = 3, 20, 10.0
-"""Steps before the machine is as fast as it gets, steps that tell how fast, and seconds after which fewer do."""
+"""Steps before timing starts, steps that are timed, and seconds after which timing ends with fewer steps."""
 
 
 def demo_recipe(data: Path, images: int = MOST) -> Recipe:
-    """Small networks on small crops, so that two CPU cores take some thousand steps in three minutes.
+    """Return the demo's recipe: small networks on small crops, for a few thousand steps in three minutes on two cores.
 
-    Differs from the reference where minutes ask for it. The generators begin as a copy of the picture (`skip`) and grow
-    without a checkerboard (`resize`); the discriminators judge small patches, colours included, for the paintings' are
-    others (`norm: none`, and no identity loss, which would hold on to the old ones); less cycle loss, because a brush
-    wipes details away; the EMA steadies the result. Compiling would take as long as it saves. With fewer `images`
-    everything comes sooner.
+    It differs from the reference implementation where a short training needs it. The generators start as a copy of the
+    picture (`skip`) and upsample without a checkerboard pattern (`resize`). The discriminators see small patches with
+    their colours (`norm: none`), and there is no identity loss, which would keep the colours of photographs. The cycle
+    loss has less weight, because a painting has less detail than its photograph. The EMA makes the result steadier.
+    Compiling would take as long as it saves. All schedules scale with `images`.
     """
     return Recipe(
         data=DataConfig(
@@ -76,34 +75,36 @@ def demo_recipe(data: Path, images: int = MOST) -> Recipe:
 
 @untouched()
 def steps_per_second(recipe: Recipe, clock: Callable[[], float] = time.perf_counter) -> float:
-    """How fast this machine trains by the recipe, told by a few steps on noise; nothing of them is kept."""
+    """Measure how fast this machine trains the recipe with a few steps on noise, whose result is discarded."""
     learner = Learner(recipe, choose_device(recipe.speed.device), epoch=MOST)
     noise = Batch(*torch.randint(0, 256, (2, 1, 3, CROP, CROP), dtype=torch.uint8))
     for _ in range(WARM_UP):
         learner.step(noise)
     steps, began = 0, clock()
     while steps < TIMED and clock() - began < PATIENCE:
-        learner.step(noise).finite.item()  # so that the device has done it
+        learner.step(noise).finite.item()  # waits for the device
         steps += 1
     return steps / (clock() - began)
 
 
 def images_to_learn(speed: float) -> int:
-    """How many fit into the time at so many steps a second, in hundreds."""
+    """Return how many images fit into `SECONDS` at this speed in steps per second, in hundreds, within the limits."""
     return min(MOST, max(FEWEST, int(speed * SECONDS) // 100 * 100))
 
 
 def run_demo(out: Path, note: Callable[[str], None] = lambda line: None) -> str:
-    """Build the pictures, train, translate the held-out photographs, write sheet and gallery; returns what to tell.
+    """Build the data, train, translate the test photographs, and write a contact sheet and a gallery into `out`.
 
-    Trains as long as fits into about four minutes on this machine, and tells `note` what that makes. Starts anew each
-    time. Raises ImportError, in one line, when scikit-image is not installed.
+    Trains for as many images as fit into about four minutes on this machine; `note` is called with a line about it.
+    Each call starts a new run. Returns the results and the paths of the files, as text.
+
+    Raises ImportError when scikit-image is not installed, and what `train` raises.
     """
     data = build_demo(out / "data", size=SIZE)
     run = out / f"run-{time.strftime('%Y%m%d-%H%M%S')}"
     speed = steps_per_second(demo_recipe(data))
     images = images_to_learn(speed)
-    note(f"{speed:.3g} steps/s here: training on {images:,} images, about {duration(images / speed)}")
+    note(f"{speed:.3g} steps/s on this machine: training on {images:,} images, about {duration(images / speed)}")
     began = time.perf_counter()
     train(demo_recipe(data, images), run)
     took = time.perf_counter() - began
@@ -130,7 +131,7 @@ def run_demo(out: Path, note: Callable[[str], None] = lambda line: None) -> str:
 
 
 def _closeness(pictures: list[Image.Image], truths: list[Image.Image]) -> str:
-    """Means over the pictures."""
+    """Return mean SSIM and PSNR over the pictures, as text."""
     ssim, psnr = ssim_and_psnr(_batch(pictures), _batch(truths)).mean(dim=0).tolist()
     return f"SSIM {ssim:.3f}, PSNR {psnr:.1f} dB"
 

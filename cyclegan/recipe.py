@@ -1,4 +1,4 @@
-"""The recipe: everything that can be said about a run, in one YAML file. It composes every config and runs nothing."""
+"""The recipe: all settings of a run, in one YAML file. It composes every config and runs nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
-import tyro
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic import ValidationError as PydanticError
 from pydantic_core import ErrorDetails
+from tyro.constructors import PrimitiveConstructorSpec
 
 from cyclegan.data.config import DataConfig
 from cyclegan.methods import MethodConfig
@@ -23,20 +23,27 @@ from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import key_of, mistake, quoted, reason
 from cyclegan.util.yaml import parse_yaml, refuse_endless
 
-Span = Annotated[str, Field(pattern=r"^[0-9]{1,12} (images?|epochs?)$")]
-"""A length of training, "100 epochs" or "50000 images". Images count pairs; an epoch is max(|A|, |B|) of them."""
+_SPAN = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="SPAN",
+    instance_from_str=lambda words: words[0],
+    is_instance=lambda value: isinstance(value, str),
+    str_from_instance=lambda span: [span],
+)
+Span = Annotated[str, Field(pattern=r"^[0-9]{1,12} (images?|epochs?)$"), _SPAN]
+"""A duration of training, "100 epochs" or "50000 images". One image is one pair; an epoch is max(|A|, |B|) images."""
 
-Lasting = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,11} (images?|epochs?)$")]
-"""A span that is not 0."""
+Lasting = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,11} (images?|epochs?)$"), _SPAN]
+"""A span greater than 0."""
 
 Share = Annotated[float, NUMBER, Field(ge=0, lt=1)]
 
 LARGEST_FILE = 2**16
-"""Bytes of a recipe; those in experiments/ have two thousand."""
+"""Maximum size of a recipe in bytes; those in experiments/ have about 2,000."""
 
 
 def _as_word(value: object) -> object:
-    """YAML reads an unquoted `on` or `off` as a truth value; either is understood."""
+    """Accept the boolean that YAML makes of an unquoted `on` or `off`."""
     return ("off", "on")[value] if isinstance(value, bool) else value
 
 
@@ -45,12 +52,12 @@ Compile = Annotated[Literal["auto", "on", "simd256", "off"], BeforeValidator(_as
 
 
 def images_in(span: Span, epoch: int) -> int:
-    """How many images a span lasts, when an epoch has `epoch` of them."""
+    """Return the length of a span in images; an epoch has `epoch` images."""
     return int(span.split()[0]) * unit_of(span, epoch)
 
 
 def unit_of(span: Span, epoch: int) -> int:
-    """How many images one unit of the span lasts: 1, or an epoch."""
+    """Return the length of the span's unit in images: 1, or `epoch`."""
     return epoch if span.split()[1].startswith("epoch") else 1
 
 
@@ -60,148 +67,147 @@ Betas = tuple[Share, Share]
 
 @dataclass(frozen=True, kw_only=True)
 class LrScheduleConfig:
-    """The learning rate over a run: constant, then falling; the defaults are the reference's."""
+    """The learning rate over time, and the run's length."""
 
     constant: Span = "100 epochs"
-    """At the full rate for this long, ..."""
+    """Duration at the full learning rate."""
     decay: Span = "100 epochs"
-    """... then falling for this long; the run ends after both."""
+    """Duration of the decay that follows; then the run ends."""
     shape: Literal["linear", "cosine", "steps", "plateau"] = "linear"
-    """How it falls: in a line or half a cosine towards zero; by `factor` every `step`; or by `factor` whenever the KID
-    of the validation (`log.evaluate_every`) was not the best for `patience` evaluations."""
+    """`linear` and `cosine` decay to 0; `steps` and `plateau` (of the validation KID) multiply by `factor`."""
     step: Lasting = "50 epochs"
-    """Of `steps`: the time between two."""
+    """For `steps`: time between two of them."""
     factor: Annotated[float, NUMBER, Field(gt=0, lt=1)] = 0.1
-    """Of `steps` and `plateau`."""
+    """For `steps` and `plateau`: factor by which the learning rate is multiplied."""
     patience: Annotated[int, NUMBER, Field(gt=0, le=1000)] = 5
-    """Of `plateau`: evaluations without a better KID."""
+    """For `plateau`: number of validations without a better KID before the learning rate drops."""
 
     def length(self, epoch: int) -> int:
-        """Images that training lasts, when an epoch has `epoch` of them."""
+        """Return the length of the training in images; an epoch has `epoch` images."""
         return images_in(self.constant, epoch) + images_in(self.decay, epoch)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlayerConfig:
-    """What one player does otherwise than the run."""
+    """Settings of one player (the generators, or the discriminators) that differ from the run's."""
 
     lr: LearningRate | None = None
-    """Its learning rate; null takes the run's."""
+    """Learning rate; none: the value of `training.lr`."""
     betas: Betas | None = None
-    """Its betas; null takes the run's."""
+    """Adam's betas; none: the value of `training.betas`."""
     every: Annotated[int, NUMBER, Field(gt=0, le=1000)] = 1
-    """It moves in one of so many steps."""
+    """Update the player once every N steps."""
     repeat: Annotated[int, NUMBER, Field(gt=0, le=1000)] = 1
-    """It moves so many times in a step, on the same batch translated anew."""
+    """Update the player N times in each step, on the same batch with new translations."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How long, how fast and in what portions to learn; the defaults are the reference's."""
+    """The optimization: batch size, learning rate, EMA, seed."""
 
     batch_size: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
-    """Pairs of pictures that the networks see at once."""
+    """Number of images of each domain in a batch."""
     accumulate: Annotated[int, NUMBER, Field(gt=0, le=2**16)] = 1
-    """Batches whose gradients make one step: as one batch so many times as large, in the memory of one; only batch norm
-    sees them apart."""
+    """Number of batches whose gradients are accumulated before each optimizer step."""
     lr: LearningRate = 2e-4
-    """Learning rate of Adam."""
+    """Adam's learning rate."""
     betas: Betas = (0.5, 0.999)
-    """Decay of Adam's averages of the gradient and of its square."""
+    """Adam's decay rates of the mean gradient and of the mean squared gradient."""
     lr_schedule: LrScheduleConfig = field(default_factory=LrScheduleConfig)
-    """How long training lasts, and how the learning rate falls."""
-    players: Annotated[dict[str, PlayerConfig], tyro.conf.Fixed] = field(default_factory=dict)
-    """What is different for some of the method's players: `{discriminators: {lr: 1e-4}}`."""
+    """The length of the training, and the decay of the learning rate."""
+    players: dict[str, PlayerConfig] = field(default_factory=dict)
+    """Settings of single players that differ from the run's, for example {discriminators: {lr: 1e-4}}."""
     grad_clip: Annotated[float, NUMBER, Field(ge=0, le=1e9)] = 0.0
-    """Largest norm of a player's gradient; 0 does not clip."""
+    """Maximum L2 norm of a player's gradient; 0 disables clipping."""
     max_nonfinite_steps: Annotated[int, NUMBER, Field(gt=0, le=10**6)] = 10
-    """Steps in a row whose losses or gradients may be not finite. Each is skipped; at so many the run ends."""
+    """End the run after N consecutive steps with non-finite losses or gradients; each of them is skipped."""
     ema: Lasting | None = None
-    """Half-life of a moving average (EMA) of the generators, used for samples and translation; null keeps none."""
+    """Half-life of an EMA of the generators, used for samples, scores and translation; none: no EMA."""
     seed: Annotated[int, NUMBER, Field(ge=0, le=2**63 - 1)] = 0
-    """Fixes weights, order, augmentation and pool: the same recipe gives the same run."""
+    """Seed of all random numbers: initial weights, order, augmentation, dropout, history of images."""
 
     @property
     def pairs(self) -> int:
-        """Pairs of pictures in a step of one process."""
+        """Number of images of each domain in an optimizer step of one process."""
         return self.batch_size * self.accumulate
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedConfig:
-    """How to use the machine; nothing here changes what is learned, but for rounding.
+    """Device, precision, memory layout, compilation.
 
-    A lever on `auto` is tried when a run begins: it is used where it computes what plain float32 does, and is faster.
+    Options on `auto` are checked and timed when the run starts. One is used if its losses and gradients agree with
+    plain float32 and it is faster. None of them changes what is learned, except for rounding.
     """
 
     device: Device = "auto"
-    """`auto` takes cuda, then mps, then cpu."""
+    """Device to train on. `auto` picks CUDA, then MPS, then the CPU."""
     precision: Literal["auto"] | Precision = "auto"
-    """`float32` is exact, also on CUDA; `tf32` is CUDA's short float32; `bf16` and `fp16` are autocast."""
+    """`float32`; `tf32`, for matrix products on CUDA; `bf16` or `fp16`, mixed precision by autocast."""
     channels_last: Switch = "auto"
-    """Keep the channels of a pixel together in memory."""
+    """Use the channels-last (NHWC) memory layout."""
     compile: Compile = "auto"
-    """Compile the networks (a minute or two at the start); `simd256` with vectors of 256 bits at most."""
+    """Compile the networks (takes a minute or two); `simd256` limits the CPU's vectors to 256 bits."""
     graph: Switch = "auto"
-    """Replay a step as a CUDA graph: in one process, and without `checkpoint_activations`."""
+    """Replay each step as a CUDA graph; needs one process and no `checkpoint_activations`."""
     deterministic: bool = False
-    """The same run bit for bit: no lever is chosen by timing, and CUDA takes kernels that add up in a fixed order."""
+    """Make runs repeatable bit for bit: nothing is chosen by timing, and CUDA kernels are deterministic."""
     checkpoint_activations: bool = False
-    """Compute what happens inside the generators' stages twice instead of keeping it: less memory, slower steps."""
+    """Recompute the generators' activations in the backward pass: less memory, slower steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogConfig:
-    """What a run writes down, and how often."""
+    """Logs, sample grids, validation, checkpoints."""
 
     scalars_every: Span = "100 images"
-    """Losses, learning rate and speed to TensorBoard."""
+    """Interval at which losses, learning rate and speed are written to TensorBoard."""
     samples_every: Span = "5000 images"
-    """Grids of real | fake and what else the method shows, cycle, identity or truth, to TensorBoard and `samples/`."""
+    """Interval of the sample grids, written to TensorBoard and to `samples/` in the run folder."""
     samples: Annotated[int, NUMBER, Field(ge=0, le=1000)] = 4
-    """Held-out pictures of each domain in a grid (of testA and testB, else of the training folders)."""
+    """Number of pictures of each domain in a sample grid, from the test split if there is one."""
     histograms_every: Lasting | None = "20000 images"
-    """Histograms of all weights and gradients, and feature maps, to TensorBoard; null writes none."""
-    feature_maps: Annotated[tuple[Annotated[int, NUMBER, Field(ge=0)], ...], tyro.conf.Fixed] = (0, 2, 4)
-    """Stages of each generator whose feature maps of the first sample are shown; 0 is the first convolution."""
+    """Interval of histograms (weights, gradients) and feature maps in TensorBoard; none: off."""
+    feature_maps: tuple[Annotated[int, NUMBER, Field(ge=0)], ...] = (0, 2, 4)
+    """List of generator stages whose feature maps are shown; 0 is the first convolution."""
     graph: bool = False
-    """The networks as a graph to TensorBoard."""
+    """Write the graph of the networks to TensorBoard."""
     wandb: str | None = None
-    """Project of Weights & Biases that gets all records too; needs pip install 'cyclegan[wandb]'."""
+    """Project of Weights & Biases to log to as well; needs pip install 'cyclegan[wandb]'."""
     evaluate_every: Lasting | None = None
-    """Scores of held-out pictures (see `data.validation`); `best.pt` is kept by KID. null trains on all pictures."""
+    """Interval of the validation, which keeps the weights with the lowest KID as best.pt; none: off."""
     checkpoint_every: Span = "5000 images"
-    """Complete state to `checkpoints/`; the last one is always kept."""
+    """Interval of checkpoints, from which `--resume` continues; the last two are kept."""
     keep_every: Span | None = None
-    """Checkpoints to keep for good besides the last; null keeps none."""
+    """Interval of checkpoints that are never deleted; none: only the last two are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A run in one file. Its defaults are the reference CycleGAN: `method: {kind: cyclegan}` alone is that."""
+    """All settings of a run. The defaults are those of the reference CycleGAN."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     data: DataConfig = field(default_factory=DataConfig)
-    """The pictures."""
+    """The data set."""
     method: MethodConfig = field(default_factory=CycleganConfig)
-    """The networks and their learner."""
+    """The method, its networks and loss weights."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    """The learning."""
+    """The optimization."""
     speed: SpeedConfig = field(default_factory=SpeedConfig)
-    """The machine."""
+    """Device, precision, memory layout, compilation."""
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    """By whose eyes translations are scored."""
+    """The network that scores are computed with."""
     log: LogConfig = field(default_factory=LogConfig)
-    """The records."""
+    """What is logged, and how often."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists, numbers and strings: what YAML and a checkpoint hold."""
+        """Return the recipe as plain dictionaries, lists, numbers and strings, as YAML and checkpoints hold it."""
         plain: dict[str, Any] = _RECIPES.dump_python(self, mode="json")
         return plain
 
     def to_yaml(self) -> str:
-        """The resolved recipe, every default spelt out, as YAML that `read_recipe` gives back unchanged."""
+        """Return the recipe with all defaults as YAML, which `read_recipe` reads back unchanged."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
 
@@ -209,7 +215,7 @@ _RECIPES = TypeAdapter(Recipe)
 
 
 def read_recipe(path: Path | str) -> Recipe:
-    """The recipe in a YAML file. Raises FileNotFoundError, or ValueError with one line that names the key."""
+    """Read a recipe from a YAML file. Raises FileNotFoundError, or ValueError with one line that names the key."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such recipe; experiments/ holds some")
@@ -225,7 +231,7 @@ def read_recipe(path: Path | str) -> Recipe:
 
 
 def recipe_from(data: Any, source: str) -> Recipe:
-    """A validated recipe from plain data; `source` is named in errors. Raises ValueError with one line."""
+    """Validate plain data as a recipe; `source` is named in errors. Raises ValueError with one line."""
     try:
         refuse_endless(data)
         return _RECIPES.validate_python(data)
@@ -236,9 +242,9 @@ def recipe_from(data: Any, source: str) -> Recipe:
 
 
 def check_transforms(recipe: Recipe, source: str) -> None:
-    """Raise ValueError, in one line, where albumentations would not take the transforms of a recipe.
+    """Raise ValueError, in one line, if albumentations does not accept the transforms of a recipe.
 
-    `recipe_from` leaves that open, because the answer needs albumentations, whose import takes a second.
+    `recipe_from` does not check this, because importing albumentations takes a second.
     """
     try:
         recipe.data.build()
@@ -247,12 +253,12 @@ def check_transforms(recipe: Recipe, source: str) -> None:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write `recipe.to_yaml()`, whole or not at all."""
+    """Write `recipe.to_yaml()` to a file atomically."""
     write_whole(path, recipe.to_yaml().encode())
 
 
 def _in_words(error: ErrorDetails) -> str:
-    """One line for the person: the key, what is wrong with it, what would be right."""
+    """Describe an error in one line: the key, what is wrong, what would be right."""
     *above, last = error["loc"] or [""]
     key = key_of([*(part for part in above if part not in _KINDS), last]) if error["loc"] else "the recipe"
     match error["type"]:
@@ -262,12 +268,12 @@ def _in_words(error: ErrorDetails) -> str:
         case "dataclass_type" | "model_attributes_type" | "dict_type":
             return f"{key}: expected keys and values, not {quoted(error['input'])}"
         case "string_pattern_mismatch":
-            return f"{key}: {quoted(error['input'])} is no length; write '100 epochs' or '50000 images'"
+            return f"{key}: {quoted(error['input'])} is not a duration; write '100 epochs' or '50000 images'"
     return mistake(key, error)
 
 
 def _configs(config: Any) -> Iterator[Any]:
-    """The dataclass and every dataclass in its fields, unions included."""
+    """Yield the dataclass and every dataclass in its fields, members of unions included."""
     yield config
     for hint in get_type_hints(config).values():
         for part in (hint, *get_args(hint)):

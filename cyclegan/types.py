@@ -1,4 +1,4 @@
-"""The few types that every floor shares: a batch, named images, named losses, a direction."""
+"""Types that all packages share: batches, named images and losses, directions, devices, precisions."""
 
 from __future__ import annotations
 
@@ -14,82 +14,87 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Images: TypeAlias = "dict[str, Tensor]"
-"""Images by name (`fake_b`, `cycle_a`, ...), each (N, C, H, W) in [-1, 1]; and what losses need to know of them."""
+"""Images by name (`fake_b`, `cycle_a`, ...), each (N, C, H, W) in [-1, 1], and other tensors that the losses need."""
 
 Losses: TypeAlias = "dict[str, Tensor]"
-"""Losses by name (`gan_a`, `cycle_a`, ...), each a weighted float32 scalar; their sum is what a player minimises."""
+"""Losses by name (`gan_a`, `cycle_a`, ...), each a weighted float32 scalar; a player minimises their sum."""
 
 
 Scores: TypeAlias = "tuple[Tensor, ...]"
-"""What a critic thinks of pictures: a map (N, 1, h, w) for each scale, the finest first, higher for what looks real."""
+"""The output of a critic: a map (N, 1, h, w) for each scale, the finest first; higher scores mean more real."""
 
 
 @runtime_checkable
 class Remembers(Protocol):
-    """A module that a call changes, beside what a player learns: a pool, running statistics."""
+    """A module whose forward pass changes state that no optimizer updates: an image pool, running statistics."""
 
     rests: bool
-    """While set, a call remembers nothing."""
+    """While true, the forward pass leaves that state unchanged."""
 
 
 Domain = Literal["a", "b"]
+"""One of the two image domains."""
 
 
 class Direction(StrEnum):
-    """Which way a generator translates. The names of a data set's folders end in the domain as a capital letter."""
+    """A translation direction. The folders of a data set end in the capital letter of their domain (`trainA`)."""
 
     AtoB = "AtoB"
     BtoA = "BtoA"
 
     @property
     def source(self) -> Domain:
-        """The domain that it translates from."""
+        """The domain of the inputs."""
         return "a" if self is Direction.AtoB else "b"
 
     @property
     def target(self) -> Domain:
-        """The domain that it translates to."""
+        """The domain of the outputs."""
         return self.opposite.source
 
     @property
     def opposite(self) -> Direction:
-        """The way back."""
+        """The reverse direction."""
         return Direction.BtoA if self is Direction.AtoB else Direction.AtoB
 
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
-"""`auto` takes cuda, then mps, then cpu."""
+"""The device to run on. `auto` picks CUDA, then MPS, then the CPU."""
 
 Precision = Literal["float32", "tf32", "bf16", "fp16"]
-"""float32 as IEEE 754 has it; on CUDA its products rounded to 10 bits (tf32); autocast to bf16 or fp16."""
+"""`float32` as in IEEE 754; `tf32`, which on CUDA rounds the factors of products to 10 bits; autocast to `bf16` or
+`fp16`."""
 
 
 def _no_switch(value: object) -> object:
-    """Python counts True as 1, but `batch_size: yes` is a mistake."""
+    """Reject booleans: Python accepts True as 1, but `batch_size: yes` is a mistake."""
     if isinstance(value, bool):
         raise PydanticCustomError("number", "Input should be a number")
     return value
 
 
 NUMBER = BeforeValidator(_no_switch)
-"""Beside `Field(ge=...)` in the type of a config's number: a switch is none."""
+"""A validator for the numbers of a config, used beside `Field(ge=...)`. It rejects booleans."""
 
 
 Place = Annotated[Path, PlainSerializer(Path.as_posix, return_type=str)]
-"""A path in a config, written with the slashes that every system reads."""
+"""A path in a config, serialized with forward slashes on every system."""
 
 
 class Batch(NamedTuple):
-    """Pictures of the two domains, each (N, C, H, W) in [-1, 1]: paired or not, as the data source makes them."""
+    """Images of both domains, each (N, C, H, W) in [-1, 1]. They are pairs if the data source yields pairs."""
 
     a: Tensor
     b: Tensor
 
     def of(self, domain: Domain) -> Tensor:
-        """The pictures of one domain."""
+        """Return the images of one domain."""
         return self.a if domain == "a" else self.b
 
     def one_by_one(self) -> Iterator[Batch]:
-        """Batches of one picture of each domain, as many as the larger domain has; the last of the smaller repeats."""
+        """Yield batches of one image per domain.
+
+        There are as many as the larger domain has images; the last image of the smaller domain repeats.
+        """
         for i in range(max(map(len, self))):
             yield Batch(*(domain[min(i, len(domain) - 1) :][:1] for domain in self))

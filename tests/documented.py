@@ -53,15 +53,20 @@ def on_the_line(words: Sequence[str], features: Path) -> list[str]:
     short = [LENGTH.sub(SHORT, word) for word in words]
     if words[0] == "evaluate" and "--fake" in words and "--features.network" not in words:
         return [*short, *given]
-    if words[0] == "train" and not any(word.endswith(".yaml") for word in words):
-        kind = words[words.index("--method.kind") + 1] if "--method.kind" in words else "cyclegan"
-        for player, network in _networks(kind):
-            for key, value in NETWORKS[network].items():
-                short += [f"--method.{player}.{key}", str(value)]
+    recipe = any(word.endswith(".yaml") for word in words)
+    if words[0] == "train" and ("--method.kind" in words or not recipe):
+        for player, kind in _networks(_after("--method.kind", words, "cyclegan")):
+            network = NETWORKS[_after(f"--method.{player}.kind", words, kind)]
+            short += [word for key, value in network.items() for word in (f"--method.{player}.{key}", str(value))]
+    if words[0] == "train" and not recipe:
         short += ["--training.lr_schedule.constant", SHORT, "--training.lr_schedule.decay", SHORT, *given]
         short += ["--speed.device", "cpu", "--speed.precision", "float32", "--speed.compile", "off"]
         short += ["--speed.channels_last", "off"]
     return short
+
+
+def _after(option: str, words: Sequence[str], default: str) -> str:
+    return words[words.index(option) + 1] if option in words else default
 
 
 def write_recipes(folder: Path, saved: dict[str, str], features: Path) -> None:

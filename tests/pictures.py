@@ -244,10 +244,10 @@ DEEP: dict[str, Kind] = {
     "integer tiff": Kind("x.tif", plain("I", 0x8080), GREY),
     "float tiff": Kind("x.tif", plain("F", 128 / 255), GREY),
     "float tiff of NaN": Kind("x.tif", plain("F", float("nan")), "no finite value"),
-    "float tiff of 64 bits": Kind("x.tif", tiff("<f8", 0.5, photometric=1), "that Pillow reads"),
-    "float tiff of 16 bits": Kind("x.tif", tiff("<f2", 0.5, photometric=1), "that Pillow reads"),
-    "float RGB tiff": Kind("x.tif", tiff("<f4", 1, 0, 0), "that Pillow reads"),
-    "grey + alpha tiff of 32 bits": Kind("x.tif", tiff("<u2", 0, 0, photometric=1, extra=2), "that Pillow reads"),
+    "float tiff of 64 bits": Kind("x.tif", tiff("<f8", 0.5, photometric=1), "none of the formats"),
+    "float tiff of 16 bits": Kind("x.tif", tiff("<f2", 0.5, photometric=1), "none of the formats"),
+    "float RGB tiff": Kind("x.tif", tiff("<f4", 1, 0, 0), "none of the formats"),
+    "grey + alpha tiff of 32 bits": Kind("x.tif", tiff("<u2", 0, 0, photometric=1, extra=2), "none of the formats"),
 }
 
 FRAMES: dict[str, Kind] = {
@@ -275,17 +275,17 @@ SIZES: dict[str, Kind] = {
         "x.jpg",
         plain("RGB", RED, 66_000, 2, format="PNG"),
         RED,
-        unwritable="66,000 pixels on a side, JPEG holds 65,500",
+        unwritable="66,000 pixels on a side, JPEG allows 65,500",
     ),
     "a side over the limit of webp": Kind(
-        "x.webp", plain("RGB", RED, 17_000, 2, format="PNG"), RED, unwritable="WEBP holds 16,383"
+        "x.webp", plain("RGB", RED, 17_000, 2, format="PNG"), RED, unwritable="WEBP allows 16,383"
     ),
     "png over the limit of pixels": Kind("x.png", bytes_of(png(10_000, 10_000, 8, 2, b"")), "100,000,000 pixels"),
     "png far over it": Kind("x.png", bytes_of(png(60_000, 60_000, 8, 2, b"")), "3600000000 pixels"),
     "jpg far over it": Kind("x.jpg", claims_65500_pixels, "4290250000 pixels"),
     "gif far over it": Kind("x.gif", claims_65535_pixels, "pixels"),
     "tiff far over it": Kind("x.tif", tiff("<u1", 255, 0, 0, width=65_535), "pixels"),
-    "0 x 0": Kind("x.tif", tiff("<u1", 255, 0, 0, width=0), "that Pillow reads"),
+    "0 x 0": Kind("x.tif", tiff("<u1", 255, 0, 0, width=0), "none of the formats"),
     "over a gibibyte": Kind("x.jpg", larger_than_a_gibibyte, "1,073,741,825 bytes"),
 }
 

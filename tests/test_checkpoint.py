@@ -85,7 +85,7 @@ def test_a_flipped_bit_anywhere_is_noticed_or_harmless(run: Path, tmp_path: Path
 def test_a_truncated_checkpoint_is_refused_by_name(run: Path, kept: int) -> None:
     path = newest_checkpoint(run)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"0000000008\.pt: damaged, or no checkpoint"):
+    with pytest.raises(ValueError, match=r"0000000008\.pt: damaged, or not a checkpoint"):
         read_checkpoint(path)
 
 
@@ -104,7 +104,7 @@ def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_one_before(
     flip(newest, newest.stat().st_size // 2)
     assert read_newest(run).images == 6
     [record] = caplog.records
-    assert str(newest) in record.getMessage() and "taking 0000000006.pt instead" in record.getMessage()
+    assert str(newest) in record.getMessage() and "using 0000000006.pt instead" in record.getMessage()
     train(recipe, run, resume=True)
     assert_equal(everything(run), expected)
 
@@ -153,7 +153,7 @@ def test_checkpoints_are_sorted_by_images_however_many(run: Path) -> None:
 def test_a_copy_under_the_name_of_a_later_one_is_passed_over(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     checkpoint_path(run, 99).write_bytes(checkpoint_path(run, 6).read_bytes())
     assert read_newest(run).images == 8
-    assert "0000000099.pt: holds the state after 6 images, its name says otherwise" in caplog.text
+    assert "0000000099.pt: holds the state after 6 images, unlike its name" in caplog.text
 
 
 def test_a_run_that_replaces_its_checkpoints_meanwhile_is_read_all_the_same(
@@ -174,7 +174,7 @@ def test_a_run_that_replaces_its_checkpoints_meanwhile_is_read_all_the_same(
 def test_a_run_without_any_good_checkpoint_is_refused(recipe: Recipe, run: Path) -> None:
     for path in checkpoints_in(run):
         path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"0000000008\.pt: damaged.* holds no good checkpoint"):
+    with pytest.raises(ValueError, match=r"0000000008\.pt: damaged.* has no readable checkpoint"):
         train(recipe, run, resume=True)
 
 
@@ -186,7 +186,7 @@ def rewritten(path: Path, **changes: Any) -> None:
 def test_other_formats_are_refused_by_name(run: Path, found: object) -> None:
     path = newest_checkpoint(run)
     rewritten(path, format=found)
-    with pytest.raises(ValueError, match=f"{path}: format {found!r}, of another version of cyclegan"):
+    with pytest.raises(ValueError, match=f"{path}: has format {found!r} of another version of cyclegan"):
         read_checkpoint(path)
 
 
@@ -223,7 +223,7 @@ def test_an_optimizer_of_other_weights_is_one_line(recipe: Recipe, run: Path) ->
     state = torch.load(path, weights_only=True)
     state["optimizers"]["generators"]["state"][0]["exp_avg"] = torch.zeros(7)
     torch.save(state, path)
-    with pytest.raises(ValueError, match=r"run: .* the optimizer of the generators belongs to other weights"):
+    with pytest.raises(ValueError, match=r"run: .* the optimizer state of the generators does not fit their weights"):
         train(tiny_recipe(recipe.data.root, training={"lr_schedule": {"constant": "6 images"}}), run, resume=True)
 
 
@@ -242,7 +242,7 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(
     monkeypatch.setattr(torch, "save", save_or_fail)
     train(tiny_recipe(data, log={"checkpoint_every": "2 images"}), tmp_path / "run")
     told = capfd.readouterr().err
-    assert told.count("No space left on device") == 1 and "training goes on" in told
+    assert told.count("No space left on device") == 1 and "training continues" in told
     assert saved == [2, 6, 8, 8] and [path.stem[-1] for path in checkpoints_in(tmp_path / "run")] == ["6", "8"]
     assert not list((tmp_path / "run").rglob("*.part"))
 

@@ -26,7 +26,7 @@ def test_the_demo_trains_translates_scores_and_shows(tmp_path: Path, monkeypatch
     monkeypatch.setattr(cyclegan.demo, "demo_recipe", short)
     monkeypatch.setattr(cyclegan.demo, "steps_per_second", lambda recipe: 12.345)
     told = run_demo(tmp_path, notes.append)
-    assert notes == ["12.3 steps/s here: training on 2,300 images, about 3 min 6 s"]
+    assert notes == ["12.3 steps/s on this machine: training on 2,300 images, about 3 min 6 s"]
     assert "photo against truth" in told and "SSIM" in told
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 3 * cyclegan.demo.SIZE

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from cyclegan.cli import COMMANDS, codes, parse
+from cyclegan.cli.their_options import TEST, TRAIN
 from cyclegan.data.transforms import Augment
 from cyclegan.methods import MethodConfig
 from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig
@@ -27,25 +28,13 @@ from tests.pages import DOCS, PAGES, ROOT, blocks, headings, of_cyclegan, prose,
 from tests.patience import run, until
 from tests.report.chromium import CHROMIUM, Chromium
 
-KINDS = ("--method.kind", "--method.generator.kind", "--method.discriminator.kind")
-"""Options that a sibling of this change adds."""
-
-OF_OTHERS = {"--max-restarts"}
-"""Options of torchrun."""
+OF_OTHERS = {"--max-restarts", *(f"--{name}" for name in (*TRAIN, *TEST))}
+"""Options of torchrun, and of the projects that docs/migrating.md is about."""
 
 GENERATED = "stands here on the site. -->"
 """In a page whose headings are made when the site is built, which checks links to them."""
 
 DRAWN_BY = re.compile(r"`(?:cyclegan|make|python) |tensorboard --logdir")
-
-
-def kinds_on_the_line() -> bool:
-    """Whether `--method.kind cut` is understood."""
-    try:
-        parse("train", ["--method.kind", "cut"])
-    except ValueError:
-        return False
-    return True
 
 
 def commands() -> list[str]:
@@ -54,8 +43,6 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("line", commands())
 def test_a_command_is_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if any(kind in line for kind in KINDS) and not kinds_on_the_line():
-        pytest.skip("kinds cannot be given on the command line yet")
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     for name, recipe in {name: recipe for page in PAGES for name, recipe in saved(page).items()}.items():
         (tmp_path / name).write_text(recipe, encoding="utf-8")
@@ -91,6 +78,7 @@ def _dataclasses(hint: Any) -> Iterator[Any]:
 RECIPE_KEYS = set(keys(Recipe))
 OPTIONS = {name: {f"--{key}" for key in keys(command)} | {"--help"} for name, command in COMMANDS.items()}
 OPTIONS["train"] |= {f"--{key}" for key in RECIPE_KEYS}
+OPTIONS["train"] |= {f"--{re.sub(r'([^.]+)$', r'no_\1', key)}" for key in RECIPE_KEYS}  # the other way of a switch
 
 
 @pytest.mark.parametrize("page", PAGES)

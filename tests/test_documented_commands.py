@@ -24,7 +24,6 @@ from tests.forked import Forks
 from tests.inference.authors_layout import Resnet, trained
 from tests.inference.fake_hub import FakeHub, fake_hub
 from tests.pages import DOCS, PAGES, Block, blocks, lines, of_cyclegan, saved
-from tests.test_documentation import KINDS, kinds_on_the_line
 from tests.tiny import write_pictures
 
 NOT_RUN = {
@@ -61,8 +60,7 @@ class Here:
             if any(line.startswith(beginning) for beginning in NOT_RUN):
                 continue
             assert words, f"neither a command of cyclegan nor in NOT_RUN: {line}"
-            if not any(kind in words for kind in KINDS) or kinds_on_the_line():
-                self.command(words, together=line.startswith("torchrun"))
+            self.command(words, together=line.startswith("torchrun"))
 
     def command(self, words: list[str], *, together: bool) -> None:
         if words[0] == "train":

@@ -83,16 +83,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "config, told",
     [
-        (CONFIG | {"width": 10**9}, "generator.width: input should be less than or equal to 4096 (it is 1000000000)"),
+        (CONFIG | {"width": 10**9}, "generator.width: input should be less than or equal to 4096 (got 1000000000)"),
         (CONFIG | {"blocks": 10**9}, "generator.blocks: input should be less than or equal to 256"),
         (CONFIG | {"blocks": 10**400}, "generator.blocks: input should be less than or equal to 256"),
         (CONFIG | {"blocks": 0}, "generator.blocks: input should be greater than 0"),
         (CONFIG | {"width": -4}, "generator.width: input should be greater than 0"),
-        (CONFIG | {"width": "4"}, "generator.width: input should be a valid integer (it is '4')"),
-        (CONFIG | {"width": True}, "generator.width: input should be a number (it is True)"),
+        (CONFIG | {"width": "4"}, "generator.width: input should be a valid integer (got '4')"),
+        (CONFIG | {"width": True}, "generator.width: input should be a number (got True)"),
         (CONFIG | {"width": 4.5}, "generator.width: input should be a valid integer"),
         (CONFIG | {"dropout": 1.0}, "generator.dropout: input should be less than 1"),
-        (CONFIG | {"kind": "vit"}, "generator.kind: 'vit' is none of 'resnet', 'unet'"),
+        (CONFIG | {"kind": "vit"}, "generator.kind: 'vit' is not one of 'resnet', 'unet'"),
         (CONFIG | {"run": "rm -r /"}, "generator.run: unexpected keyword argument"),
         (CONFIG | {"upsample": None}, "generator.upsample: input should be 'transpose', 'resize' or 'blur'"),
         ([1], "generator: "),
@@ -100,10 +100,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("{", "generator: invalid JSON"),
         ("", "generator: invalid JSON"),
         ("[" * 100_000, "generator: invalid JSON"),
-        (CONFIG | {"width": 4096, "blocks": 256}, "its weights do not fit its config: its config asks for stages."),
+        (CONFIG | {"width": 4096, "blocks": 256}, "its weights do not fit its config: stages."),
         (
             CONFIG | {"width": 8},
-            "its weights do not fit its config: stages.0.0.weight is 4 x 3 x 7 x 7, and its config",
+            "its weights do not fit its config: stages.0.0.weight is 4 x 3 x 7 x 7, but its config",
         ),
         (CONFIG | {"skip": True}, "its weights do not fit its config: head.weight is"),
     ],
@@ -117,7 +117,7 @@ def test_an_exported_generator_with_an_impossible_config_is_refused(
 Change = Callable[[dict[str, Any]], object]
 
 RESNET = "a ResNet generator of the reference, but "
-BLOCKS = f"{RESNET}its blocks: input should be less than or equal to 256 (it is 30"
+BLOCKS = f"{RESNET}its blocks: input should be less than or equal to 256 (got 30"
 
 
 def blur() -> Tensor:
@@ -127,11 +127,11 @@ def blur() -> Tensor:
 
 NAME = "stages.3.body.0.weight"
 CHANGES: list[tuple[Change, str]] = [
-    (lambda w: w.pop(NAME), f"its config asks for {NAME}"),
-    (lambda w: w.update(more=torch.zeros(1)), "its config knows no 'more'"),
+    (lambda w: w.pop(NAME), f"{NAME} is missing"),
+    (lambda w: w.update(more=torch.zeros(1)), "'more' is not part of the network"),
     (
         lambda w: w.update({NAME: w[NAME][1:].clone()}),
-        f"{NAME} is 15 x 16 x 3 x 3, and its config asks for 16 x 16 x 3 x 3",
+        f"{NAME} is 15 x 16 x 3 x 3, but its config needs 16 x 16 x 3 x 3",
     ),
     (lambda w: w.update({NAME: torch.zeros(())}), f"{NAME} is a single number"),
     (lambda w: w.update({NAME: w[NAME].long()}), f"{NAME} holds int64, not floats"),
@@ -175,7 +175,7 @@ def below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
         ("width", 10**9, "method.generator.width: input should be less than or equal to 4096"),
         ("blocks", 0, "method.generator.blocks: input should be greater than 0"),
         ("blocks", torch.zeros(10**6), "method.generator.blocks: input should be a valid integer"),
-        ("kind", "vit", "method.generator.kind: 'vit' is none of 'resnet', 'unet'"),
+        ("kind", "vit", "method.generator.kind: 'vit' is not one of 'resnet', 'unet'"),
         ("width", 4096, "its weights do not fit its recipe"),
     ],
 )
@@ -208,7 +208,7 @@ def test_weights_of_another_float_type_are_taken_and_those_not_finite_too(run: P
     translator = Translator.load(
         write_exported(tmp_path / "nan.safetensors", tensors), device="cpu", precision="float32"
     )
-    with pytest.raises(ValueError, match="the image holds NaN"):
+    with pytest.raises(ValueError, match="the image contains NaN"):
         translator.translate_bytes(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 
@@ -283,7 +283,7 @@ def test_a_small_file_that_claims_large_weights_is_refused(run: Path, tmp_path: 
     with torch.device("meta"):
         large = published(ResnetConfig(width=4096, blocks=20).build(), 20, legacy=False)
     torch.save({name: torch.zeros(()).expand(w.shape) for name, w in large.items()}, tmp_path / "g.pth")
-    assert refusal(tmp_path / "g.pth").endswith("its weights share their numbers, and claim to be more than they are")
+    assert refusal(tmp_path / "g.pth").endswith("its weights share memory, so that they are larger than what is stored")
 
 
 class Payload:

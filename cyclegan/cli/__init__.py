@@ -1,4 +1,4 @@
-"""The command line: words to functions. The only place that prints and exits."""
+"""The command line. The only place that prints and exits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import cyclegan
+from cyclegan.cli import migration
 from cyclegan.cli.codes import code_of
 from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
@@ -44,13 +45,13 @@ COMMANDS: dict[str, type[Command]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with one of `codes`."""
     if "OMP_WAIT_POLICY" not in os.environ:
-        # By default a thread that waits for the others spins on its core 300,000 times. Where other programs need the
-        # cores, a step then takes many times as long (see experiments/README.md). GNU's OpenMP, in torch's builds for
-        # Linux, reads this when torch is imported.
+        # By default, a waiting thread of GNU's OpenMP (part of torch's builds for Linux) spins 300,000 times before it
+        # gives up its core. If other programs need the cores, a step then takes many times as long (measured in
+        # experiments/README.md). The variable is read when torch is imported.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a character that the terminal or log lacks is no reason to fail
-            with suppress(OSError):  # it leads somewhere else than when Python began
+        if isinstance(stream, io.TextIOWrapper):  # do not fail on a character that the terminal cannot show
+            with suppress(OSError):  # it was redirected since Python started
                 stream.reconfigure(errors="backslashreplace")
     with lasting_streams():
         code = _main(list(sys.argv[1:] if arguments is None else arguments))
@@ -60,10 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _main(arguments: list[str]) -> int:
     try:
         code = _run(arguments)
-        print(end="", flush=True)  # a full disk is told here, and not by Python after the end
+        print(end="", flush=True)  # report a full disk here, not from Python's shutdown
         return code
     except Stopped as stopped:
-        if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun started, one talks
+        if os.environ.get("RANK", "0") == "0":  # only the first of torchrun's processes prints
             print(f"{stopped}{_continue(arguments)}", file=sys.stderr)
         return 128 + stopped.signal
     except KeyboardInterrupt:
@@ -72,7 +73,7 @@ def _main(arguments: list[str]) -> int:
         print(f"cyclegan: {one_line(_told(error), 2000)}", file=sys.stderr)
         return code_of(error)
     except (MemoryError, RuntimeError) as error:
-        from cyclegan.machine.memory import is_out_of_memory, told  # here, not above: torch takes seconds to import
+        from cyclegan.machine.memory import is_out_of_memory, told  # not at the top: importing torch takes seconds
 
         if not is_out_of_memory(error):
             raise
@@ -91,29 +92,35 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; did you mean {near[0]}? See" if near else "; see"
-        raise ValueError(f"no command '{name}'{hint} cyclegan --help")
+        theirs = migration.answer(name, rest)
+        raise ValueError(f"no command '{name}'" + (f"; {theirs}" if theirs else f"{hint} cyclegan --help"))
     return parse(name, rest).run()
 
 
 def _told(error: Exception) -> str:
-    """What the error says; one that is the system's own, with the file before the reason."""
+    """Return the message of an error; for one of the system, the file and the reason."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{shown(Path(os.fsdecode(error.filename)))}: {error.strerror}"
     return str(error)
 
 
 def parse(name: str, arguments: list[str]) -> Command:
-    """The command with its arguments, or ValueError in one line; `--help` prints and exits."""
-    if name == "train":
-        return parse_train(arguments)
-    if name == "evaluate":
-        return parse_evaluate(arguments)
-    command: Command = parse_words(COMMANDS[name], name, arguments)
+    """Return the command with its arguments. `--help` prints and exits. Raises ValueError in one line."""
+    try:
+        if name == "train":
+            return parse_train(arguments)
+        if name == "evaluate":
+            return parse_evaluate(arguments)
+        command: Command = parse_words(COMMANDS[name], name, arguments)
+    except ValueError:
+        if line := migration.answer(name, arguments):
+            raise ValueError(f"{name}: {line}") from None
+        raise
     return command
 
 
 def _continue(arguments: list[str]) -> str:
-    """How to go on with a command that was stopped, where it can."""
+    """Return how to continue a command that was stopped, if it can be continued."""
     if "resume" not in COMMANDS[arguments[0]].__dataclass_fields__:
         return ""
     words = as_typed(*(word for word in arguments if word != "--resume"), "--resume")
@@ -122,5 +129,6 @@ def _continue(arguments: list[str]) -> str:
 
 def _overview() -> str:
     lines = [f"  {name:<11}{command.__doc__}" for name, command in COMMANDS.items()]
-    title = f"cyclegan {cyclegan.__version__}: {cyclegan.__doc__}"
-    return "\n".join([title, "", *lines, "", "cyclegan COMMAND --help tells more."])
+    title = f"cyclegan {cyclegan.__version__}: unpaired image-to-image translation"
+    usage = "usage: cyclegan COMMAND ...; cyclegan COMMAND --help lists its options"
+    return "\n".join([title, "", usage, "", *lines])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from cyclegan.cli.parsing import parse_words
 from cyclegan.data.config import Pairs
@@ -18,35 +19,33 @@ from cyclegan.util.text import shown
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score a run's translations against real pictures, or any folder against another."""
+    """Score a model, or a folder of translations."""
 
-    checkpoint: Positional[Path | None] = None
-    """Run folder (its last and its best weights) or checkpoint, scored in all directions; or a generator, exported
-    or the reference's (.pth, or a folder of them)."""
-    data: Path | None = None
-    """Data set whose pictures to translate; by default the one that the run learned from."""
-    pairs: Pairs | None = None
-    """Which of its pictures are pairs, and scored against each other; by default as in the run's training."""
-    split: str | None = None
-    """Which of its pictures: by default testA and testB, or valA and valB where only those are there."""
-    fake: Path | None = None
-    """Instead of a run: a folder of translations, whoever made them, ..."""
-    real: Path | None = None
-    """... and one of real pictures to compare them with."""
-    size: int | None = None
-    """Fit every picture to a square of so many pixels; by default to what a run was trained at."""
-    out: Path | None = None
-    """File for figures and protocol; by default metrics.json, in the run folder if there is one. Figures of other
-    pictures than a run's own test split, or at another size, get a name that says so."""
+    model: Annotated[Positional[Path | None], arg(help_behavior_hint="")] = None
+    """Run folder (scores its last and best weights), checkpoint, generator file, or user/name on the hub."""
+    data: Annotated[Path | None, arg(help_behavior_hint="(default: the run's)")] = None
+    """Data set to translate."""
+    pairs: Annotated[Pairs | None, arg(help_behavior_hint="(default: the run's)")] = None
+    """Which of its pictures are pairs; translations are compared with them."""
+    split: Annotated[str | None, arg(help_behavior_hint="(default: test, or else val)")] = None
+    """Split of the data set, as in testA and testB."""
+    fake: Annotated[Path | None, arg(help_behavior_hint="")] = None
+    """Folder of translations to score instead of a model; needs --real."""
+    real: Annotated[Path | None, arg(help_behavior_hint="")] = None
+    """Folder of real pictures to compare them with."""
+    size: Annotated[int | None, arg(help_behavior_hint="(default: the training's)")] = None
+    """Resize all pictures to squares of this size, in pixels."""
+    out: Annotated[Path | None, arg(help_behavior_hint="(default: metrics.json, in the run)")] = None
+    """JSON file for the scores and how they were computed."""
     features: FeaturesConfig = FeaturesConfig()  # noqa: RUF009  # it is frozen
-    """By whose eyes; by default those that the run's recipe names."""
+    """Network to compute scores with; by default the one in the run's recipe."""
     device: Device = "auto"
-    """Where to compute; auto takes cuda, then mps, then cpu."""
+    """Device to run on. `auto` picks CUDA, then MPS, then the CPU."""
 
     def run(self) -> int:
-        """Score, print a table, write the figures."""
-        if (self.checkpoint is None) == (self.fake is None) or (self.fake is None) != (self.real is None):
-            raise ValueError("evaluate: give a run, or --fake and --real")
+        """Compute the scores, print them as a table, and write them to a file."""
+        if (self.model is None) == (self.fake is None) or (self.fake is None) != (self.real is None):
+            raise ValueError("evaluate: give either MODEL, or --fake and --real")
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
@@ -57,14 +56,14 @@ class Evaluate:
 
         features = self.features.build()
         with Progress("scoring") as progress:
-            if self.checkpoint is None:
+            if self.model is None:
                 assert self.fake and self.real
                 evaluation = evaluate_folders(
                     self.fake, self.real, features, size=self.size, device=self.device, report=progress.report
                 )
             else:
                 evaluation = evaluate_run(
-                    self.checkpoint,
+                    self.model,
                     features,
                     data=self.data,
                     pairs=self.pairs,
@@ -74,21 +73,21 @@ class Evaluate:
                     report=progress.report,
                 )
         print(evaluation_table(evaluation))  # first: it took minutes, and a disk may be full
-        run = self.checkpoint if self.checkpoint and is_run(self.checkpoint) else None
+        run = self.model if self.model and is_run(self.model) else None
         out = self.out or metrics_path(evaluation, run)
         aside = write_metrics(evaluation, out)
-        print(f"\nfigures and protocol: {shown(out)}")
+        print(f"\nscores: {shown(out)}")
         if aside:
-            print(f"moved what it held before, of another protocol, to {shown(aside)}")
+            print(f"moved earlier scores, computed in another way, to {shown(aside)}")
         if run and evaluation.protocol["own_test_pictures"] and not self.out:
             record_test(evaluation, run)
         return 0
 
 
 def parse_evaluate(arguments: list[str]) -> Evaluate:
-    """The command; pictures are compared by the eyes that the run's recipe names where the line says nothing else."""
+    """Return the command; without options for it, the feature network is the one in the run's recipe."""
     parsed: Evaluate = parse_words(Evaluate, "evaluate", arguments)
-    recipe = parsed.checkpoint / "recipe.yaml" if parsed.checkpoint else None
+    recipe = parsed.model / "recipe.yaml" if parsed.model else None
     if recipe is None or not recipe.is_file():
         return parsed
     default = Evaluate(features=read_recipe(recipe).features)

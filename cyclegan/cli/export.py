@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from cyclegan.types import Direction
 from cyclegan.util.progress import Progress
@@ -15,25 +16,25 @@ from cyclegan.util.text import shown
 
 @dataclass(frozen=True)
 class Export:
-    """Write one generator as a .safetensors file that needs nothing else, with a model card; or push it to the hub."""
+    """Write a generator and its model card to files; optionally publish it."""
 
-    checkpoint: Positional[Path]
-    """Run folder, checkpoint, generator (also the reference's .pth, or a folder of them), or user/name on the hub."""
+    model: Positional[Path]
+    """Run folder, checkpoint, generator file (.safetensors, .pth, a folder of .pth), or user/name on the hub."""
     out: Positional[Path]
-    """File to write, NAME.safetensors; beside it README.md, and NAME.png with test pictures."""
-    direction: Direction | None = None
-    """Which way; by default AtoB, or the only one that the file knows."""
-    push: str | None = None
-    """Repository on the Hugging Face hub, user/name, that gets the files too; made if need be."""
-    private: bool = False
-    """A repository that is made is for you alone."""
+    """File to write, NAME.safetensors. README.md and NAME.png (test pictures) are written beside it."""
+    direction: Annotated[Direction | None, arg(help_behavior_hint="(default: AtoB, or the model's only one)")] = None
+    """Direction of the generator to export."""
+    push: Annotated[str | None, arg(metavar="USER/NAME", help_behavior_hint="")] = None
+    """Repository on the Hugging Face hub to upload the files to. It is created if it does not exist."""
+    private: FlagCreatePairsOff[bool] = False
+    """Create the repository as a private one."""
 
     def run(self) -> int:
-        """Write the files, push them, and say where they are."""
+        """Write the files, upload them, and print where they are."""
         if self.out.suffix != ".safetensors":
             raise ValueError(f"{self.out}: the name must end in .safetensors")
         if self.private and self.push is None:
-            raise ValueError("--private: says how to --push; give a repository, user/name")
+            raise ValueError("--private needs --push USER/NAME")
 
         from cyclegan.inference.hub import check_name
         from cyclegan.publish.export import export, push_export
@@ -41,7 +42,7 @@ class Export:
         if self.push is not None:
             check_name(self.push)
         with Progress("exporting") as progress:
-            exported = export(self.checkpoint, self.out, self.direction, repository=self.push, report=progress.report)
+            exported = export(self.model, self.out, self.direction, repository=self.push, report=progress.report)
         print(f"{shown(self.out)}: translates {exported.direction}")
         for path, what in ((exported.card, "model card"), (exported.sheet, "contact sheet")):
             if path:
@@ -51,7 +52,7 @@ class Export:
         if self.push is not None:
             told, files = len(exported.notes), [exported.generator, exported.card, exported.sheet]
             mebibytes = sum(path.stat().st_size for path in files if path) / 2**20
-            print(f"pushing {mebibytes:,.1f} MiB to {self.push}", file=sys.stderr)
+            print(f"uploading {mebibytes:,.1f} MiB to {self.push}", file=sys.stderr)
             address = push_export(exported, self.push, private=self.private)
             print("\n".join([*exported.notes[told:], f"pushed to {address}"]))
         return 0

@@ -1,12 +1,13 @@
-"""cyclegan import, show, fetch and demo: a few lines each."""
+"""cyclegan import, show, fetch and demo."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from cyclegan.types import Direction
 from cyclegan.util.progress import Progress
@@ -15,17 +16,17 @@ from cyclegan.util.text import shown
 
 @dataclass(frozen=True)
 class Import:
-    """Convert a generator that the reference or CUT trained to a .safetensors file of ours."""
+    """Convert a .pth of the CycleGAN, pix2pix or CUT authors."""
 
     source: Positional[Path]
-    """*_net_G*.pth, a folder of them (the latest is taken), or a checkpoint of a training that holds generators."""
+    """*_net_G*.pth, a folder of them (the latest is used), or a training checkpoint with generators."""
     out: Positional[Path]
     """File to write, NAME.safetensors."""
-    direction: Direction | None = None
-    """Which way: of a folder or checkpoint that holds both; or what a file does that does not say. By default AtoB."""
+    direction: Annotated[Direction | None, arg(help_behavior_hint="(default: by the file's name, or else AtoB)")] = None
+    """Direction of the generator to convert."""
 
     def run(self) -> int:
-        """Write it, and say what it is."""
+        """Write the file, and print what it holds."""
         if self.out.suffix != ".safetensors":
             raise ValueError(f"{self.out}: the name must end in .safetensors")
 
@@ -47,48 +48,48 @@ class Import:
 
 @dataclass(frozen=True)
 class Show:
-    """Print what a run or a file of weights holds: recipe, images seen, parameters."""
+    """Print what a run or model holds: recipe, images seen, parameters."""
 
-    checkpoint: Positional[Path]
-    """Run folder, checkpoint, generator (also the reference's .pth, or a folder of them), or user/name on the hub."""
+    model: Positional[Path]
+    """Run folder, checkpoint, generator file (.safetensors, .pth, a folder of .pth), or user/name on the hub."""
 
     def run(self) -> int:
-        """Print it."""
+        """Print the description."""
         from cyclegan.inference.describe import describe
 
-        print(describe(self.checkpoint))
+        print(describe(self.model))
         return 0
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """Download a known data set into data/."""
+    """Download a data set by its name."""
 
     name: Positional[str]
-    """horse2zebra, monet2photo, vangogh2photo, ...; a wrong name lists them all."""
+    """Name of the data set: horse2zebra, monet2photo, ...; any other word lists all names."""
     root: Path = Path("data")
-    """Folder to put it in."""
+    """Folder to download to."""
 
     def run(self) -> int:
-        """Download with a bar."""
+        """Download with a progress bar."""
         from cyclegan.data.fetch import fetch
 
         with Progress(self.name, "MiB", size=2**20) as progress:
             fetched = fetch(self.name, self.root, report=progress.report)
-        known = "as expected" if fetched.expected else "of which no other copy is known: https alone vouches for it"
+        known = "as published" if fetched.expected else "no published checksum; downloaded over https"
         print(f"{fetched.folder}: ready (SHA-256 {fetched.sha256}, {known}); train with --data.root {fetched.folder}")
         return 0
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Learn to paint from the built-in photographs, then show it: a few minutes on any machine."""
+    """Train on built-in pictures and show the result: a few minutes."""
 
     out: Path = Path("runs/demo")
-    """Folder for everything that the demo makes."""
+    """Folder for all files of the demo."""
 
     def run(self) -> int:
-        """Train, translate the held-out photographs, and say where to look."""
+        """Train, translate the held-out photographs, and print where the gallery is."""
         from cyclegan.demo import run_demo
 
         print(run_demo(self.out, note=lambda line: print(line, file=sys.stderr, flush=True)))

@@ -1,39 +1,169 @@
-"""Words to a dataclass, by tyro; a mistake becomes one line."""
+"""The command line to a dataclass, by tyro; a mistake becomes one line."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import difflib
 import io
 import re
-from typing import Any
+import sys
+import textwrap
+import types
+from collections.abc import Callable
+from enum import EnumMeta
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
 
 import tyro
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from cyclegan.util.text import key_of, mistake, quoted, reason
+from cyclegan.util.yaml import parse_yaml
+
+VALUES = ConstructorRegistry()
+"""How a word of the command line becomes a value, and what `--help` calls it."""
+
+NONE = ("none", "null", "None")
+"""Words for the null of YAML."""
 
 
 def parse_words(kind: type[Any], name: str, arguments: list[str], default: Any = tyro.MISSING_NONPROP) -> Any:
-    """An instance of the command `kind`, or ValueError in one line; `--help` prints and exits."""
+    """Return an instance of the command `kind`; `--help` prints and exits. Raises ValueError in one line."""
+    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
+    page = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")
+    page.isatty = sys.stdout.isatty  # type: ignore[method-assign]  # tyro asks it whether to use colours
     told = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stdout(page), contextlib.redirect_stderr(told):
             return tyro.cli(
                 kind,
                 prog=f"cyclegan {name}",
                 args=arguments,
                 default=default,
                 use_underscores=True,
-                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+                registry=VALUES,
+                config=(
+                    tyro.conf.AvoidSubcommands,
+                    tyro.conf.PositionalMetavarFromFieldName,
+                ),
             )
     except SystemExit as done:
-        if not done.code:
-            raise
-        raise ValueError(_one_line(told.getvalue(), name)) from None
+        if done.code:
+            raise ValueError(_one_line(told.getvalue(), name)) from None
+        page.seek(0)
+        usage, *rest = page.read().splitlines()
+        print(textwrap.fill(usage, 80, subsequent_indent=" " * 7, break_on_hyphens=False), *rest, sep="\n")
+        raise
 
 
 def _one_line(told: str, name: str) -> str:
-    """What tyro says under a title, in several parts: the first part and, if there is a near spelling, that."""
+    """Shorten tyro's message, a title and several parts, to the first part and the closest option, if there is one."""
     lines = [line.strip("│| ") for line in told.splitlines()[1:]]
     text = " ".join("\n" if re.search("[─-]{3,}", line) else line for line in lines)  # rules between the parts
     what, *more = (words for part in text.split("\n") if (words := " ".join(part.split())))
-    what = what.split(". Got errors:")[0]  # one for each type of a union
+    if missing := re.findall(r"(?:^Missing from [^:]*: |\(required\) )([A-Z_]+) ", what):
+        return f"{name}: give {' '.join(missing)} (see cyclegan {name} --help)"
+    what = what.removeprefix("Error parsing ").split(". Got errors:")[0]
     near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
     return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"
+
+
+@VALUES.primitive_rule
+def _plain(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Numbers, texts and paths."""
+    known: dict[Any, tuple[str, str]] = {
+        int: ("N", "a whole number"),
+        float: ("X", "a number"),
+        str: ("TEXT", "a text"),
+        Path: ("PATH", "a path"),
+    }
+    if info.type not in known:
+        return None
+    metavar, what = known[info.type]
+    return _spec(metavar, lambda word: _converted(info.type, word, what), lambda value: isinstance(value, info.type))
+
+
+@VALUES.primitive_rule
+def _choice(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """One of a few words, of a Literal or a StrEnum."""
+    if get_origin(info.type) is Literal:
+        words = {str(word): word for word in get_args(info.type)}
+    elif isinstance(info.type, EnumMeta):
+        words = {str(word): word for word in info.type}
+    else:
+        return None
+    return _spec("{" + ",".join(words) + "}", lambda word: _chosen(words, word), lambda value: value in words)
+
+
+@VALUES.primitive_rule
+def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """A value or none; the placeholder is the value's."""
+    members = get_args(info.type)
+    if info.type_origin not in (Union, types.UnionType) or type(None) not in members or len(members) != 2:
+        return None
+    [member] = (member for member in members if member is not type(None))
+    inner = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(member, info.markers))
+    assert isinstance(inner, PrimitiveConstructorSpec)
+    return _spec(
+        inner.metavar,
+        lambda word: None if word in NONE else inner.instance_from_str([word]),
+        lambda value: value is None or bool(inner.is_instance(value)),
+    )
+
+
+@VALUES.primitive_rule
+def _yaml(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Mappings and lists of a recipe, in YAML's flow style: `[{HorizontalFlip: {p: 0.5}}]`."""
+    parts = get_args(info.type)
+    if info.type_origin is not dict and (Ellipsis not in parts or Path in parts):
+        return None
+    adapter = TypeAdapter(info.type, config=ConfigDict(extra="forbid"))
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="YAML",
+        instance_from_str=lambda words: _validated(adapter, words[0]),
+        is_instance=lambda value: isinstance(value, dict | tuple),
+        str_from_instance=lambda value: [_flow(adapter.dump_python(value, mode="json"))],
+    )
+
+
+def _validated(adapter: TypeAdapter[Any], text: str) -> Any:
+    try:
+        return adapter.validate_python(parse_yaml(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(mistake(key_of(first["loc"]) or "the value", first)) from None
+    except Exception as error:  # PyYAML's constructors raise almost anything on odd scalars
+        raise ValueError(f"not valid YAML: {reason(error)}") from None
+
+
+def _flow(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip()
+
+
+def _spec(
+    metavar: str, read: Callable[[str], Any], is_instance: Callable[[Any], bool]
+) -> PrimitiveConstructorSpec[Any]:
+    def written(value: Any) -> list[str]:
+        return ["none" if value is None else str(value)]
+
+    return PrimitiveConstructorSpec(1, metavar, lambda words: read(words[0]), is_instance, written)
+
+
+def _converted(kind: Callable[[str], Any], word: str, what: str) -> Any:
+    try:
+        return kind(word)
+    except ValueError:
+        raise ValueError(f"expected {what}, not {quoted(word)}") from None
+
+
+def _chosen(words: dict[str, Any], word: str) -> Any:
+    if word in words:
+        return words[word]
+    *before, last = words
+    near = [known for known in words if known.lower() == word.lower()] or difflib.get_close_matches(word, words, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"expected {', '.join(before)} or {last}, not {quoted(word)}{hint}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from cyclegan.types import Device
 from cyclegan.util.progress import Progress
@@ -14,17 +15,17 @@ from cyclegan.util.text import shown
 
 @dataclass(frozen=True)
 class Report:
-    """Write RUN/report.html: scores, curves and test pictures of a run on one page that needs no other file."""
+    """Write RUN/report.html: scores, curves, test pictures."""
 
-    run_folder: Positional[Path]
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """Run folder."""
     pictures: int = 8
-    """Test pictures of each direction to show."""
+    """Number of test pictures per direction."""
     device: Device = "auto"
-    """Where to compute; auto takes cuda, then mps, then cpu."""
+    """Device to run on. `auto` picks CUDA, then MPS, then the CPU."""
 
     def run(self) -> int:
-        """Write it, and say where it is."""
+        """Write the page, and print where it is."""
         _check(self.pictures)
 
         from cyclegan.report.run import write_report
@@ -37,19 +38,19 @@ class Report:
 
 @dataclass(frozen=True)
 class Compare:
-    """Compare runs: prints one table, and writes one page with their pictures and curves."""
+    """Compare runs: print a table, write a page with pictures and curves."""
 
-    runs: Positional[tuple[Path, ...]]
-    """Run folders, two or more."""
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN RUN ...", help_behavior_hint="(required)")]
+    """Two or more run folders."""
     out: Path = Path("compare.html")
-    """Page to write."""
+    """HTML file to write."""
     pictures: int = 6
-    """Test pictures of each direction to show."""
+    """Number of test pictures per direction."""
     device: Device = "auto"
-    """Where to compute; auto takes cuda, then mps, then cpu."""
+    """Device to run on. `auto` picks CUDA, then MPS, then the CPU."""
 
     def run(self) -> int:
-        """Print the table, write the page."""
+        """Print the table, and write the page."""
         _check(self.pictures)
 
         from cyclegan.report.compare import write_comparison

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tyro.conf import Positional
+from tyro.conf import FlagCreatePairsOff, Positional
 
 from cyclegan.cli.codes import DIVERGED, UNSAVED
+from cyclegan.cli.overrides import show_help, with_kinds
 from cyclegan.cli.parsing import parse_words
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
 from cyclegan.util.progress import Progress
@@ -19,20 +20,28 @@ from cyclegan.util.text import as_typed, one_line, shown
 
 
 @dataclass(frozen=True)
-class Train:
-    """Train by a recipe. Any of its numbers can be changed on the line: --training.batch_size 4."""
+class TrainOptions:
+    """Train a model by a recipe."""
 
-    recipe: Positional[Path | None] = None
-    """YAML file; experiments/ holds some. Without it, the reference CycleGAN."""
-    out: Path | None = None
-    """Run folder to write; by default runs/ and the recipe's name."""
-    resume: bool = False
+    recipe: Annotated[
+        Positional[Path | None], tyro.conf.arg(help_behavior_hint="(default: the reference CycleGAN)")
+    ] = None
+    """YAML file; see experiments/."""
+    out: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="(default: runs/RECIPE)")] = None
+    """Run folder to write."""
+    resume: FlagCreatePairsOff[bool] = False
     """Continue the run in that folder, or start it if there is none."""
+
+
+@dataclass(frozen=True)
+class Train(TrainOptions):
+    """Train a model by a recipe."""
+
     settings: Annotated[Recipe, tyro.conf.arg(name="")] = Recipe()  # noqa: RUF009  # it is frozen
-    """What the recipe says, and what the line says otherwise."""
+    """The recipe, with the values of the command line."""
 
     def run(self) -> int:
-        """Train until the recipe's end."""
+        """Train to the end of the recipe."""
         recipe = recipe_from(self.settings.to_dict(), "command line")
         check_transforms(recipe, str(self.recipe or "command line"))
         out = self.out or Path("runs") / (self.recipe.stem if self.recipe else "cyclegan")
@@ -57,9 +66,9 @@ class Train:
 
 
 def _look_back(run: Path, recipe: Recipe) -> None:
-    """Score the finished run on its test split, if its recipe asks for scores, and write its report.
+    """Score the finished run on its test split, if its recipe sets `log.evaluate_every`, and write its report.
 
-    The training is done and saved: what goes wrong here is told, and costs nothing of it.
+    The training is saved by now, so an error here is printed and does not change the exit code.
     """
     from cyclegan.inference.evaluate import evaluate_run
     from cyclegan.inference.metrics_file import record_test, write_metrics
@@ -74,7 +83,7 @@ def _look_back(run: Path, recipe: Recipe) -> None:
                 evaluation = evaluate_run(run, features, device=device, report=progress.report)
             print(evaluation_table(evaluation))
             if aside := write_metrics(evaluation, run / "metrics.json"):
-                print(f"moved what {shown(run / 'metrics.json')} held before, of another protocol, to {shown(aside)}")
+                print(f"moved earlier scores, computed in another way, to {shown(aside)}")
             record_test(evaluation, run)
     except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
         print(f"not scored: {one_line(str(error), 500)}", file=sys.stderr)
@@ -86,14 +95,16 @@ def _look_back(run: Path, recipe: Recipe) -> None:
 
 
 def parse_train(arguments: list[str]) -> Train:
-    """The command; its settings are those of the recipe where the line says nothing else."""
+    """Return the command; values that the command line does not set are the recipe's."""
     # The recipe decides which options there are, and only they tell a recipe from an option's value: guess, then look.
     path = next((Path(word) for word in arguments if word.endswith((".yaml", ".yml")) and Path(word).is_file()), None)
+    if any(word in ("-h", "--help") for word in arguments):
+        show_help(TrainOptions, with_kinds(read_recipe(path) if path else Recipe(), arguments), arguments)
     parsed = _parse_by(path, arguments)
     return parsed if parsed.recipe == path else _parse_by(parsed.recipe, arguments)
 
 
 def _parse_by(recipe: Path | None, arguments: list[str]) -> Train:
-    default = Train(settings=read_recipe(recipe) if recipe else Recipe())
-    parsed: Train = parse_words(Train, "train", arguments, default)
+    settings = with_kinds(read_recipe(recipe) if recipe else Recipe(), arguments)
+    parsed: Train = parse_words(Train, "train", arguments, Train(settings=settings))
     return parsed

@@ -6,9 +6,9 @@ import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from cyclegan.cli.codes import UNREADABLE
 from cyclegan.recipe import Compile, Switch
@@ -22,32 +22,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Translate:
-    """Translate a picture, or a directory with all its subfolders."""
+    """Translate a picture, or a directory with its subdirectories."""
 
-    checkpoint: Positional[Path]
-    """Run folder, checkpoint, generator (.safetensors, the reference's .pth or a folder of them), or user/name on the
-    hub."""
+    model: Positional[Path]
+    """Run folder, checkpoint, generator file (.safetensors, .pth, a folder of .pth), or user/name on the hub."""
     source: Positional[Path]
-    """Picture or directory."""
+    """Picture or directory to translate."""
     out: Positional[Path]
-    """Directory for the translations; names and subfolders stay."""
-    direction: Direction | None = None
-    """Which way; by default AtoB, or the only one that the file knows."""
-    size: int | None = None
-    """Pixels of the shorter side; by default the picture's own size."""
-    resume: bool = False
-    """Skip pictures whose translation was finished already, by this model with these options."""
+    """Directory for the translations. File names and subdirectories are kept."""
+    direction: Annotated[Direction | None, arg(help_behavior_hint="(default: AtoB, or the model's only one)")] = None
+    """Direction of the translation."""
+    size: Annotated[int | None, arg(help_behavior_hint="(default: unchanged)")] = None
+    """Resize pictures to this length of the shorter side, in pixels."""
+    resume: FlagCreatePairsOff[bool] = False
+    """Skip pictures that this model already translated with these options."""
     device: Device = "auto"
-    """Where to compute; auto takes cuda, then mps, then cpu."""
+    """Device to run on. `auto` picks CUDA, then MPS, then the CPU."""
     precision: Literal["auto"] | Precision = "auto"
-    """On auto these three are tried on a picture, and used where they are right and faster."""
+    """Numeric precision. `auto` options are tested on the first picture and used if correct and faster."""
     channels_last: Switch = "auto"
-    """Keep the channels of a pixel together in memory."""
+    """Use the channels-last (NHWC) memory layout."""
     compile: Compile = "auto"
-    """Compile the network for each size of pictures; simd256 with vectors of 256 bits at most."""
+    """Compile the network for each picture size; `simd256` limits the CPU's vectors to 256 bits."""
 
     def run(self) -> int:
-        """Translate, and list at the end what failed."""
+        """Translate, and print the pictures that failed at the end."""
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
 
@@ -56,7 +55,7 @@ class Translate:
         from cyclegan.machine.memory_limit import only_what_is_there
 
         translator = Translator.load(
-            self.checkpoint,
+            self.model,
             self.direction,
             device=self.device,
             precision=self.precision,
@@ -82,7 +81,7 @@ class Translate:
         return UNREADABLE if outcome.failed else 0
 
     def _tell(self, outcome: Outcome) -> None:
-        skipped = f", {len(outcome.skipped)} were there already" if outcome.skipped else ""
+        skipped = f", {len(outcome.skipped)} already done" if outcome.skipped else ""
         print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}")
         for line in outcome.failed:
             print(line, file=sys.stderr)

@@ -1,1 +1,1 @@
-"""Pictures: found, read, transformed, in batches."""
+"""Data loading: find, read, augment and batch pictures."""

@@ -1,4 +1,4 @@
-"""The pictures of a folder in batches of one size, as often as they are asked for; and the size to ask for."""
+"""Batches of the pictures in a folder, all of one size, and the size that a run was trained at."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ from cyclegan.data.sources import Source, find_partners
 from cyclegan.util.text import shown
 
 BATCH = 16
+"""Pictures in a batch."""
 
 log = logging.getLogger(__name__)
 
 
 class Pictures:
-    """Of a source, or `files` of it, fitted to `size` (height, width) if given; broken ones are told once and left out.
+    """The pictures of a source in batches, which can be iterated more than once.
 
-    Raises FileNotFoundError for a folder that is missing or holds no picture.
+    `files` selects some of its files. `size` (height, width) scales and crops every picture to one size, see `fitted`.
+    A picture that cannot be read is reported once and skipped.
+    Raises FileNotFoundError when the folder is missing or contains no picture.
     """
 
     def __init__(self, source: Source, size: Sequence[int] | None = None, files: Sequence[Path] | None = None) -> None:
@@ -37,18 +40,22 @@ class Pictures:
         return len(self.files)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Batches of up to 16, uint8 (N, 3, H, W); raises ValueError for mixed sizes, and when none can be read."""
+        """Yield batches of up to 16 pictures, uint8 (N, 3, H, W).
+
+        Raises ValueError when the pictures differ in size, or when none can be read.
+        """
         return self._batches(self._readable())
 
     def partners(self, other: Source) -> Iterator[Tensor]:
-        """Their partners in another source, in the same batches once all were gone through.
+        """Return the partners of the pictures in another source, in the same batches.
 
+        Iterate over the pictures first, so that those that cannot be read are known and skipped here too.
         Raises FileNotFoundError naming the first picture without a partner, and UnreadableImage for a partner that
         cannot be read.
         """
         partners = find_partners(self.source, self.files, other)
         if missing := next((path for path in self.files if path not in partners), None):
-            what = f"no picture for {shown(missing)}; give one for each, or none"
+            what = f"no partner for {shown(missing)}; every picture needs one"
             raise FileNotFoundError(f"{shown(other.folder)}: {what}")
         return self._batches((path, self._read(other, path)) for path in partners.values())
 
@@ -60,7 +67,7 @@ class Pictures:
             try:
                 yield path, self._read(self.source, path)
             except UnreadableImage as error:
-                log.warning("left out: %s", error)
+                log.warning("skipped: %s", error)
                 self.files.remove(path)
         if not self.files:
             raise ValueError(f"{shown(self.source.folder)}: no picture in it can be read")
@@ -71,7 +78,7 @@ class Pictures:
         for path, image in images:
             if image.size != (first := first or image.size):
                 odd = f"({shown(path)} has {image.width} x {image.height} pixels, those before {first[0]} x {first[1]})"
-                what = "pictures of 2 sizes; give --size 256 to fit them to one"
+                what = "pictures differ in size; give one size for all, --size 256"
                 raise ValueError(f"{shown(self.source.folder)}: {what} {odd}")
             batch.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
             if len(batch) == BATCH:
@@ -82,13 +89,13 @@ class Pictures:
 
 
 def training_size(config: DataConfig, source: Source, files: Sequence[Path]) -> tuple[int, int]:
-    """(height, width) of what the transforms of a run make of the first of a source's files that can be read.
+    """Return the (height, width) that the transforms of a run give the first of `files` that can be read.
 
-    Raises ValueError when none can be read, or the transforms do not take it.
+    Raises ValueError when none can be read, or when the transforms reject it.
     """
     augment = config.build()
     for path in files:
-        with suppress(UnreadableImage):  # it is named when it is used
+        with suppress(UnreadableImage):  # reported later, when the picture is used
             prepared, _ = enlarging(augment.prepare, np.asarray(source.read(path)))
             made, _ = enlarging(partial(augment, key=0), prepared)
             return made.shape[0], made.shape[1]

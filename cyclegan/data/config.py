@@ -1,4 +1,4 @@
-"""What can be said about the pictures of a run. Free of torch, so that recipes and `--help` answer at once."""
+"""The config of the data. It imports no torch, so that recipes and `--help` load fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import tyro
 from pydantic import Field
 
 from cyclegan.types import NUMBER, Place
@@ -29,31 +28,28 @@ Pairs = Literal["none", "stem", "side_by_side"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Where the pictures are, and what happens to them on the way into a batch."""
+    """The data set: folder, pairs, augmentation, loading."""
 
     root: Place = Path("data/horse2zebra")
-    """Folder that holds trainA and trainB, and if possible testA and testB; or train, and if possible test, of pictures
-    side by side."""
+    """Folder with trainA and trainB, optionally testA and testB; or train, optionally test, for side_by_side."""
     pairs: Pairs = "none"
-    """Which pictures are pairs: those of one name in trainA and trainB (`stem`, x_A and x_B too), or the left half (A)
-    and the right half (B) of each file in train. A pair is cropped and flipped alike."""
-    transforms: Annotated[tuple[Transform, ...], tyro.conf.Fixed] = REFERENCE_TRANSFORMS
-    """Albumentations transforms in order, each `{Name: {argument: value}}`; A and B are drawn and transformed
-    apart, but for pairs."""
+    """Which pictures are pairs: `stem`, files with equal names; `side_by_side`, the two halves of one file."""
+    transforms: tuple[Transform, ...] = REFERENCE_TRANSFORMS
+    """List of albumentations transforms, each {Name: {argument: value}}, applied in order."""
     validation: Annotated[int, NUMBER, Field(ge=4, le=10**6)] = 50
-    """Pictures of each training folder kept out of training in runs with `log.evaluate_every`, drawn by name."""
+    """Number of pictures to hold out from each training folder when `log.evaluate_every` is set."""
     cache_gib: Annotated[float, NUMBER, Field(ge=0, le=2**20)] = 4.0
-    """GiB of RAM for decoded pictures; what does not fit is read again every time."""
+    """RAM for decoded pictures, in GiB. Pictures that do not fit are read from disk in every epoch."""
     workers: Annotated[int, NUMBER, Field(ge=0, le=1024)] = 2
-    """Threads that prepare batches ahead of the training step; 0 prepares them in between."""
+    """Number of threads that prepare the next batches during a training step; 0 disables prefetching."""
 
     @property
     def paired(self) -> bool:
-        """Whether pictures are pairs."""
+        """Whether the data set consists of pairs."""
         return self.pairs != "none"
 
     def build(self) -> Augment:
-        """The transforms, checked; raises ValueError naming the first one that is wrong."""
+        """Build the transforms. Raises ValueError that names the first invalid one."""
         from cyclegan.data.transforms import Augment
 
         return Augment(self.transforms)

@@ -1,4 +1,4 @@
-"""Pictures that are smaller than a crop takes: enlarged instead of refused."""
+"""Enlarge pictures that are smaller than a crop, instead of rejecting them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ if TYPE_CHECKING:
     from cyclegan.data.transforms import Pixels
 
 LONGEST = 16
-"""A picture to be enlarged is cut, around its middle, to at most so many times its shorter side."""
+"""Largest ratio of the sides of an enlarged picture; a longer strip is first cut to it around its centre."""
 
 
 class TooSmall(ValueError):  # noqa: N818  # reads well where it is raised
-    """A picture, as it comes to a crop, that has fewer pixels than the crop takes; sizes are (H, W)."""
+    """A picture is smaller than a crop that is about to be taken from it; `found` and `needed` are (H, W)."""
 
     def __init__(self, found: tuple[int, int], needed: tuple[int, int]) -> None:
-        super().__init__(f"its {by(found)} pixels are fewer than the {by(needed)} that a crop in data.transforms takes")
+        super().__init__(f"its {by(found)} pixels are too few for a crop of {by(needed)} in data.transforms")
         self.found, self.needed = found, needed
 
 
 def enlarging(apply: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels, bool]:
-    """What `apply` makes of a picture, enlarged before where it is too small for a crop; and whether it was.
+    """Apply a function to a picture, and enlarge the picture first if it is too small for a crop in that function.
 
-    It grows by bicubic interpolation, as far as the crop asks, and keeps its aspect; only strips of more than 16 to 1
-    lose their ends. A function of `apply` and the picture alone.
-    Raises TooSmall when the crop sees nothing of the growth, and ValueError for more pixels than we read.
+    Returns the result and whether the picture was enlarged. It is enlarged by bicubic interpolation to the size that
+    the crop needs and keeps its aspect ratio; only strips longer than 16:1 lose their ends. The result depends on
+    `apply` and the picture only.
+    Raises TooSmall when enlarging does not change the size that reaches the crop, and ValueError when the enlarged
+    picture would have more than `Image.MAX_IMAGE_PIXELS` pixels.
     """
     larger, whole, found, spare = pixels, _cut(pixels), (0, 0), 0
     height, width = whole.shape[:2]
@@ -43,18 +45,18 @@ def enlarging(apply: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels
             growth = max((needed + spare) / side for needed, side in zip(small.needed, small.found, strict=True))
             height, width = (math.ceil(side * growth - 1e-6) for side in (height, width))
             if height * width > (Image.MAX_IMAGE_PIXELS or math.inf):
-                raise ValueError(f"{small}, and enlarged it would have {height * width:,}") from None
+                raise ValueError(f"{small}; enlarged, it would have {height * width:,} pixels, too many") from None
             larger = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
             found, spare = small.found, 1  # transforms before the crop may round a pixel away
 
 
 def by(size: tuple[int, int]) -> str:
-    """(H, W) as people say it."""
+    """Format a size (H, W) as `width x height`."""
     return f"{size[1]} x {size[0]}"
 
 
 def _cut(pixels: Pixels) -> Pixels:
-    """Without the ends of a long strip."""
+    """Cut the ends of a long strip off."""
     height, width = pixels.shape[:2]
     most = LONGEST * min(height, width)
     top, left = max(0, height - most) // 2, max(0, width - most) // 2

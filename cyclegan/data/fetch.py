@@ -1,4 +1,4 @@
-"""Known unpaired data sets: downloaded once, checked, unpacked whole or not at all."""
+"""Download known data sets, verify them, and unpack them completely or not at all."""
 
 import errno
 import re
@@ -16,40 +16,43 @@ from cyclegan.util.download import FAILURES, open_url, sha256_of, why
 
 AUTHORS = "efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 LARGEST = 100 * 2**30
-"""Bytes an archive may unpack to; the largest known set needs a few GiB."""
+"""Most bytes that an archive may unpack to; the largest known data set needs a few GiB."""
 
 ITS_FAULT = {errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
-"""What the disk answers to offsets and names that no whole archive holds; other answers are about the disk."""
+"""The errors that offsets and names in a damaged archive cause; any other OSError is about the disk."""
 
 Report = Callable[[int, int | None], None]
-"""Told the bytes here so far, and all there will be (None where the server does not say)."""
+"""Called with the bytes downloaded so far and their total (None if the server does not send it)."""
 
 
 class DataSet(NamedTuple):
-    """Where a zip file of folders trainA, trainB, testA, testB lies, and what is in it."""
+    """The addresses of a zip file with a data set, its checksum, and what it contains."""
 
     urls: tuple[str, ...]
-    """Tried in turn; those that are not https only where `sha256` is known."""
+    """Tried in this order; an address that is not https is used only if `sha256` is known."""
     sha256: str | None
+    """SHA-256 of the zip file in hexadecimal, if known."""
     size: int | None
-    """Bytes of the zip file."""
+    """Size of the zip file in bytes, if known."""
     about: str
+    """What the pictures are, in one line."""
 
 
 class Fetched(NamedTuple):
-    """A data set on this disk, and the SHA-256 of the archive it came in."""
+    """A downloaded data set."""
 
     folder: Path
     sha256: str
+    """SHA-256 of the archive in hexadecimal."""
     expected: bool
-    """Whether it was known before; if not, https alone vouches for the archive."""
+    """Whether the SHA-256 was known in advance; if not, only https protects the download."""
 
 
 class WrongArchive(ValueError):  # noqa: N818  # reads well where it is raised
-    """An address has something else than what is expected, and perhaps another has that."""
+    """An address serves another file than the expected one; the next address may have it."""
 
 
-# The pictures belong to their makers. The authors of CycleGAN state no licence; they ask to cite the sources.
+# The pictures belong to their creators. The authors of CycleGAN state no licence; they ask to cite the sources.
 _ABOUT = {
     "ae_photos": "photographs by A. Efros, to try the painting styles on; no training pictures",
     "apple2orange": "996 apples, 1020 oranges; ImageNet, for non-commercial research",
@@ -65,7 +68,7 @@ _ABOUT = {
 }
 
 # The authors publish no checksums. These sizes and SHA-256 are those of TensorFlow Datasets 4.9.10, url_checksums/
-# cycle_gan.txt, which fetches the same files from the same host; nobody has published any of ae_photos.
+# cycle_gan.txt, which fetches the same files from the same host; none are published for ae_photos.
 _SUMS = {
     "apple2orange": (78456409, "845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8"),
     "cezanne2photo": (279885071, "3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff"),
@@ -91,36 +94,36 @@ DATA_SETS = {name: _of_authors(name) for name in _ABOUT}
 def fetch(
     name: str, root: Path, *, data_sets: Mapping[str, DataSet] = DATA_SETS, report: Report | None = None
 ) -> Fetched:
-    """Download a data set into the folder `root/name`; a download that was cut goes on where it stopped.
+    """Download a data set into the folder `root/name`; an interrupted download continues where it stopped.
 
-    Its addresses are tried in turn. Raises ValueError for an unknown name and for an archive that is damaged, unsafe or
-    not the one expected (it is deleted), FileExistsError when `root/name` is there, ConnectionError when the network or
-    every server fails.
+    The addresses are tried in order. `report` is called with the progress.
+    Raises ValueError for an unknown name and for an archive that is damaged, unsafe or not the expected one (it is
+    deleted), FileExistsError when `root/name` exists, and ConnectionError when the network or every server fails.
     """
     if name not in data_sets:
         near = "".join(f" did you mean {match}?" for match in get_close_matches(name, data_sets, n=1))
-        raise ValueError(f"no data set is called {name!r};{near} there are {', '.join(sorted(data_sets))}")
+        raise ValueError(f"no data set is called {name!r};{near} choose one of {', '.join(sorted(data_sets))}")
     data_set, folder, archive = data_sets[name], root / name, root / f"{name}.zip.part"
     if folder.exists():
-        raise FileExistsError(f"{folder} is already there; use it, or delete it to fetch {name} anew")
+        raise FileExistsError(f"{folder} already exists; use it, or delete it to fetch {name} again")
     root.mkdir(parents=True, exist_ok=True)
     sha256 = _from_anywhere(data_set, folder, archive, report or (lambda here, total: None))
     try:
         _unpack(archive, folder)
     except ValueError:
-        archive.unlink()  # going on from it, or trying it again, would fail for ever
+        archive.unlink()  # to continue or unpack it again would fail every time
         raise
     archive.unlink()
     return Fetched(folder, sha256, expected=data_set.sha256 is not None)
 
 
 def _from_anywhere(data_set: DataSet, folder: Path, archive: Path, report: Report) -> str:
-    """Make `archive` the whole file, from the first address that has it; returns its SHA-256."""
+    """Download the complete `archive` from the first address that has it; returns its SHA-256."""
     problems: dict[str, Exception] = {}
     for url in data_set.urls:
         try:
             if not (data_set.sha256 or url.startswith("https:")):
-                raise WrongArchive("it is not https, and no SHA-256 is known to check it by")
+                raise WrongArchive("it is not https, and no SHA-256 is known to verify it")
             return _from(url, data_set, archive, report)
         except (*FAILURES, WrongArchive) as error:
             problems[url] = error
@@ -131,7 +134,7 @@ def _from_anywhere(data_set: DataSet, folder: Path, archive: Path, report: Repor
 
 
 def _from(url: str, data_set: DataSet, archive: Path, report: Report) -> str:
-    """Make `archive` the whole file at `url`; returns its SHA-256. Raises WrongArchive for what is not expected."""
+    """Download `archive` from `url`; returns its SHA-256. Raises WrongArchive if it is not the expected file."""
     begun = archive.exists()
     try:
         _download(url, data_set, archive, report)
@@ -140,30 +143,30 @@ def _from(url: str, data_set: DataSet, archive: Path, report: Report) -> str:
             raise WrongArchive(f"it has SHA-256 {sha256}, expected {data_set.sha256}; deleted it")
     except WrongArchive:
         archive.unlink(missing_ok=True)
-        if begun:  # its beginning came at another time, perhaps from another address
+        if begun:  # the first part is from an earlier call, perhaps from another address: start over once
             return _from(url, data_set, archive, report)
         raise
     return sha256
 
 
 def _download(url: str, data_set: DataSet, part: Path, report: Report) -> None:
-    """Make `part` the whole file at `url`, asking only for what it lacks."""
+    """Download `url` into `part`, and request only the bytes that are missing."""
     here = part.stat().st_size if part.exists() else 0
     most = data_set.size or LARGEST
     if here > most:
         raise WrongArchive(f"{part} is larger than {most:,} bytes")
     wanted = {"Range": f"bytes={here}-"} if here else {}
-    try:  # without a checksum, an address that sends us on to http is worth no more than http
+    try:  # without a checksum, a redirect to http would be as insecure as http
         answer = open_url(url, wanted, only_https=data_set.sha256 is None)
     except HTTPError as error:
         error.close()
         if error.code != 416 or not here:
             raise
-        if error.headers.get("Content-Range") != f"bytes */{here}":  # else nothing was left to send
-            raise WrongArchive(f"it is not the one that {part} began with") from None
+        if error.headers.get("Content-Range") != f"bytes */{here}":  # equal means that `part` is complete
+            raise WrongArchive(f"it is not the file that {part} is the beginning of") from None
         return
     with answer:
-        if answer.status != 206:  # the server sends all of it, whatever we asked
+        if answer.status != 206:  # the server ignored the range and sends the whole file
             here = 0
         length = answer.headers.get("Content-Length")
         total = here + int(length) if length and length.isdecimal() else None
@@ -178,11 +181,11 @@ def _download(url: str, data_set: DataSet, part: Path, report: Report) -> None:
                 if here > most:
                     raise WrongArchive(f"it has more than {most:,} bytes; deleted it")
     if total is not None and here != total:
-        raise ConnectionError(f"the connection was cut after {here:,} of {total:,} bytes, which are kept")
+        raise ConnectionError(f"the connection was lost after {here:,} of {total:,} bytes, which are kept")
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Make `folder` of the only top folder of an archive, or of all of it. Raises ValueError for a bad archive."""
+    """Unpack an archive into `folder`, without its top folder if it has only one. Raises ValueError if it is bad."""
     try:
         with ZipFile(archive) as packed, TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
             members = [member for member in packed.infolist() if not member.filename.startswith("__MACOSX/")]
@@ -195,11 +198,11 @@ def _unpack(archive: Path, folder: Path) -> None:
     except (BadZipFile, EOFError, RuntimeError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno not in ITS_FAULT:
             raise
-        raise ValueError(f"{archive} is no whole zip file ({why(error)}); deleted it, try again") from error
+        raise ValueError(f"{archive} is not a complete zip file ({why(error)}); deleted it, try again") from error
 
 
 def _refuse_unsafe(archive: Path, members: list[ZipInfo]) -> None:
-    """Raise ValueError when unpacking would write outside its folder, make a link, or fill the disk."""
+    """Raise ValueError if unpacking would write outside the folder, create a link, or fill the disk."""
     for member in members:
         name = PurePosixPath(member.filename)
         drive = any(re.match(r"[A-Za-z]:", part) for part in name.parts)
@@ -208,7 +211,7 @@ def _refuse_unsafe(archive: Path, members: list[ZipInfo]) -> None:
                 f"{archive} would write outside its folder, to {member.filename!r}; refused and deleted it"
             )
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise ValueError(f"{archive} holds a link or device, {member.filename!r}; refused and deleted it")
+            raise ValueError(f"{archive} contains a link or device, {member.filename!r}; refused and deleted it")
     size = sum(member.file_size for member in members)  # zipfile writes no more than a member declares
     if size > LARGEST:
         raise ValueError(f"{archive} unpacks to {size:,} bytes, more than {LARGEST:,}; refused and deleted it")

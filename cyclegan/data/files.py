@@ -1,4 +1,4 @@
-"""File <-> tensor: the one place that knows 0..255 and [-1, 1]."""
+"""Read and write picture files, and convert between 0..255 and [-1, 1]; no other module knows file values."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ FORMATS = {
     ".ppm": "PPM",
     ".gif": "GIF",
 }
+"""Pillow's name of the format that each file suffix selects."""
+
 SUFFIXES = frozenset(FORMATS)
 
-# A picture often wears another format's suffix. Only these are tried: some of Pillow's decoders run other programs.
+# Files often have the suffix of another format, so all of these are tried; some other decoders of Pillow run programs.
 READABLE = sorted(set(FORMATS.values()))
 
 LARGEST_FILE = 2**30
-"""Bytes of a file that we read: more than the pixels of the largest picture take, uncompressed in 16-bit RGBA."""
+"""Most bytes of a file that is read; the largest allowed picture takes fewer as uncompressed 16-bit RGBA."""
 
 LARGEST_SIDE = {"JPEG": 65_500, "GIF": 65_535, "WEBP": 16_383}
-"""Pixels on a side that a file of the format holds; the others hold more than we read."""
+"""Most pixels on a side in each format; the other formats allow more than is ever read."""
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -56,26 +58,27 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by its EXIF orientation."""
+"""The transposition that makes a picture upright, by EXIF orientation."""
 
 
 class UnreadableImage(ValueError):  # noqa: N818 - reads well where it is raised
-    """A file that holds no picture we can read; the message is one line, the path and the reason."""
+    """A picture file cannot be read; the message is one line with the path and the reason."""
 
 
 class UnwritableImage(OSError):  # noqa: N818
-    """A picture that the format of its file cannot hold; the message is one line, the path and the reason."""
+    """The format of a file cannot store the picture; the message is one line with the path and the reason."""
 
 
 def find_images(folder: Path) -> list[Path]:
-    """All pictures in `folder` and its subfolders, sorted by their path below it; linked folders are entered once.
+    """Return all pictures in `folder` and its subfolders, sorted by their path below it.
 
-    The name makes the picture: a dangling link or a pipe is found too, for `read_image` to refuse by name, so that
-    nothing is left out in silence. Only folders, and names that begin with a dot, are no pictures.
+    A file is a picture if it has a known suffix; folders, and names that begin with a dot, are ignored. Broken links
+    and pipes are returned too, so that `read_image` reports them instead of skipping them silently. Linked folders are
+    searched once.
     Raises FileNotFoundError when there is no such folder, or no picture in it.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{shown(folder)} is not a folder; give one that holds pictures")
+        raise FileNotFoundError(f"{shown(folder)} is not a folder; give a folder of pictures")
     found, entered = [], set()
     for parent, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -91,11 +94,11 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> Image.Image:
-    """The picture in a file as people see it: upright, decoded, 8-bit RGB; of several frames, the first.
+    """Read a picture file as an upright 8-bit RGB picture; of an animation, the first frame.
 
     Transparent parts become white; 16-bit and float grey are scaled, not clipped (see `_eight_bits`); colour profiles
-    are not applied. Raises UnreadableImage for anything but a whole picture of at most `Image.MAX_IMAGE_PIXELS` pixels
-    in a file of at most `LARGEST_FILE` bytes.
+    are not applied. Raises UnreadableImage for a file that is damaged or incomplete, has more than `LARGEST_FILE`
+    bytes, or holds a picture of more than `Image.MAX_IMAGE_PIXELS` pixels.
     """
     try:
         with Image.open(io.BytesIO(contents(path)), formats=READABLE) as image:
@@ -108,40 +111,41 @@ def read_image(path: Path) -> Image.Image:
 
 
 def as_seen(image: Image.Image) -> Image.Image:
-    """A picture of Pillow's as `read_image` gives it: upright, 8-bit RGB, white where it is transparent.
+    """Convert a Pillow picture as `read_image` does: upright, 8-bit RGB, white where it is transparent.
 
-    The one that is given stays as it is. Raises whatever Pillow does where it cannot be decoded or converted.
+    `image` is not changed. Raises whatever Pillow raises when it cannot decode or convert the picture.
     """
     image.load()
     return _upright(_rgb(image), image)
 
 
 def fitted(image: Image.Image, size: Sequence[int]) -> Image.Image:
-    """A picture scaled by Pillow's bicubic filter and cut around its middle to (H, W)."""
+    """Scale a picture with Pillow's bicubic filter and crop it around its centre to `size` (H, W)."""
     return ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BICUBIC)
 
 
 def write_image(image: Image.Image, path: Path) -> None:
-    """Write a picture in the format its suffix says, whole or not at all; missing folders are made.
+    """Write a picture in the format that the suffix of `path` selects; missing folders are created.
 
-    JPEG and WebP are written at quality 95, JPEG with full colour resolution (4:4:4), GIF in 256 colours; the
-    others lose nothing.
-    Raises what `encoded` raises, and Unwritten when the system does not let it be written.
+    The file is written completely or not at all. JPEG and WebP have quality 95, JPEG with full colour resolution
+    (4:4:4), and GIF has 256 colours; the other formats are lossless.
+    Raises what `encoded` raises, and Unwritten when the file cannot be written.
     """
     write_whole(path, encoded(image, path))
 
 
 def encoded(image: Image.Image, path: Path) -> bytes:
-    """The bytes of the file that `write_image` writes; made in memory, because Pillow overlooks a full disk.
+    """Return the bytes of the file that `write_image` writes.
 
-    Raises ValueError for an unknown suffix, UnwritableImage for a picture that its format cannot hold.
+    They are encoded in memory, because Pillow does not report a full disk.
+    Raises ValueError for an unknown suffix, UnwritableImage for a picture that the format cannot store.
     """
     file_format = FORMATS.get(path.suffix.lower())
     if file_format is None:
-        raise ValueError(f"{shown(path)} ends in none of {' '.join(sorted(SUFFIXES))}; choose one of them")
+        raise ValueError(f"{shown(path)} has no known suffix; choose one of {' '.join(sorted(SUFFIXES))}")
     if (side := max(image.size)) > (most := LARGEST_SIDE.get(file_format, side)):
         raise UnwritableImage(
-            f"{shown(path)} cannot be written: {side:,} pixels on a side, {file_format} holds {most:,}"
+            f"{shown(path)} cannot be written: {side:,} pixels on a side, {file_format} allows {most:,}"
         )
     try:
         image.save(file := io.BytesIO(), format=file_format, **SAVE_OPTIONS.get(file_format, {}))
@@ -151,20 +155,23 @@ def encoded(image: Image.Image, path: Path) -> bytes:
 
 
 def to_pixels(image: Image.Image) -> Tensor:
-    """An RGB picture as (3, H, W) in 0..255."""
+    """Convert an RGB picture to a uint8 tensor (3, H, W) in 0..255."""
     import torch  # as in `to_tensor`
 
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
 def from_pixels(pixels: Tensor) -> Image.Image:
-    """The inverse of `to_pixels`, from the CPU."""
+    """Convert a uint8 tensor (3, H, W) on the CPU to an RGB picture; the inverse of `to_pixels`."""
     return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
 
 
 def to_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
-    """An 8-bit RGB picture, (H, W, 3) in 0..255, as (3, H, W) float32 in [-1, 1]. Raises ValueError for others."""
-    import torch  # here, not above: listing and reading files needs no torch, and starts quickly
+    """Convert an 8-bit RGB picture, (H, W, 3) in 0..255, to a float32 tensor (3, H, W) in [-1, 1].
+
+    Raises ValueError for another shape or type.
+    """
+    import torch  # not at the top: code that only lists and reads files starts faster without torch
 
     pixels = np.array(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -173,21 +180,24 @@ def to_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
 
 
 def from_bytes(pixels: Tensor) -> Tensor:
-    """Values 0..255 of any shape, on any device, as float32 in [-1, 1]."""
+    """Convert values in 0..255, of any shape and on any device, to float32 in [-1, 1]."""
     return pixels.float().div(127.5).sub(1)
 
 
 def to_bytes(values: Tensor) -> Tensor:
-    """The inverse of `from_bytes`, values outside [-1, 1] clamped. Raises ValueError for NaN, which has no colour."""
+    """Convert values in [-1, 1] to uint8 in 0..255; the inverse of `from_bytes`.
+
+    Values outside [-1, 1] are clamped. Raises ValueError for NaN, which has no colour.
+    """
     if values.isnan().any():
-        raise ValueError("the image holds NaN: the network that made it has diverged, or was given NaN")
+        raise ValueError("the image contains NaN: the network that made it has diverged, or its input contained NaN")
     return values.float().clamp(-1, 1).mul(127.5).add(127.5).round().byte()
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """A (3, H, W) float tensor in [-1, 1], on any device, as an RGB picture; values outside are clamped.
+    """Convert a float tensor (3, H, W) in [-1, 1], on any device, to an RGB picture; the exact inverse of `to_tensor`.
 
-    The exact inverse of `to_tensor`. Raises ValueError for another shape or type, and for NaN, which has no colour.
+    Values outside [-1, 1] are clamped. Raises ValueError for another shape or type, and for NaN, which has no colour.
     """
     if tensor.ndim != 3 or tensor.shape[0] != 3 or not tensor.is_floating_point():
         raise ValueError(f"expected a (3, H, W) float tensor, got {tuple(tensor.shape)} {tensor.dtype}")
@@ -195,12 +205,14 @@ def to_image(tensor: Tensor) -> Image.Image:
 
 
 def contents(path: Path) -> bytes:
-    """All of a file, at once: one that shrinks while Pillow or libtiff has it mapped would kill the process.
+    """Return all bytes of a file.
 
-    Raises ValueError for what is no file or over the limit, and OSError.
+    Pillow and libtiff do not get the file itself: if it shrank while they had it mapped, the process would be killed.
+    Raises ValueError when `path` is not a regular file or has more than `LARGEST_FILE` bytes, and OSError when it
+    cannot be read.
     """
     about = path.stat()
-    if not stat.S_ISREG(about.st_mode):  # asked before opening, which waits for ever at a pipe
+    if not stat.S_ISREG(about.st_mode):  # checked before the file is opened, because opening a pipe blocks forever
         raise ValueError("a directory, pipe or device, not a file")
     if about.st_size > LARGEST_FILE:
         raise ValueError(f"its {about.st_size:,} bytes exceed the limit of {LARGEST_FILE:,}")
@@ -208,16 +220,16 @@ def contents(path: Path) -> bytes:
 
 
 def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
-    """Turned as the metadata of its source says; damaged metadata is no damaged picture."""
+    """Rotate or mirror `image` as the EXIF orientation of `source` says; damaged metadata is ignored."""
     try:
         turn = TURNS.get(source.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # as with decoders, almost anything
+    except Exception:  # damaged metadata can raise almost anything
         return image
     return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Any picture as 8-bit RGB, on white where it is transparent."""
+    """Convert any picture to 8-bit RGB, with a white background where it is transparent."""
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     if not image.has_transparency_data:
@@ -227,16 +239,16 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Deep grey (Pillow's I;16, I and F) as 8-bit grey.
+    """Convert grey of more than 8 bits (Pillow's modes I;16, I and F) to 8-bit grey.
 
-    Integers are white at 65535; floats, which do not say, at the smallest of 1, 255 and 65535 that holds them all.
-    Values beyond (negative, or above 65535) are stretched from their smallest to their largest; NaN becomes black.
-    A TIFF may say that 0 is white.
+    White is 65535 for integers. For floats, whose white level is unknown, it is the smallest of 1, 255 and 65535 that
+    no value exceeds. If a value is negative or above 65535, black and white are the smallest and the largest value.
+    NaN becomes black. A TIFF can declare that 0 is white, and is then inverted.
     """
     values = np.asarray(image, dtype=np.float64)
     known = values[np.isfinite(values)]
     if not known.size:
-        raise ValueError("it holds no finite value")
+        raise ValueError("it contains no finite value")
     black, white = float(known.min()), float(known.max())
     if black >= 0 and white <= 65535:
         levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
@@ -248,9 +260,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    """Why, in one line and without repeating the path."""
+    """Return the reason for an error, in one line and without the path."""
     if isinstance(error, UnidentifiedImageError):
-        return f"empty, damaged, or none of the {', '.join(READABLE)} that Pillow reads"
+        return f"empty, damaged, or none of the formats {', '.join(READABLE)}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):
@@ -259,5 +271,5 @@ def _reason(error: Exception) -> str:
 
 
 def _raise(error: OSError) -> None:
-    """For os.walk, which otherwise passes over folders it may not enter."""
+    """Raise an error of os.walk, which by default skips folders that it cannot enter."""
     raise error

@@ -1,4 +1,4 @@
-"""The pictures of one domain: found, read, prepared, kept in RAM while they fit; broken ones are told and left out."""
+"""The training pictures of one domain: read, prepared and cached in RAM; those that cannot be read are skipped."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ TOLERATED = 10
 
 
 class Folder:
-    """Pictures by number: all of a source, or `files` of it.
+    """The pictures of a source by index; `files` selects some of its files.
 
-    `prepare` is applied once to each; up to `memory` bytes of the results stay in RAM.
-    Raises FileNotFoundError when the folder is missing or holds no picture.
+    `prepare` is applied to each picture when it is read; up to `memory` bytes of the results are cached in RAM. `warn`
+    is called with a line for each picture that cannot be read.
+    Raises FileNotFoundError when the folder is missing or contains no picture.
     """
 
     def __init__(
@@ -33,10 +34,11 @@ class Folder:
     ) -> None:  # fmt: skip
         self.source, self.files = source, list(source.find() if files is None else files)
         self.held_out: list[Path] = []
-        """Pictures that are not among them, but score what is learned."""
+        """Held-out pictures: not in `files`, used for validation."""
         self.broken: dict[int, str] = {}
+        """The indices of the pictures that cannot be read, and the reasons."""
         self.enlarged: set[int] = set()
-        """Those that were too small for a crop."""
+        """The indices of the pictures that were too small for a crop and are enlarged."""
         self._prepare, self._warn = prepare, warn
         self._kept: dict[int, Pixels] = {}
         self._room = memory
@@ -46,24 +48,27 @@ class Folder:
 
     @property
     def by_name(self) -> dict[str, Path]:
-        """The pictures by their names, from the folder on, in their order."""
+        """The files by their names (paths below the folder), in order."""
         return {self.source.name(path): path for path in self.files}
 
     def hold_out(self, chosen: Chosen) -> None:
-        """Take chosen pictures out, before any was read. Raises ValueError when none would be left."""
+        """Move chosen pictures from `files` to `held_out`; call it before any picture is read.
+
+        Pictures whose mark is "" are removed, but not held out. Raises ValueError when no picture would be left.
+        """
         files = self.by_name
         self.held_out = [path for name, path in files.items() if chosen.get(name)]
         self.files = [path for name, path in files.items() if name not in chosen]
         if not self.files:
             raise ValueError(
-                f"{shown(self.source.folder)}: all of its {len(files)} pictures are held out; add some to learn from"
+                f"{shown(self.source.folder)}: all {len(files)} pictures are held out; add some for training"
             )
 
     def __getitem__(self, index: int) -> Pixels:
-        """The prepared picture, (H, W, 3) in 0..255.
+        """Return a prepared picture, (H, W, 3) in 0..255.
 
-        Raises UnreadableImage for a broken one, and ValueError for one that `prepare` does not take, or once more than
-        a tenth of the folder is broken.
+        Raises UnreadableImage when it cannot be read, and ValueError when `prepare` rejects it or more than a tenth of
+        the folder cannot be read.
         """
         if index in self._kept:
             return self._kept[index]
@@ -86,19 +91,19 @@ class Folder:
         return pixels
 
     def enlarged_told(self) -> str:
-        """How many were too small for a crop, in one line; empty where none was."""
+        """Return a line that says how many pictures were too small for a crop; empty if none was."""
         if not self.enlarged:
             return ""
         first = shown(self.files[min(self.enlarged)].relative_to(self.source.folder))
         are, more = ("is", "") if len(self.enlarged) == 1 else ("are", ", ...")
-        small = f"{len(self.enlarged):,} of {len(self):,} pictures {are} smaller than a crop in data.transforms takes"
-        return f"{shown(self.source.folder)}: {small}, and {are} enlarged: {first}{more}"
+        small = f"{len(self.enlarged):,} of {len(self):,} pictures {are} smaller than a crop in data.transforms"
+        return f"{shown(self.source.folder)}: {small} and {are} enlarged: {first}{more}"
 
     def _leave_out(self, index: int, reason: str) -> None:
-        if index in self.broken:  # another thread met it at the same moment
+        if index in self.broken:  # another thread read it at the same time
             return
         self.broken[index] = reason
-        self._warn(f"left out: {reason}")
+        self._warn(f"skipped: {reason}")
         if len(self.broken) * TOLERATED > len(self.files):
             some = "; ".join(list(self.broken.values())[:3])
             of_all = f"{len(self.broken)} of {len(self.files)} pictures"
@@ -109,9 +114,10 @@ def open_folders(
     data: DataConfig, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None],
     tell: Callable[[str], None],
 ) -> dict[Domain, Folder]:  # fmt: skip
-    """What a run learns from: the pictures of both domains, in the order of their pairs where they are pairs.
+    """Open the training pictures of both domains. If they are pairs, partners have the same index.
 
-    `memory` is that of both. Pictures without a partner are told. Raises what `check_learned` and `find_pairs` raise.
+    `memory` is the size in bytes of both caches together. `tell` is called with a line for each domain that has
+    pictures without a partner; they are skipped. Raises what `check_learned` and `find_pairs` raise.
     """
     check_learned(data)
     places, files = sources(data, "train"), dict[Domain, list[Path]]()

@@ -1,4 +1,4 @@
-"""Which pictures of a folder are held out of training: chosen by their names, so that no other file has a say in it."""
+"""Choose the held-out pictures of a folder by a hash of their names, so that the choice of one ignores other files."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
 Chosen: TypeAlias = "dict[str, str]"
-"""Pictures held out: their names, from their folder on, and a mark of each file's bytes; "" for those never scored."""
+"""The names of held-out pictures (paths below their folder) and the `mark` of each file. An empty mark means that the
+picture is used neither for training nor for validation."""
 
 
 class Changes(NamedTuple):
-    """What became of a folder's files since their names were noted."""
+    """How the files of a folder changed since their names were recorded."""
 
     added: list[str]
     removed: list[str]
     again: dict[str, str]
-    """New names of pictures that are held out, and the old ones."""
+    """Renamed or copied held-out pictures: the new name of each, and the old one."""
 
 
 def draw(
     folder: Path, files: Mapping[str, Path], number: int, seed: int, warn: Callable[[str], None],
     partners: Mapping[str, Path] | None = None,
 ) -> Chosen:  # fmt: skip
-    """So many pictures that can be read, those whose names hash lowest, with BLAKE2b keyed by the seed.
+    """Choose `number` readable pictures to hold out: those whose names have the lowest BLAKE2b hashes, keyed by `seed`.
 
-    One that cannot be read, or whose partner cannot, is told, counts for nothing, and stays out of training too.
-    Pictures of one name in two folders are drawn together. Raises ValueError when the folder does not hold enough.
+    A picture that cannot be read, or whose partner cannot be read, is reported with `warn` and replaced by another; it
+    is chosen with an empty mark. Pictures that have the same name in two folders are chosen in both.
+    Raises ValueError when the folder has too few pictures.
     """
     chosen: Chosen = {}
     found = 0
-    few = f"and data.validation keeps {number} out of training; give it a lower number"
+    few = f"but data.validation holds out {number}; lower it"
     if number >= len(files):
-        raise ValueError(f"{shown(folder)}: holds {len(files)} pictures, {few}")
+        raise ValueError(f"{shown(folder)}: has {len(files)} pictures, {few}")
     for name in sorted(files, key=partial(_hash, seed)):
         if found == number:
             return chosen
@@ -48,15 +50,15 @@ def draw(
                 read_image(partners[name])
             chosen[name], found = mark(files[name]), found + 1
         except UnreadableImage as error:
-            warn(f"left out, and another picture held out for it: {error}")
+            warn(f"skipped, and another picture is held out instead: {error}")
             chosen[name] = ""
     raise ValueError(f"{shown(folder)}: only {found} pictures can be read, {few}")
 
 
 def alike(a: Mapping[str, Path], b: Mapping[str, Path], held_out: Mapping[Domain, Chosen]) -> dict[Domain, Chosen]:
-    """The pictures held out of two domains, with the partners of each; only pairs that are whole are scored.
+    """Return the held-out pictures of both domains, extended by the partner of each.
 
-    The files of the domains are in the order of their pairs.
+    `a` and `b` list the pairs in the same order. A pair of which one picture has an empty mark gets empty marks.
     """
     chosen: dict[Domain, Chosen] = {"a": dict(held_out["a"]), "b": dict(held_out["b"])}
     for (name_a, path_a), (name_b, path_b) in zip(a.items(), b.items(), strict=True):
@@ -69,7 +71,10 @@ def alike(a: Mapping[str, Path], b: Mapping[str, Path], held_out: Mapping[Domain
 
 
 def changes(files: Mapping[str, Path], noted: Collection[str], chosen: Chosen) -> Changes:
-    """What became of the files whose names were noted. A picture held out is known by its bytes under any new name."""
+    """Compare the files of a folder with the recorded names. A held-out picture with a new name is found by its mark.
+
+    `noted` are the names recorded for training, and `chosen` are the held-out pictures.
+    """
     known = {*noted, *chosen}
     added = [name for name in files if name not in known]
     marked = {bytes_of: name for name, bytes_of in chosen.items() if bytes_of}
@@ -81,7 +86,7 @@ def changes(files: Mapping[str, Path], noted: Collection[str], chosen: Chosen) -
 
 
 def mark(path: Path) -> str:
-    """By which a file is known again: its size and the BLAKE2b of its bytes; "" where there are none to read."""
+    """Return the fingerprint of a file, its size and the BLAKE2b hash of its bytes; "" if it cannot be read."""
     try:
         data = contents(path)
     except (OSError, ValueError):

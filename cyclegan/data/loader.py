@@ -1,4 +1,4 @@
-"""Batches as a pure function of (seed, images seen): a run can stop anywhere and go on as if it had not."""
+"""Training batches as a pure function of (seed, images seen), so that a resumed run sees the same batches."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ DOMAIN_A, DOMAIN_B, ORDER = range(3)
 
 
 class Loader:
-    """Pairs number 0, 1, 2, ... of a run, in batches: A shuffled anew each epoch, B at random, each augmented apart.
+    """The training batches of a run.
 
-    Where the folders are `paired`, pictures of one number are partners: drawn together, and augmented alike.
-    Pairs have global numbers, so `processes` of them share the work by `rank` without overlap. `pin` puts batches where
-    a GPU can fetch them without the host waiting.
+    The pictures of A are shuffled in each epoch, those of B are drawn at random, and each is augmented independently.
+    If the folders are `paired`, pictures of the same index are drawn together and get the same augmentation.
+    The pairs of a run are numbered globally, and each of `processes` processes loads those of its `rank`. `pin` puts
+    batches into pinned memory, from which a GPU copies without blocking the host.
     """
 
     def __init__(
@@ -40,16 +41,16 @@ class Loader:
 
     @property
     def epoch(self) -> int:
-        """Pairs in an epoch: the size of the larger folder."""
+        """The number of pairs in an epoch: the size of the larger folder."""
         return max(len(self.a), len(self.b))
 
     @property
     def names(self) -> tuple[list[str], list[str]]:
-        """The pictures of A and of B, named from their folder on."""
+        """The names of the pictures of A and of B (paths below their folders)."""
         return list(self.a.by_name), list(self.b.by_name)
 
     def files(self, seen: int) -> list[Path]:
-        """The pictures in this process's batch from `seen` images on: A, B, A, B, ..."""
+        """Return the files of this process's batch that starts at `seen` images: A, B, A, B, ..."""
         found = []
         for number in self._numbers(seen):
             for folders, index, generator in self._drawn(number):
@@ -59,7 +60,11 @@ class Loader:
         return found
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """This process's batches from `start` images seen until `stop`, uint8 (N, 3, H, W), made ahead by workers."""
+        """Yield this process's batches from `start` images seen to `stop`, uint8 (N, 3, H, W).
+
+        Worker threads prepare them ahead. Raises ValueError when the pictures of a batch, or of a pair, differ in size,
+        when the transforms reject a picture, and when more than a tenth of a folder cannot be read.
+        """
         return prefetch(self._batch, range(start, stop, self.batch_size * self.processes), self.workers)
 
     def _batch(self, seen: int) -> Batch:
@@ -73,7 +78,7 @@ class Loader:
         return range(first, first + self.batch_size)
 
     def _drawn(self, number: int) -> Iterator[tuple[Sequence[Folder], int, np.random.Generator]]:
-        """For A and for B, or for both together: the folder, the picture in it, what decides about its augmentation."""
+        """Yield for A and for B, or once for a pair: the folders, the index of the picture, its random generator."""
         epoch, position = divmod(number, self.epoch)
         a = int(self._order(epoch)[position]) % len(self.a)
         if self.paired:
@@ -84,7 +89,7 @@ class Loader:
         yield (self.b,), b, self._generator(DOMAIN_B, number)
 
     def _augmented(self, folders: Sequence[Folder], index: int, generator: np.random.Generator) -> list[Pixels]:
-        """A picture of each folder, by one key: the same draws for pictures of the same size."""
+        """Return a picture of each folder, augmented with one key: pictures of one size get the same augmentation."""
         for candidate in _candidates(folders[0], index, generator):
             try:
                 prepared = [folder[candidate] for folder in folders]
@@ -93,7 +98,8 @@ class Loader:
             if len({pixels.shape for pixels in prepared}) > 1:
                 found = " and ".join(by(pixels.shape[:2]) for pixels in prepared)
                 whose = shown(folders[0].files[candidate])
-                raise ValueError(f"{whose}: its pair differs in size, {found}; begin data.transforms with a Resize")
+                what = f"its pair has two sizes, {found}; put a Resize first in data.transforms"
+                raise ValueError(f"{whose}: {what}")
             augment = partial(self.augment, key=int(generator.integers(2**32)))
             return [_augmented(augment, *each, candidate) for each in zip(folders, prepared, strict=True)]
         raise AssertionError("unreachable")
@@ -116,7 +122,7 @@ def _augmented(augment: Callable[[Pixels], Pixels], folder: Folder, pixels: Pixe
 
 
 def _candidates(folder: Folder, index: int, generator: np.random.Generator) -> Iterator[int]:
-    """The picture drawn and, should it be broken, others by the same key."""
+    """Yield the drawn index, and then random replacements in case that picture cannot be read."""
     yield index
     while True:
         yield int(generator.integers(len(folder)))
@@ -125,5 +131,6 @@ def _candidates(folder: Folder, index: int, generator: np.random.Generator) -> I
 def _stack(pictures: list[Pixels]) -> Tensor:
     shapes = {p.shape for p in pictures}
     if len(shapes) > 1:
-        raise ValueError(f"data.transforms: pictures of one batch differ in size {sorted(shapes)}; end in a RandomCrop")
+        what = f"pictures of one batch differ in size {sorted(shapes)}; put a RandomCrop last"
+        raise ValueError(f"data.transforms: {what}")
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)

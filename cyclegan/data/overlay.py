@@ -1,4 +1,4 @@
-"""Patch scores laid over the picture that they judge."""
+"""Overlay a discriminator's patch scores on the picture."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FAKE, REAL = (217, 72, 15), (20, 121, 168)
-"""Colours, in 0..255, of patches on either side of a critic's boundary; report/templates/style.css has them too."""
+"""Colours, in 0..255, of patches scored as fake and as real; report/templates/style.css repeats them."""
 
 MOST = 0.75
-"""Opacity of the colour where a critic is surest."""
+"""Largest opacity of the colours."""
 
 
 def overlaid(pictures: Tensor, leaning: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) in [-1, 1], in grey, under what a critic makes of them, to the same shape and range.
+    """Return pictures (N, 3, H, W) in [-1, 1] in grey, tinted by their patch scores; same shape and range.
 
-    `leaning` is (N, 1, h, w) in [-1, 1]: below 0 it sees a fake, above it a real picture, the surer the further.
+    `leaning` (N, 1, h, w) in [-1, 1] is below 0 where a patch is scored as fake and above 0 where it is scored as
+    real; its distance from 0 sets the opacity of the colour.
     """
     leaning = F.interpolate(leaning.float(), pictures.shape[2:], mode="bilinear", align_corners=False)
     fake, real = (torch.tensor(colour, device=pictures.device).view(3, 1, 1) / 127.5 - 1 for colour in (FAKE, REAL))

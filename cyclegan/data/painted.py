@@ -1,4 +1,4 @@
-"""The built-in data set: photographs that ship with scikit-image, and paintings of them, so that the truth is known."""
+"""The built-in demo data set: photographs from scikit-image, and paintings of them, so that true pairs are known."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from cyclegan.data.files import write_image
 def build_demo(root: Path, *, size: int = 128, seed: int = 0) -> Path:
     """Write photographs (A) and paintings (B) as a data set with known truth, and return its folder.
 
-    `trainA` and `trainB` hold regions to crop from, no side shorter than `size`; no place is in both. `testA` holds
-    photographs of exactly `size` x `size` pixels, of places that are in neither; `truthB` (and `testB`) holds the
-    painting of each under the same name. `seed` chooses which side of each photograph is A. A finished folder is used
-    again. Raises FileExistsError when `root` holds anything else, ImportError when scikit-image is missing.
+    `trainA` and `trainB` contain regions whose sides have at least `size` pixels; no place is in both. `testA` contains
+    photographs of exactly `size` x `size` pixels, of places that are in neither; `truthB` and `testB` contain the
+    painting of each under the same name. `seed` chooses which side of each photograph is A. A finished folder is
+    reused.
+    Raises FileExistsError when `root` contains anything else, ImportError when scikit-image is missing.
     """
     about = f"cyclegan demo of size {size} and seed {seed}: photographs from scikit-image, and paintings of them\n"
     note = root / "about.txt"
     if note.is_file() and note.read_text(encoding="utf-8") == about:
         return root
     if root.exists() and any(root.iterdir()):
-        raise FileExistsError(f"{root} holds something else than the demo of size {size}, seed {seed}; choose another")
+        raise FileExistsError(
+            f"{root} holds other files than the demo of size {size}, seed {seed}; choose another folder"
+        )
 
     part = root.with_name(f"{root.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -51,7 +54,10 @@ def build_demo(root: Path, *, size: int = 128, seed: int = 0) -> Path:
 
 
 def photographs(width: int) -> dict[str, np.ndarray]:
-    """The colour photographs inside the scikit-image package, `width` pixels wide, as uint8 (H, W, 3); no download."""
+    """Return the colour photographs in the scikit-image package by name, uint8 (H, `width`, 3); nothing is downloaded.
+
+    Raises ImportError when scikit-image is missing.
+    """
     try:
         data = import_module("skimage.data")
     except ImportError as error:
@@ -67,7 +73,7 @@ def photographs(width: int) -> dict[str, np.ndarray]:
 
 
 class Columns(NamedTuple):
-    """Where a photograph is cut from left to right: two sides to train on, and between them what is held out."""
+    """The columns of a photograph: two sides for training, and between them the held-out part."""
 
     left: slice
     held_out: slice
@@ -75,13 +81,13 @@ class Columns(NamedTuple):
 
 
 def columns(size: int) -> Columns:
-    """Cut a photograph of width 4 x `size`; a gap separates each side from what is held out."""
+    """Divide a photograph that is 4 x `size` pixels wide; a gap separates each side from the held-out part."""
     start, stop, gap = size * 3 // 2, size * 5 // 2, size // 8
     return Columns(left=slice(0, start - gap), held_out=slice(start, stop), right=slice(stop + gap, 4 * size))
 
 
 def paint(photo: np.ndarray) -> np.ndarray:
-    """Turn a photograph into an oil painting, uint8 RGB (H, W, 3) in and out; only what is near decides."""
+    """Turn a photograph into an oil painting, both uint8 RGB (H, W, 3); each pixel depends on nearby ones only."""
     image = photo.astype(np.float32) / 255
     for step in (_roughen, _brush, _mix_pigments, _lay_on):
         image = step(image)
@@ -89,7 +95,7 @@ def paint(photo: np.ndarray) -> np.ndarray:
 
 
 def _roughen(image: np.ndarray, amount: float = 0.1, scale: float = 4.0) -> np.ndarray:
-    """Strengthen faint texture most, so that calm surfaces also break into dabs."""
+    """Amplify texture, faint texture most, so that smooth surfaces get brush strokes too."""
     surface = cv2.GaussianBlur(image, (0, 0), scale)
     texture = image - surface
     spread = np.sqrt(cv2.GaussianBlur((texture**2).mean(axis=2), (0, 0), scale))
@@ -98,9 +104,10 @@ def _roughen(image: np.ndarray, amount: float = 0.1, scale: float = 4.0) -> np.n
 
 
 def _brush(image: np.ndarray, radius: float = 3.5, sectors: int = 8, sharpness: float = 12.0) -> np.ndarray:
-    """Each pixel takes the mean of the calmest sector of a stroke around it, long where edges are clear, else round.
+    """Apply the anisotropic Kuwahara filter (Kyprianidis et al. 2009) with a few samples per sector.
 
-    The anisotropic Kuwahara filter (Kyprianidis et al. 2009), with a few samples per sector; `radius` in pixels.
+    `radius` is in pixels. Each pixel becomes a mean over the sectors of an ellipse around it, in which sectors with
+    little variance count most. The ellipse is long where edges are clear, else round.
     """
     angle, clearness = _flow(image)
     long, wide = radius * (1 + 0.8 * clearness), radius / (1 + 0.8 * clearness)
@@ -124,7 +131,7 @@ def _brush(image: np.ndarray, radius: float = 3.5, sectors: int = 8, sharpness: 
 
 
 def _flow(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The direction of edges (radians) and how clear it is (0..1), from the smoothed structure tensor."""
+    """Return the direction of edges (radians) and its clearness (0..1), from the smoothed structure tensor."""
     grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 1)
     dx, dy = cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1)
     xx, yy, xy = cv2.split(cv2.GaussianBlur(cv2.merge([dx * dx, dy * dy, dx * dy]), (0, 0), 2.5))
@@ -133,7 +140,7 @@ def _flow(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mix_pigments(image: np.ndarray) -> np.ndarray:
-    """An old master's palette: umber where it is dark, gold where it is light, and every colour a little calmer."""
+    """Shift dark tones to umber and light tones to gold, and reduce the saturation a little."""
     lightness, a, b = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
     tone = lightness / 100
     mixed = cv2.merge([14 + 78 * tone, 0.75 * a + 7 + 4 * tone, 0.7 * b + 10 + 40 * tone])
@@ -142,7 +149,7 @@ def _mix_pigments(image: np.ndarray) -> np.ndarray:
 
 
 def _lay_on(image: np.ndarray, depth: float = 0.35) -> np.ndarray:
-    """Thick paint: light from the upper left brightens one edge of each stroke and darkens the other."""
+    """Imitate thick paint: light from the upper left brightens one edge of each stroke and darkens the other."""
     grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 0.8)
     slope = cv2.filter2D(grey, -1, np.array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]], np.float32))
     lit: np.ndarray = np.clip(image - depth * np.tanh(4 * slope)[..., None], 0, 1)

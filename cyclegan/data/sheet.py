@@ -1,4 +1,4 @@
-"""Pictures side by side on a contact sheet, as PNG."""
+"""Write pictures side by side on a contact sheet."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cyclegan.data.files import write_image
 
-CELL = 192  # pixels; smaller pictures are enlarged by the whole number that comes nearest
+CELL = 192  # pixels; smaller pictures are enlarged by the integer factor that comes nearest to it
 GUTTER = 12
 HEADING = 40
 PAPER, INK = "#f7f3ec", "#1d2b2f"
 
 
 def write_sheet(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str], path: Path) -> Path:
-    """Write pictures of one size as a table, a title above each column, whole or not at all; returns `path`.
+    """Write pictures of one size as a table with a title above each column, and return `path`.
 
-    Raises ValueError for a row that has more or fewer pictures than there are titles.
+    The file is written completely or not at all. Raises ValueError for a row that has more or fewer pictures than there
+    are titles.
     """
     width, height = rows[0][0].size
     factor = max(1, round(CELL / width))

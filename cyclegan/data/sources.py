@@ -1,4 +1,4 @@
-"""Where the pictures of a domain are: a folder of its own, or one half of each file; and which two are a pair."""
+"""The sources of a domain's pictures (a folder, or one half of each file in it), and the search for pairs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
 NAMED = 10
-"""Pictures without a partner that are named one by one."""
+"""At most this many pictures without a partner are named in a message."""
 
 
 class Source(NamedTuple):
@@ -22,67 +22,70 @@ class Source(NamedTuple):
 
     folder: Path
     half: Literal["left", "right"] | None = None
-    """The part of each file that belongs to it; None for all of it."""
+    """The half of each file that belongs to the domain; None for the whole file."""
 
     def find(self) -> list[Path]:
-        """Its files, sorted; raises what `find_images` raises."""
+        """Return its files, sorted. Raises what `find_images` raises."""
         return find_images(self.folder)
 
     def read(self, path: Path) -> Image.Image:
-        """The picture in one of its files, or its half of it; a middle column is in neither. Raises UnreadableImage."""
+        """Read the picture, or the half of it, in one of its files; an odd middle column is in neither half.
+
+        Raises UnreadableImage when the file cannot be read.
+        """
         image = read_image(path)
         if self.half is None:
             return image
         if (width := image.width // 2) == 0:
-            raise UnreadableImage(f"{shown(path)} cannot be read: it is 1 pixel wide, and has no two halves")
+            raise UnreadableImage(f"{shown(path)} cannot be read: it is 1 pixel wide and has no halves")
         left = 0 if self.half == "left" else image.width - width
         return image.crop((left, 0, left + width, image.height))
 
     def read_fitted(self, path: Path, size: Sequence[int]) -> Image.Image:
-        """As `read`, scaled and cut to (H, W): see `fitted`."""
+        """Read a picture as `read` does, then scale and crop it to `size` (H, W), see `fitted`."""
         return fitted(self.read(path), size)
 
     def name(self, path: Path) -> str:
-        """That of one of its files, from its folder on."""
+        """Return the name of one of its files: the path below its folder."""
         return path.relative_to(self.folder).as_posix()
 
 
 class Paired(NamedTuple):
-    """The files of two domains, each beside its partner."""
+    """The files of two domains; partners have the same index."""
 
     a: list[Path]
     b: list[Path]
     alone: list[str]
-    """A line for each domain with files that have no partner: how many, and which."""
+    """A line for each domain that has files without a partner: how many, and which."""
 
 
 def sources(data: DataConfig, split: str) -> dict[Domain, Source]:
-    """Where the pictures of both domains are in a split, "train" or "test", whether they are there or not."""
+    """Return the sources of both domains in a split ("train", "test" or "val"); the folders need not exist."""
     if data.pairs == "side_by_side":
         return {"a": Source(data.root / split, "left"), "b": Source(data.root / split, "right")}
     return {"a": Source(data.root / f"{split}A"), "b": Source(data.root / f"{split}B")}
 
 
 def check_learned(data: DataConfig) -> None:
-    """Raise FileNotFoundError, with what a data set holds, where there are no pictures to learn from."""
+    """Check that the folders of training pictures exist. Raises FileNotFoundError that says what a data set needs."""
     missing = next((place.folder for place in sources(data, "train").values() if not place.folder.is_dir()), None)
     if missing is None:
         return
-    holds = "train, of pictures side by side" if data.pairs == "side_by_side" else "trainA and trainB"
-    helps = f"a data set holds {holds}; cyclegan fetch downloads known ones"
+    needs = "train, with pictures side by side" if data.pairs == "side_by_side" else "trainA and trainB"
+    helps = f"a data set needs {needs}; cyclegan fetch downloads known ones"
     if data.pairs != "side_by_side" and (data.root / "train").is_dir():
-        helps = f"{shown(data.root / 'train')} is there: if its pictures are pairs, set data.pairs to side_by_side"
+        helps = f"{shown(data.root / 'train')} exists: if its pictures are pairs, set data.pairs to side_by_side"
     raise FileNotFoundError(f"{shown(missing)}: no such folder; {helps}")
 
 
 def unseen_split(data: DataConfig) -> str:
-    """The split that nothing is learned from: "test", or "val" where only that is there, as in some sets of pairs."""
+    """Return the split that is not trained on: "test", or "val" if only that exists, as in some data sets of pairs."""
     there = (split for split in ("test", "val") if all(each.folder.is_dir() for each in sources(data, split).values()))
     return next(there, "test")
 
 
 def truth_source(data: DataConfig, split: str, domain: Domain) -> Source | None:
-    """Where the true translations of a domain's pictures are, under their names; None where nobody knows them."""
+    """Return the source of the true translations of a domain's pictures, which have the same names; None if unknown."""
     other: Domain = "b" if domain == "a" else "a"
     truth = Source(data.root / f"truth{other.upper()}")
     if split == "test" and truth.folder.is_dir():
@@ -91,17 +94,17 @@ def truth_source(data: DataConfig, split: str, domain: Domain) -> Source | None:
 
 
 def find_pairs(places: Mapping[Domain, Source]) -> Paired:
-    """The files of two domains that have a partner in the other.
+    """Return the files of two domains that have a partner in the other domain.
 
-    Raises FileNotFoundError where no file has one, and what `find_partners` raises.
+    Raises FileNotFoundError when no file has one, and what `find_partners` raises.
     """
     a, b = places["a"], places["b"]
     files, others = a.find(), b.find()
     found = find_partners(a, files, b)
-    find_partners(b, others, a)  # raises where two of A would have the same partner
+    find_partners(b, others, a)  # raises ValueError if two files of A would have the same partner
     if not found:
         raise FileNotFoundError(
-            f"{shown(a.folder)} and {shown(b.folder)}: no picture has a partner of its name; is data.pairs right?"
+            f"{shown(a.folder)} and {shown(b.folder)}: no picture has a partner of the same name; check data.pairs"
         )
     partners = set(found.values())
     alone = [
@@ -116,10 +119,10 @@ def find_pairs(places: Mapping[Domain, Source]) -> Paired:
 
 
 def find_partners(source: Source, files: Sequence[Path], other: Source) -> dict[Path, Path]:
-    """Those of a source's files that have a partner in another, and the partner.
+    """Return the files of a source that have a partner in another source, each with its partner.
 
-    Partners have the same path below their folders, suffixes aside; `x_A` and `x_B` are partners too. Raises ValueError
-    where a name of the other stands for two files, and what `find_images` raises.
+    Partners have the same path below their folders, except for the suffix; `x_A` and `x_B` are partners too.
+    Raises ValueError when two files of `other` differ only in the suffix, and what `find_images` raises.
     """
     if source.folder == other.folder:
         return {path: path for path in files}
@@ -127,7 +130,7 @@ def find_partners(source: Source, files: Sequence[Path], other: Source) -> dict[
     for path in other.find():
         if (stem := _stem(other, path)) in there:
             both = f"{shown(Path(there[stem].name))} and {shown(Path(path.name))}"
-            raise ValueError(f"{shown(path.parent)}: {both} have the same name, and pairs are found by it; rename one")
+            raise ValueError(f"{shown(path.parent)}: {both} have the same name, so their pair is ambiguous; rename one")
         there[stem] = path
     stems = {path: _stem(source, path) for path in files}
     own = {*stems.values()}
@@ -140,7 +143,7 @@ def _stem(source: Source, path: Path) -> str:
 
 
 def _names(stem: str, others: Collection[str]) -> Iterator[str]:
-    """What a partner may be called: as the picture, else by the other letter where that is no other picture's name."""
+    """Yield the names that a partner may have: the same one, then `x_B` for `x_A` unless another picture owns it."""
     yield stem
     for own, other in (("_A", "_B"), ("_B", "_A")):
         if stem.endswith(own) and (name := stem.removesuffix(own) + other) not in others:
@@ -151,5 +154,5 @@ def _told(source: Source, other: Source, paths: list[Path]) -> str:
     names = ", ".join(shown(Path(source.name(path))) for path in paths[:NAMED])
     more = f", and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
     have, are = ("picture has", "is") if len(paths) == 1 else ("pictures have", "are")
-    what = f"{len(paths):,} {have} no partner in {shown(other.folder)} and {are} left out"
+    what = f"{len(paths):,} {have} no partner in {shown(other.folder)} and {are} skipped"
     return f"{shown(source.folder)}: {what}: {names}{more}"

@@ -1,4 +1,4 @@
-"""Augmentation by albumentations, as the recipe lists it, split where chance begins."""
+"""Augmentation with albumentations: the transforms of a recipe, split into a deterministic and a random part."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ from cyclegan.data.enlarge import TooSmall, by
 from cyclegan.util.text import key_of, mistake, one_line, quoted, reason
 from cyclegan.util.untouched import environment
 
-with environment(NO_ALBUMENTATIONS_UPDATE="1"):  # importing it would ask the network for a newer version
+with environment(NO_ALBUMENTATIONS_UPDATE="1"):  # otherwise the import looks for a newer version on the network
     import albumentations as A
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """One picture, (H, W, 3) in 0..255."""
 
 LARGEST_NUMBER = 2**16
-"""In a transform's arguments: no size, limit or shift of a picture is beyond it."""
+"""Largest absolute value of a number in a transform's arguments; no size, limit or shift needs more."""
 
 ABSTRACT = {A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D}
 WITHOUT_CHANCE = {"Resize", "SmallestMaxSize", "LongestMaxSize", "CenterCrop"}
 CROPS = {"RandomCrop", "CenterCrop", "AtLeastOneBBoxRandomCrop"}
-"""That take a `height` and a `width` out of a picture which must have them."""
+"""Crops with the arguments `height` and `width`, which reject smaller pictures."""
 
 
 class Augment:
-    """The transforms of a recipe. `prepare` is what every draw of a picture shares, calling is what differs.
+    """The transforms of a recipe, in two parts.
 
-    Both raise TooSmall for a picture that is smaller than a crop; `enlarging` helps.
-    Raises ValueError naming the first transform that albumentations does not know or would not take.
+    `prepare` applies the leading deterministic transforms, whose result can be cached; a call applies the rest. Both
+    raise TooSmall for a picture that is smaller than a crop (see `enlarging`), and ValueError when a transform fails or
+    does not return an 8-bit RGB picture.
+    Raises ValueError naming the first transform that albumentations does not have or rejects.
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
@@ -48,14 +50,14 @@ class Augment:
         chance = next((i for i, one in enumerate(built) if not _is_certain(one)), len(built))
         self._certain = A.Compose(_measured(built[:chance]))
         self._random = A.Compose(_measured(built[chance:]))
-        self._own = threading.local()  # albumentations keeps its random state inside the transform: one for each thread
+        self._own = threading.local()  # albumentations keeps its random state in the transform, so each thread has one
 
     def prepare(self, pixels: Pixels) -> Pixels:
-        """The leading transforms that leave nothing to chance: worth doing once and keeping."""
+        """Apply the leading deterministic transforms to a picture, (H, W, 3) in 0..255."""
         return self._apply(self._certain, pixels)
 
     def __call__(self, prepared: Pixels, key: int) -> Pixels:
-        """The rest, a function of the prepared picture and of `key` alone."""
+        """Apply the other transforms; the result depends on the prepared picture and `key` (the random seed) only."""
         if not hasattr(self._own, "random"):
             self._own.random = copy.deepcopy(self._random)
         self._own.random.set_random_seed(key)
@@ -68,10 +70,10 @@ class Augment:
             result: Pixels = transforms(image=pixels)["image"]
         except TooSmall:
             raise
-        except Exception as error:  # transforms raise almost anything on arguments that they should have refused
+        except Exception as error:  # transforms accept some bad arguments, and later raise almost anything
             raise ValueError(f"data.transforms: {reason(error)}") from None
         if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
-            raise ValueError("data.transforms: must end in an 8-bit RGB picture; leave Normalize and ToTensorV2 out")
+            raise ValueError("data.transforms: must return an 8-bit RGB picture; remove Normalize and ToTensorV2")
         return result
 
 
@@ -81,7 +83,7 @@ def _build(transform: Transform, where: str) -> A.BasicTransform:
     [(name, arguments)] = transform.items()
     kind: Any = getattr(A, name, None)
     if kind in ABSTRACT:
-        raise ValueError(f"{where}: '{name}' is what transforms are made of, and none itself")
+        raise ValueError(f"{where}: '{name}' is an abstract base class; choose one of its transforms")
     if not (inspect.isclass(kind) and issubclass(kind, A.BasicTransform)):
         raise ValueError(f"{where}: albumentations has no {quoted(name)}{_nearest(name, dir(A))}")
     known = inspect.signature(kind).parameters
@@ -89,23 +91,23 @@ def _build(transform: Transform, where: str) -> A.BasicTransform:
         if argument not in known:
             raise ValueError(f"{where}: {name} takes no {quoted(argument)}{_nearest(argument, list(known))}")
         if not all(abs(number) <= LARGEST_NUMBER for number in _numbers(value)):  # NaN is not <= either
-            raise ValueError(f"{where}.{name}.{argument}: {quoted(value)} is beyond {LARGEST_NUMBER:,}")
+            raise ValueError(f"{where}.{name}.{argument}: {quoted(value)} exceeds {LARGEST_NUMBER:,}")
     try:
         with warnings.catch_warnings(record=True, action="always") as warned:
             built: A.BasicTransform = kind(**arguments)
-    except Exception as error:  # a constructor that checks little fails in almost any way
+    except Exception as error:  # some constructors check little and raise almost anything
         if isinstance(error.__cause__, PydanticError):
             first = error.__cause__.errors()[0]
             raise ValueError(mistake(key_of([*where.split("."), name, *first["loc"]]), first)) from None
         raise ValueError(f"{where}.{name}: {reason(error)}") from None
-    for warning in warned:  # most are advice; but what is not done as asked should be asked for otherwise
+    for warning in warned:  # most are advice; an argument that albumentations changes is an error here
         if "adjusted" in str(warning.message):
             raise ValueError(f"{where}.{name}: {one_line(str(warning.message))}")
     return built
 
 
 def _taken(one: Any) -> tuple[int, int] | None:
-    """Height and width that a crop asks of its picture; None for transforms that take pictures of any size."""
+    """Return the height and width that a crop needs; None for transforms that accept pictures of any size."""
     if getattr(one, "pad_if_needed", False):
         return None
     match type(one).__name__:
@@ -120,11 +122,11 @@ def _taken(one: Any) -> tuple[int, int] | None:
 
 
 def _measured(built: Sequence[A.BasicTransform]) -> list[A.BasicTransform]:
-    """The transforms, and before each crop a look at whether its picture is large enough."""
+    """Return the transforms with a check before each crop that the picture is large enough."""
     measured = []
     for one in built:
         if needed := _taken(one):
-            # Of equal chance and with the same seed, it looks whenever the crop is about to come.
+            # With the same probability and seed as the crop, the check runs exactly when the crop does.
             measured.append(A.Lambda(image=partial(_look, needed=needed), name="look", p=one.p))
         measured.append(one)
     return measured
@@ -138,12 +140,12 @@ def _look(pixels: Pixels, needed: tuple[int, int], **_: Any) -> Pixels:
 
 
 def _check_sizes(built: Sequence[A.BasicTransform]) -> None:
-    """Raise ValueError for a crop that is larger than what transforms before it leave, whatever the picture."""
+    """Raise ValueError if a crop is larger than every output of the transforms before it."""
     left: tuple[int, int] | None = None
     for i, one in enumerate(built):
         needed = _taken(one)
         if needed and left and (needed[0] > left[0] or needed[1] > left[1]):
-            what = f"takes {by(needed)} pixels, and those before it leave {by(left)}"
+            what = f"takes {by(needed)} pixels, but the transforms before it leave {by(left)}"
             raise ValueError(f"data.transforms.{i}: {type(one).__name__} {what}")
         if type(one).__name__ in {"Resize", *CROPS} and one.p == 1:
             left = one.height, one.width
@@ -152,7 +154,7 @@ def _check_sizes(built: Sequence[A.BasicTransform]) -> None:
 
 
 def _numbers(value: Any) -> Iterator[float]:
-    """Every number in plain data."""
+    """Yield every number in nested plain data."""
     match value:
         case bool():
             return

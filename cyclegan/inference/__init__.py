@@ -1,1 +1,1 @@
-"""Inference: from a checkpoint to translated pictures."""
+"""Inference: load a trained generator, translate pictures with it, and score the results."""

@@ -1,4 +1,4 @@
-"""The generators of the reference and of CUT: their architecture, read off the names and shapes of their weights."""
+"""Generators of the reference implementation and of CUT, rebuilt from the names and shapes of their weights."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from cyclegan.networks.config import GeneratorConfig, ResnetConfig, UnetConfig
 from cyclegan.util.text import mistake, quoted
 
 BLOCK = re.compile(r"(model\.[0-9]{1,5})\.conv_block\..+")
-"""A weight in a residual block."""
+"""The name of a weight in a residual block."""
 
 STATISTICS = re.compile(r".*\.(running_mean|running_var|num_batches_tracked)")
-"""Old files carry statistics of every norm; instance norm does not use them."""
+"""Running statistics, which old files contain for every norm; instance norm does not use them."""
 
 FILTERS = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0)}
-"""The blurs of CUT by their side, down and up (Zhang 2019), which are no weights here."""
+"""CUT's blur filters by size, for downsampling and upsampling (Zhang 2019); they are constants here, not weights."""
 
 
 def generator_from(state: Mapping[str, Tensor]) -> Generator:
-    """The generator that a state dict of the reference's names describes, with its weights.
+    """Build the generator that a state dict of the reference implementation describes, and load its weights.
 
-    Raises ValueError, in one line without a file's name, for another network, and for one of which something is missing
-    or is more than the architecture has.
+    Raises ValueError when the state dict is of another network, or has missing or unexpected weights. The message does
+    not name the file.
     """
     if any(map(BLOCK.fullmatch, state)):
         return _filled(_resnet_config(state), state, "a ResNet generator")
@@ -44,9 +44,9 @@ def _resnet_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     down = "blur" if "model.7.filt" in state else "stride"
     up = "blur" if f"model.{(12 if down == 'blur' else 10) + blocks}.filt" in state else "transpose"
     norm = "batch" if "model.2.weight" in state else "instance"
-    # Instance norm cancels biases, so they are dropped; but CUT learns by features that see them.
+    # Instance norm cancels biases, so they are dropped. CUT keeps them, because its features are taken before the norm.
     bias = "model.1.bias" in state if norm == "batch" else "blur" in (down, up)
-    # Dropout pushes the second convolution of a block, of four dimensions, to where its norm would be.
+    # With dropout, the second convolution of a block (a 4-d weight) has the index that its norm has without.
     dropout = any(match[0].endswith(".conv_block.6.weight") and state[match[0]].ndim == 4 for match in matches)
     return {
         "kind": "resnet",
@@ -70,12 +70,12 @@ def _unet_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _width(state: Mapping[str, Tensor], first: str, what: str) -> int:
-    """Channels after the first convolution."""
+    """Return the number of channels after the first convolution."""
     if first not in state:
         raise ValueError(f"{what} of the reference, but {first} is missing")
     shape = state[first].shape
     if len(shape) == 4 and shape[1] != 3:
-        raise ValueError(f"{what} of the reference, but for pictures of {shape[1]} channels, not 3")
+        raise ValueError(f"{what} of the reference, but for pictures with {shape[1]} channels, not 3")
     return shape[0] if shape else 0
 
 
@@ -105,9 +105,9 @@ def _filled(read_off: dict[str, Any], state: Mapping[str, Tensor], what: str) ->
 
 
 def _resnet_modules(config: ResnetConfig) -> dict[str, str]:
-    """By our name of a module, a convolution or a norm, the reference's; all of theirs are `model`, one after another.
+    """Map our module names (convolutions and norms) to those of the reference, where all modules are in one sequence.
 
-    A blur is a module too: behind the ReLU on the way down, before the convolution on the way up.
+    A blur counts as a module: after the ReLU when downsampling, before the convolution when upsampling.
     """
     modules = {"stages.0.0": "model.1", "stages.0.1": "model.2"}
     place = 4
@@ -129,7 +129,7 @@ def _resnet_modules(config: ResnetConfig) -> dict[str, str]:
 
 
 def _unet_modules(config: UnetConfig) -> dict[str, str]:
-    """By our name of a module the reference's, in which every level lies within the one above it."""
+    """Map our module names to those of the reference, where each level is nested in the one above it."""
     level = "model.model"
     modules = {"stages.0.0": f"{level}.0", "head": f"{level}.3"}
     for i in range(1, config.depth):
@@ -141,7 +141,7 @@ def _unet_modules(config: UnetConfig) -> dict[str, str]:
 
 
 def _is_blur(name: str, kernels: Tensor) -> bool:
-    """Whether it is a buffer that holds one of CUT's blurs, the same for every channel."""
+    """Return whether a tensor is a buffer with one of CUT's blur filters, the same for every channel."""
     plain = kernels.layout == torch.strided and kernels.device.type == "cpu" and kernels.is_floating_point()
     if not name.endswith(".filt") or not plain or kernels.ndim != 4 or not kernels.numel():
         return False
@@ -151,7 +151,7 @@ def _is_blur(name: str, kernels: Tensor) -> bool:
 
 
 def _another(state: Mapping[str, Tensor]) -> str:
-    """What a state dict is that holds no generator, as far as one can see."""
+    """Describe a state dict that is not of a generator, for an error message."""
     last = [weight for name, weight in state.items() if name.endswith(".weight") and weight.ndim == 4][-1:]
     if last and len(last[0]) == 1:
         return "weights of a discriminator, not a generator"

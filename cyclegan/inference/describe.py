@@ -1,4 +1,4 @@
-"""What a run or a file of weights holds, in words."""
+"""Text that describes a run or a file of weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cyclegan.networks.config import ResnetConfig, UnetConfig
 
 
 def describe(path: Path) -> str:
-    """Recipe, images seen and parameters, as YAML. Raises what `open_model` raises."""
+    """Return a model's recipe, images seen and parameter counts as YAML. Raises what `open_model` raises."""
     model = open_model(path)
     checkpoint = model.checkpoint
     if checkpoint is None:
@@ -23,7 +23,7 @@ def describe(path: Path) -> str:
             for direction, network in model.generators.items()
         ]
         return _yaml({str(path): alone[0] if len(alone) == 1 else alone})
-    with torch.device("meta"):  # to count them
+    with torch.device("meta"):  # the networks are only counted, so they need no memory
         networks = checkpoint.recipe.method.build().named_children()
     run: dict[str, object] = {
         "images": checkpoint.images,
@@ -35,7 +35,7 @@ def describe(path: Path) -> str:
 
 
 def architecture(config: ResnetConfig | UnetConfig) -> str:
-    """What a generator is, in a few words: `ResNet, width 64, 9 blocks, instance norm`."""
+    """Return a short description of a generator: `ResNet, width 64, 9 blocks, instance norm`."""
     if isinstance(config, UnetConfig):
         return f"U-Net, width {config.width}, depth {config.depth}, {config.norm} norm"
     words = ["ResNet", f"width {config.width}", f"{config.blocks} blocks", f"{config.norm} norm"]
@@ -46,7 +46,7 @@ def architecture(config: ResnetConfig | UnetConfig) -> str:
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers it has learned."""
+    """Return the number of parameters of a network."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

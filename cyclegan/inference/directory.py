@@ -1,4 +1,4 @@
-"""Translating one picture or a whole directory, names and subfolders kept; what fails is listed, not fatal."""
+"""Translating a picture or a directory of pictures, with names and subfolders kept; failures are listed, not fatal."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
 LOCK = ".cyclegan-translate.lock"
-"""The hidden file by which a directory belongs to one process."""
+"""The hidden lock file that reserves an output directory for one process."""
 
 
 class Outcome(NamedTuple):
-    """What became of the pictures of a directory."""
+    """The result of translating a directory."""
 
     translated: list[Path]
+    """Sources that were translated."""
     skipped: list[Path]
-    """Sources whose output was finished already."""
+    """Sources whose output was already finished."""
     failed: list[str]
-    """One line for each source that could not be read or translated, or whose translation its format cannot hold."""
+    """One line for each source that could not be read, translated, or written in its format."""
 
 
 class Unfinished(OSError):  # noqa: N818  # reads well where it is raised
-    """The system let no more be written; `outcome` is what was done until then, all of it whole."""
+    """Writing failed, for example on a full disk; `outcome` lists what was done before, all of it complete."""
 
     def __init__(self, outcome: Outcome, total: int, problem: OSError) -> None:
         super().__init__(problem.errno, problem.strerror)
         done = len(outcome.translated) + len(outcome.skipped)
-        self.outcome, self.line = outcome, f"{problem}; {done:,} of {total:,} are translated, go on with --resume"
+        self.outcome, self.line = outcome, f"{problem}; {done:,} of {total:,} are translated; continue with --resume"
 
     def __str__(self) -> str:
         return self.line
@@ -58,15 +59,20 @@ def translate_directory(
     report: Callable[[int, int], None] = lambda done, total: None,
     note: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Translate `source`, a picture or a directory with all its subfolders, into the directory `out`.
+    """Translate `source`, a picture or a directory with its subfolders, into the directory `out`.
 
-    Every output has its source's name and format, in the same subfolder, and the picture's own size or, with `size`,
-    that many pixels on the shorter side. `resume` skips outputs that this very translator finished with these options,
-    as the directory's manifest says, if neither they nor their sources changed. `report` is told (done, total) after
-    each, `note` a line when something takes long, or is made again.
-    Raises FileNotFoundError when there is nothing to translate, ValueError when `out` lies among the sources, Busy when
-    another process translates into it, Unfinished when the system lets no more be written, and `Stopped` after a
-    signal, once what was translated is written.
+    Each output keeps the name, format and subfolder of its source. It has the size of the source or, with `size`, that
+    many pixels on its shorter side. `resume` skips outputs that the manifest in `out` lists as finished by the same
+    generator with the same options, if neither the output nor its source has changed since. A picture that cannot be
+    read or translated is listed in `Outcome.failed`; the others are translated. `report` is called with (done, total)
+    after each picture, and `note` with a line for the user.
+
+    Raises FileNotFoundError when there is nothing to translate.
+    Raises ValueError when an output would overwrite a source or `out` lies within `source`, and when the generator's
+    weights are not finite.
+    Raises `Busy` when another process translates into `out`.
+    Raises `Unfinished` when writing fails, for example on a full disk.
+    Raises `Stopped` after a signal, once the pictures translated so far are written.
     """
     base, files = (source, find_images(source)) if source.is_dir() else (source.parent, [source])
     if not source.exists():
@@ -96,7 +102,7 @@ def translate_directory(
 
 
 def _overwrites(sources: list[Path], outputs: list[Path]) -> bool:
-    """Whether an output would take a source's place, perhaps by way of links."""
+    """Return whether an output would overwrite a source, with links resolved."""
     place = cache(_place)
     files = (Path(os.path.realpath(path)) if path.is_symlink() else path for path in sources)
     places = {(place(path.parent), path.name) for path in files}
@@ -104,41 +110,41 @@ def _overwrites(sources: list[Path], outputs: list[Path]) -> bool:
 
 
 def _place(folder: Path) -> object:
-    """What tells a folder from all others, however its name is spelt: to macOS and Windows PHOTOS is photos."""
+    """Return an identity of a folder that does not depend on spelling: on macOS and Windows, PHOTOS is photos."""
     try:
         about = folder.stat()
-    except OSError:  # it is not there yet
+    except OSError:  # it does not exist yet
         return os.path.realpath(folder)
     return (about.st_dev, about.st_ino) if about.st_ino else os.path.realpath(folder)
 
 
 @contextmanager
 def _owned(out: Path, note: Callable[[str], None]) -> Iterator[None]:
-    """The directory, made if need be, is this process's alone meanwhile."""
+    """Create the directory if needed, and lock it for this process while open."""
     with ExitStack() as stack:
         try:
             out.mkdir(parents=True, exist_ok=True)
             held = stack.enter_context(locked(out / LOCK))
         except FileExistsError:
-            raise FileExistsError(f"{shown(out)}: is a file; give a directory for the translations") from None
+            raise FileExistsError(f"{shown(out)}: is a file; choose a directory for the translations") from None
         except OSError as error:
             raise Unwritten(out, error) from error
         if not held:
-            note(f"{shown(out)}: its disk has no locks; let no other process translate into it meanwhile")
+            note(f"{shown(out)}: cannot be locked on this file system; do not translate into it from another process")
         yield
 
 
 def _finished(manifest: Manifest, base: Path, files: Iterable[Path], note: Callable[[str], None]) -> list[Path]:
-    """The sources whose output need not be made again; notes how many are, and why."""
+    """Return the sources whose output is finished; notes how many existing outputs are made again, and why."""
     finished: list[Path] = []
     again: Counter[str] = Counter()
     for path in files:
-        with suppress(OSError):  # it is not there
+        with suppress(OSError):  # the output does not exist
             if doubt := manifest.doubt(path.relative_to(base), path):
                 again[doubt] += 1
             else:
                 finished.append(path)
     if again:
         why = ", ".join(f"{number:,} {doubt}" for doubt, number in again.most_common())
-        note(f"{shown(manifest.out)}: making {again.total():,} that are there again: {why}")
+        note(f"{shown(manifest.out)}: translating {again.total():,} again, although an output exists: {why}")
     return finished

@@ -1,4 +1,4 @@
-"""How good a translation is: scored against real pictures, by a protocol that is written beside the figures."""
+"""Evaluation: score translations against real pictures, and record the protocol with the scores."""
 
 from __future__ import annotations
 
@@ -45,10 +45,15 @@ def evaluate_folders(
     device: Device = "auto",
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Score any folder against another, so that other people's outputs are scored alike.
+    """Score the pictures of the folder `fake` against those of the folder `real`.
 
-    `report` is told (done, total) in pictures.
-    Raises FileNotFoundError for an empty folder, ValueError for too few pictures or, without `size`, mixed sizes.
+    This scores the outputs of any program in the same way as `evaluate_run`. With `size`, pictures are fitted to a
+    square of that many pixels. `report` is called with (done, total) in pictures.
+
+    Returns the scores with their protocol.
+
+    Raises FileNotFoundError when a folder is empty.
+    Raises ValueError when there are too few pictures or, without `size`, pictures of different sizes.
     """
     features.to(place := choose_device(device))
     square = (size, size) if size else None
@@ -71,20 +76,26 @@ def evaluate_run(
     device: Device = "auto",
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Score all that a run (its last weights and its best), checkpoint or exported generator translates.
+    """Score every direction of a run (its last and its best weights), a checkpoint or an exported generator.
 
-    The pictures of a split of `data`, by default the test split of what it learned from, are fitted to the size that it
-    was trained at, or to a square of `size`; for an exported generator, which knows neither, they stay as the files
-    are. They are scored untranslated too. `pairs` says which are, as in `DataConfig`, by default as in its training:
-    then each has its truth in its partner; in the split "test" also in folders `truthB` and `truthA`.
-    `report` is told (done, total) in pictures, looked at or translated.
-    Raises what `Translator.load` and `evaluate_folders` raise, and FileNotFoundError for a picture without its truth.
+    `data` is the root of the data set, by default that of the training, and `split` one of its splits, by default the
+    test split. Pictures are fitted to the training size or, with `size`, to a square of that many pixels; for an
+    exported generator, which stores no training size, they keep their own size. The untranslated pictures are scored
+    too, for comparison. `pairs` says how pictures are paired, as in `DataConfig`, by default as in training. The
+    partner of a paired picture is its ground truth; for the split "test", so are pictures in the folders `truthB` and
+    `truthA`. `report` is called with (done, total) in pictures read or translated.
+
+    Returns the scores with their protocol: one score per direction and set of weights, then the untranslated ones.
+
+    Raises what `open_model` and `evaluate_folders` raise.
+    Raises ValueError when `data` is not given and the model does not store where it was trained.
+    Raises FileNotFoundError when a picture has no ground truth although others have one.
     """
     loaded = _load(path, device)
     known = next(iter(loaded.values())).model
     learned = known.recipe.data if known.recipe else None
     if (root := data or (learned.root if learned else None)) is None:
-        raise ValueError(f"{shown(path)}: does not say what it learned from; give --data")
+        raise ValueError(f"{shown(path)}: does not name its training data; give the data set with --data")
     config = learned or DataConfig()
     config = replace(config, root=root, pairs=pairs or config.pairs)
     split = split or unseen_split(config)
@@ -108,14 +119,14 @@ def evaluate_run(
 
 
 class _Count:
-    """Tells `report` how many pictures are done of all that there are to look at and to translate."""
+    """Counts the pictures that were read or translated, and calls `report` with (done, total)."""
 
     def __init__(self, total: int, report: Callable[[int, int], None]) -> None:
         self.total, self.report = total, report
         self._tell(0)
 
     def begin(self) -> Callable[[int], None]:
-        """For a part of the work: takes how much of it is done."""
+        """Return a function for one part of the work, to be called with how many pictures of it are done."""
         before = self.done
         return lambda done: self._tell(before + done)
 
@@ -131,16 +142,16 @@ class DomainPictures(NamedTuple):
     seen: Tensor
     """Their features, (N, D) on the CPU."""
     truth: Source | None
-    """Where their true translations are."""
+    """Where their ground truth is; None if there is none."""
 
 
 def _is_same(one: DataConfig, other: DataConfig) -> bool:
-    """Whether they name the same pictures."""
+    """Return whether two configs name the same pictures."""
     return one.root.resolve() == other.root.resolve() and one.pairs == other.pairs
 
 
 def _files(config: DataConfig, places: Mapping[Domain, Source]) -> dict[Domain, list[Path]]:
-    """The pictures of a split; of pairs only whole ones, and the others are told."""
+    """Return the pictures of a split; pictures without a partner are left out of paired data with a warning."""
     if not config.paired:
         return {name: place.find() for name, place in places.items()}
     pairs = find_pairs(places)
@@ -154,12 +165,12 @@ def _domain(
 ) -> DomainPictures:
     seen = _seen(pictures, features, device, counted)
     if truth:
-        pictures.partners(truth)  # a missing one is better told before minutes of translating
+        pictures.partners(truth)  # raises for a missing one now, before minutes of translating
     return DomainPictures(pictures, seen, truth)
 
 
 def _untranslated(domains: Mapping[Domain, DomainPictures], direction: Direction) -> Score:
-    """What the score of a direction would be if nothing were done."""
+    """Score the untranslated pictures of a direction's source domain against its target domain."""
     before, after = domains[direction.source], domains[direction.target]
     return score_sets(direction[0] + UNTRANSLATED, before.seen, after.seen)
 
@@ -170,7 +181,7 @@ def _translated(
     features: Features,
     counted: _Count,
 ) -> list[Score]:
-    """Every direction by all weights."""
+    """Score every direction with each set of weights."""
     jobs = [(weights, direction) for weights, known in loaded.items() for direction in known.translators]
     scores: list[Score] = []
     for weights, direction in jobs:
@@ -191,19 +202,19 @@ def _translated(
 
 
 class Loaded(NamedTuple):
-    """A model, ready to translate."""
+    """A model and a translator for each of its directions."""
 
     model: Model
     translators: dict[Direction, Translator]
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that the translators run on."""
         return next(iter(self.translators.values())).device
 
 
 def _load(path: Path, device: Device) -> dict[Weights | None, Loaded]:
-    """The last weights of a run, and its best if it keeps them; of a file, those in it."""
+    """Load the last weights of a run, and its best ones if there are any; for a file, the weights in it."""
     if not path.is_dir():
         return {None: _loaded(path, device)}
     loaded: dict[Weights | None, Loaded] = {"last": _loaded(path, device)}
@@ -222,7 +233,7 @@ def _seen(pictures: Pictures, features: Features, device: torch.device, counted:
 
 
 def _counted(batches: Iterable[Tensor], report: Callable[[int], None]) -> Iterator[Tensor]:
-    """The same batches; `report` is told how many pictures of them are done with."""
+    """Yield the same batches; calls `report` with how many of their pictures are done."""
     done = 0
     for batch in batches:
         yield batch
@@ -230,7 +241,7 @@ def _counted(batches: Iterable[Tensor], report: Callable[[int], None]) -> Iterat
 
 
 def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
-    """Translate as many pictures at once as the device likes."""
+    """Return a function that translates images in batches of a size that suits the device."""
 
     def translate(images: Tensor) -> Tensor:
         height, width = images.shape[2:]
@@ -241,14 +252,14 @@ def _in_portions(translator: Translator) -> Callable[[Tensor], Tensor]:
 
 
 def _place(path: Path) -> str:
-    """The whole path, which means the same from any folder; as it is of what comes from the hub."""
+    """Return the absolute path, or the name itself for a repository on the hub."""
     return shown(path.resolve() if path.exists() else path)
 
 
 def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str], *, own: bool) -> dict[str, Any]:
-    """All that the figures depend on besides the pictures.
+    """Return everything that the scores depend on besides the pictures.
 
-    `own` says that these are a run's own test pictures, at the size that it was trained at.
+    `own`: whether these are the run's own test pictures, at its training size.
     """
     return {
         **about,

@@ -1,4 +1,4 @@
-"""One generator in one `.safetensors` file: weights, and in the metadata the config that builds their network."""
+"""A generator in a `.safetensors` file: its weights, and in the metadata the config that builds the network."""
 
 from __future__ import annotations
 
@@ -22,34 +22,37 @@ FORMAT = "cyclegan generator 1"
 
 
 def write_generator(network: Generator, direction: Direction, path: Path) -> None:
-    """Write a generator that `Translator.load` reads and that needs nothing else."""
+    """Write a generator to a file that `Translator.load` can read without anything else.
+
+    Raises OSError when the file cannot be written.
+    """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {"format": FORMAT, "direction": direction.value, "generator": json.dumps(asdict(network.config))}
     write_whole(path, save(weights, metadata))
 
 
 def direction_of(path: Path) -> Direction | None:
-    """The direction that a generator's file says it has; None for any other file."""
+    """Return the direction stored in a generator's file; None for any other file."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except Exception:  # as below
+    except Exception:  # as in `read_generator`
         return None
     known = metadata.get("format") == FORMAT and metadata.get("direction") in list(Direction)
     return Direction(metadata["direction"]) if known else None
 
 
 def read_generator(path: Path) -> tuple[Direction, Generator]:
-    """The direction of a generator, and itself. Raises ValueError, in one line, for a file that does not hold one."""
+    """Read a generator and its direction. Raises ValueError when the file does not hold one."""
     try:
-        path.open("rb").close()  # safetensors calls a file that may not be read one that is not there
+        path.open("rb").close()  # safetensors reports an unreadable file as missing
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
-    except Exception as error:  # torch has no name for some of the types that a header may ask for
-        raise ValueError(f"{path}: damaged, or no safetensors file: {reason(error)}") from None
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # `file` is not a dict
+    except Exception as error:  # a header may name a dtype that torch does not have
+        raise ValueError(f"{path}: damaged, or not a safetensors file: {reason(error)}") from None
     if metadata.get("format") != FORMAT or metadata.get("direction") not in list(Direction):
-        raise ValueError(f"{path}: no generator written by `cyclegan export`")
+        raise ValueError(f"{path}: not a generator written by `cyclegan export`")
     try:
         config = TypeAdapter(GeneratorConfig).validate_json(metadata.get("generator", ""), strict=True)
     except ValidationError as error:

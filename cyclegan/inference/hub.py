@@ -1,6 +1,6 @@
-"""Generators on the Hugging Face hub: fetched by their repository's name, pushed to it.
+"""Generators on the Hugging Face hub: download them by repository name, and push them.
 
-huggingface_hub takes most of a second to import, so only the functions that ask the hub import it.
+huggingface_hub takes most of a second to import, so only the functions that contact the hub import it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cyclegan.types import Direction
 from cyclegan.util.text import one_line, reason
 
 NAME = re.compile(
-    r"(?!.*(?:--|\.\.))"  # the hub allows neither
+    r"(?!.*(?:--|\.\.))"  # the hub forbids both
     r"(?P<repository>[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?/[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?)"
     r"(?:@(?P<revision>[A-Za-z0-9_][\w.-]{0,250}))?",
     re.ASCII,
@@ -25,37 +25,38 @@ NAME = re.compile(
 """`user/name`, or `user/name@revision`."""
 
 OURS = (".safetensors", ".pth", ".pt")
-"""A path that ends so means a file on this disk."""
+"""Suffixes that always mean a file on this disk."""
 
 MOST = 8
-"""Files of weights in a repository of generators; one with more was made for something else, and may be huge."""
+"""Largest number of weight files in a repository; one with more was made for something else, and may be huge."""
 
 LARGEST = 2 * 2**30
-"""Bytes of weights that are loaded from one repository; a generator as in the reference takes 46 million."""
+"""Largest total size, in bytes, of weights downloaded from a repository; a default generator has 46 million bytes."""
 
 LIBRARY = "cyclegan"
-"""The name under which the hub is asked."""
+"""The library name sent to the hub with each request."""
 
-LOGIN = "log in by `hf auth login`, or set HF_TOKEN"
+LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 
 log = logging.getLogger(__name__)
 
 
 def is_hub_name(path: Path) -> bool:
-    """Whether a path can only mean a repository: nothing on this disk, not even its first part, and the form of one.
+    """Return whether a path must be a hub repository: it has the form of one, and neither it nor its parent exists.
 
-    So a typo below a folder that exists, `runs/hrose`, never asks the network.
+    So a typo below an existing folder, such as `runs/hrose`, does not contact the hub.
     """
     name = path.as_posix()
     return bool(NAME.fullmatch(name)) and path.suffix not in OURS and not (path.exists() or path.parent.exists())
 
 
 def fetch_generators(name: str) -> dict[Direction, Path]:
-    """The generators in a repository, downloaded or from the library's cache, by the direction that each says it has.
+    """Download the generators of a repository, or take them from the cache; returns their files by direction.
 
-    A file that does not say one, when it is alone, is given as AtoB: reading it tells what is wrong with it.
-    Raises FileNotFoundError for what is not there, ValueError where a direction has several files or all are beyond
-    `LARGEST`, PermissionError where the hub refuses, ConnectionError where it cannot be reached.
+    A single file without a direction is returned as AtoB; reading it raises the error about it.
+    Raises FileNotFoundError when the repository or its weights do not exist, ValueError when a direction has several
+    files or the files exceed `LARGEST` bytes, PermissionError when the hub denies access, and ConnectionError when it
+    cannot be reached.
     """
     files = _fetch(name)
     if not files:
@@ -75,9 +76,9 @@ def fetch_generators(name: str) -> dict[Direction, Path]:
 
 
 def choose(name: str, direction: Direction | None) -> Path:
-    """The generator of a repository that translates so; without a direction AtoB, or the only one there is.
+    """Download the generator of a direction; without a direction, AtoB or the only one. Returns its file.
 
-    Raises ValueError where there is none, and what `fetch_generators` raises.
+    Raises ValueError when the repository has no generator of this direction, and what `fetch_generators` raises.
     """
     found = fetch_generators(name)
     if direction is None:
@@ -88,10 +89,10 @@ def choose(name: str, direction: Direction | None) -> Path:
 
 
 def push(name: str, files: Mapping[str, Path], *, private: bool) -> str:
-    """Put files, by their names there, into a repository in one commit; it is made if need be. Returns its address.
+    """Upload files, given by their names in the repository, in one commit; returns the URL of the repository.
 
-    Raises PermissionError where the hub refuses, ConnectionError where it cannot be reached, ValueError for a name or
-    card that it does not take.
+    The repository is created if it does not exist. Raises PermissionError when the hub denies access, ConnectionError
+    when it cannot be reached, and ValueError when it rejects the name or the model card.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
@@ -104,7 +105,7 @@ def push(name: str, files: Mapping[str, Path], *, private: bool) -> str:
 
 
 def read_text(name: str, file: str) -> str | None:
-    """A small text file of a repository as it is now; None where there is no such file or repository.
+    """Return the current text of a small file in a repository; None if the file or the repository does not exist.
 
     Raises what `push` raises.
     """
@@ -113,21 +114,21 @@ def read_text(name: str, file: str) -> str | None:
     with _in_one_line(name):
         try:
             return Path(hf_hub_download(name, file)).read_text(encoding="utf-8", errors="replace")
-        except errors.LocalEntryNotFoundError:  # it says that the hub could not be asked
+        except errors.LocalEntryNotFoundError:  # the hub could not be reached
             raise
         except (errors.EntryNotFoundError, errors.RepositoryNotFoundError):
             return None
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless a repository may have this name."""
+    """Raise ValueError unless this is a valid name of a repository."""
     match = NAME.fullmatch(name)
     if match is None or match["revision"]:
-        raise ValueError(f"{one_line(name, 100)}: no name of a repository; write user/name")
+        raise ValueError(f"{one_line(name, 100)}: not the name of a repository; write user/name")
 
 
 def _fetch(name: str) -> list[Path]:
-    """Every .safetensors file at the top of a repository; where the hub cannot be reached, of the copy kept here."""
+    """Download the .safetensors files at the top of a repository; if the hub cannot be reached, use the cached copy."""
     from huggingface_hub import HfApi, hf_hub_download
 
     match = NAME.fullmatch(name)
@@ -139,7 +140,7 @@ def _fetch(name: str) -> list[Path]:
         except Exception as error:
             if not _unreachable(error) or not (kept := _kept(place)):
                 raise
-            log.warning("%s: the hub was not asked, taking the copy kept from last time", name)
+            log.warning("%s: no answer from the hub; using the cached copy", name)
             return kept
         sizes = {file.rfilename: file.size for file in told if re.fullmatch(r"[^/]+\.safetensors", file.rfilename)}
         _refuse_large(name, sizes)
@@ -147,20 +148,23 @@ def _fetch(name: str) -> list[Path]:
 
 
 def _refuse_large(name: str, sizes: Mapping[str, int | None]) -> None:
-    """Raise ValueError, before anything is downloaded, for more than a repository of generators holds."""
+    """Raise ValueError, before anything is downloaded, when there are too many files or they are too large."""
     if len(sizes) > MOST:
-        raise ValueError(f"{name}: it holds {len(sizes)} .safetensors files; is it a repository of cyclegan?")
+        raise ValueError(
+            f"{name}: has {len(sizes)} .safetensors files, more than the {MOST} that are loaded; download the one that "
+            f"you want, and give its path"
+        )
     if unknown := [file for file, size in sizes.items() if size is None]:
         raise ValueError(f"{name}: the hub does not say how large {one_line(unknown[0], 80)} is; download it by hand")
     if (total := sum(size or 0 for size in sizes.values())) > LARGEST:
         raise ValueError(
             f"{name}: its .safetensors files take {total / 2**30:,.1f} GiB, more than the {LARGEST // 2**30} GiB that "
-            f"are loaded from there; download the one that you want, and give its path"
+            f"are loaded; download the one that you want, and give its path"
         )
 
 
 def _kept(place: dict[str, Any]) -> list[Path]:
-    """What the library's cache holds of a revision."""
+    """Return the .safetensors files of a revision that are in the library's cache."""
     from huggingface_hub import errors, snapshot_download
 
     try:
@@ -171,11 +175,11 @@ def _kept(place: dict[str, Any]) -> list[Path]:
 
 @contextmanager
 def _in_one_line(name: str) -> Iterator[None]:
-    """Turn what the library raises, pages with addresses in them, into one line about the repository."""
+    """Replace the library's long errors by one-line errors about the repository."""
     try:
         yield
-    except Exception as error:  # transport, xet and API each raise their own, and others in other versions
-        if type(error) is ValueError and str(error).startswith(name):  # ours
+    except Exception as error:  # transport, xet and API each raise their own types, which change between versions
+        if type(error) is ValueError and str(error).startswith(name):  # raised above
             raise
         raise _told(name, error) from None
 
@@ -187,25 +191,25 @@ def _told(name: str, error: Exception) -> Exception:
     why = reason(error.__cause__ or error)
     match error:
         case errors.OfflineModeIsEnabled():
-            return ConnectionError(f"{name}: HF_HUB_OFFLINE is set, and no copy of it is kept here")
+            return ConnectionError(f"{name}: HF_HUB_OFFLINE is set, and there is no cached copy")
         case errors.LocalEntryNotFoundError():
-            return ConnectionError(f"{name}: the hub cannot be reached, and no copy of it is kept here: {why}")
+            return ConnectionError(f"{name}: the hub cannot be reached, and there is no cached copy: {why}")
         case errors.GatedRepoError():
-            return PermissionError(f"{name}: its owner decides who may load it; ask on its page, and {LOGIN}")
+            return PermissionError(f"{name}: access is restricted; request it on the repository's page, then {LOGIN}")
         case errors.RevisionNotFoundError():
-            return FileNotFoundError(f"{name}: the hub knows the repository, but not the revision")
+            return FileNotFoundError(f"{name}: the repository exists on the hub, but this revision does not")
         case errors.RepositoryNotFoundError():
-            return FileNotFoundError(f"{name}: not on this disk, and no such repository; if it is private, {LOGIN}")
+            return FileNotFoundError(f"{name}: no such file, folder or repository; if it is private, {LOGIN}")
         case errors.HfHubHTTPError() if status == 401:
-            return PermissionError(f"{name}: the hub does not know who you are; {LOGIN}")
+            return PermissionError(f"{name}: the hub requires a login; {LOGIN}")
         case errors.HfHubHTTPError() if status == 403:
-            return PermissionError(f"{name}: the hub refuses; is it yours, and may your token write?")
+            return PermissionError(f"{name}: the hub denies access; check who owns it and that your token may write")
         case errors.HfHubHTTPError() if status is not None:
             return ConnectionError(f"{name}: the hub answered {status}: {_server_says(error)}")
         case ValueError():
             return ValueError(f"{name}: {reason(error)}")
         case OSError() if type(error).__module__ == "builtins" and not isinstance(error, ConnectionError):
-            return OSError(f"{name}: {reason(error)}")  # a full disk, not the hub
+            return OSError(f"{name}: {reason(error)}")  # from this machine, such as a full disk
     return ConnectionError(f"{name}: the hub cannot be reached: {why}")
 
 
@@ -214,5 +218,5 @@ def _server_says(error: Any) -> str:
 
 
 def _unreachable(error: Exception) -> bool:
-    """Whether the hub gave no answer at all."""
+    """Return whether the hub did not answer at all."""
     return getattr(error, "response", None) is None and not isinstance(error, ValueError)

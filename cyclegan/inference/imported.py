@@ -1,4 +1,4 @@
-"""Weights that others published: generators in files and checkpoint folders of the reference and of CUT."""
+"""Published weights: generators in files and checkpoint folders of the reference implementation and of CUT."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from cyclegan.types import Direction
 from cyclegan.util.torchfile import load_pickled
 
 FILE = re.compile(r"(?P<epoch>latest|iter_[0-9]{1,18}|[0-9]{1,18})_net_G(?:_[AB])?\.(?:pth|pt)")
-"""What the reference and CUT call a generator in a checkpoint folder."""
+"""File names of generators in checkpoint folders of the reference and of CUT."""
 
 
 def read_content(path: Path) -> Any:
-    """Tensors and plain data in a file of torch's. Raises ValueError, in one line, for any other."""
+    """Load tensors and plain data from a file written by `torch.save`. Raises ValueError for any other file."""
     try:
         return load_pickled(path, check=True)
     except ValueError as error:
-        raise ValueError(f"{path}: damaged, or no file of weights: {error}") from None
+        raise ValueError(f"{path}: damaged, or not a file of weights: {error}") from None
 
 
 def import_generators(content: object, path: Path, direction: Direction | None = None) -> dict[Direction, Generator]:
-    """The generators in what was read from a file, by the direction that their keys say, or else the file's name.
+    """Build the generators in the content of a file; returns them by direction.
 
-    Where neither says one, it is `direction`, by default AtoB. Raises ValueError, in one line, for any other file.
+    The direction is taken from their keys, else from the file name, else it is `direction` (default: AtoB). Raises
+    ValueError when the content holds no generator.
     """
     try:
         found = generators_in(content)
@@ -39,10 +40,10 @@ def import_generators(content: object, path: Path, direction: Direction | None =
 
 
 def import_folder(folder: Path, direction: Direction | None = None) -> dict[Direction, Generator]:
-    """The generators in a checkpoint folder: `latest_net_G*.pth`, else those of the highest epoch, all of one epoch.
+    """Load the generators of a checkpoint folder: `latest_net_G*.pth`, else those of the highest epoch.
 
-    Where there is one of the `direction` asked for, that alone is read. Empty where the folder has no such file. Raises
-    ValueError, in one line, for a file that holds no generator.
+    If there is one for `direction`, only that one is read. Returns an empty dict if the folder has no such file. Raises
+    ValueError when a file holds no generator.
     """
     files, found = files_in(folder), dict[Direction, Generator]()
     asked = [path for path in files if direction_of(path.stem) == direction]
@@ -52,9 +53,9 @@ def import_folder(folder: Path, direction: Direction | None = None) -> dict[Dire
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files of generators in a checkpoint folder that are of its last state.
+    """Return the generator files of the latest epoch in a checkpoint folder.
 
-    `latest_net_G.pth` beside `latest_net_G_A.pth` is left out: the authors tell their users to copy one of the two.
+    `latest_net_G.pth` beside `latest_net_G_A.pth` is left out: it is a copy of one of them that users are told to make.
     """
     epochs: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
@@ -67,12 +68,12 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def file_for(source: Path, direction: Direction) -> Path:
-    """The file of a checkpoint folder that translates so; any other source is what it is."""
+    """Return the file in a checkpoint folder for a direction; any other source is returned unchanged."""
     files = files_in(source) if source.is_dir() else []
     return next((path for path in files if direction_of(path.stem) in (direction, None)), source)
 
 
 def _age(epoch: str) -> tuple[int, int]:
-    """The latest is the last; then come epochs, and then numbers of images."""
+    """Sort key: `latest` is newest, then epoch numbers, then iteration numbers."""
     number = int(epoch.removeprefix("iter_")) if epoch != "latest" else 0
     return (2 if epoch == "latest" else 0 if epoch.startswith("iter_") else 1), number

@@ -1,4 +1,4 @@
-"""What `Translator.translate` takes: a file, a picture, an array or a tensor; all else is refused in one line."""
+"""Checking and converting the inputs of `Translator.translate`: files, Pillow images, arrays and tensors."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from cyclegan.data.files import UnreadableImage, as_seen, read_image
 from cyclegan.util.text import reason
 
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any]"
-"""A file, a picture of Pillow's, or an array as `picture_from` takes it."""
+"""A path, a Pillow image, or an array as described in `picture_from`."""
 
 WANTED = (
-    "give a path, a picture of Pillow's, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats "
+    "give a path, a Pillow image, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats "
     "in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1]"
 )
 
 
 def picture_from(source: Picture) -> Image.Image:
-    """A picture as people see it, upright 8-bit RGB, from whatever holds it; what is given stays as it is.
+    """Convert a path, a Pillow image or an array to an upright 8-bit RGB image; the input is not modified.
 
-    Files and pictures of Pillow's become what `read_image` says. Arrays are grey, RGB or RGBA (on white), one pixel
-    after the other as in a file: white is 255 in uint8, 65535 in uint16 and 1 in floats.
-    Raises ValueError, in one line that says what to give, for all else.
+    Paths and Pillow images are converted as in `read_image`. Arrays are (H, W) or (H, W, 1) for grey, (H, W, 3) for RGB
+    and (H, W, 4) for RGBA, which is put on white. White is 255 in uint8, 65535 in uint16 and 1 in floats.
+    Raises ValueError for any other input, and UnreadableImage when the picture cannot be decoded.
     """
     if isinstance(source, np.ndarray):
         return as_seen(_from_array(source))
@@ -46,13 +46,13 @@ def picture_from(source: Picture) -> Image.Image:
 
 
 def batch_from(tensor: Tensor) -> Tensor:
-    """A tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1] as (N, 3, H, W) float32, where it is.
+    """Convert a tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1] to (N, 3, H, W) float32 on the same device.
 
-    Raises ValueError, in one line that says what to give, for all else; NaN is outside.
+    Raises ValueError for any other shape, type or range, and for NaN.
     """
     shape = f"a tensor {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
     if tensor.ndim not in (3, 4) or tensor.shape[-3] != 3 or not tensor.is_floating_point():
-        hint = "; make it floats in [-1, 1], by x / 127.5 - 1" if tensor.dtype == torch.uint8 else ""
+        hint = "; convert it to floats with x / 127.5 - 1" if tensor.dtype == torch.uint8 else ""
         raise ValueError(f"cannot translate {shape}{hint}: {WANTED}")
     if not tensor.numel():
         raise ValueError(f"cannot translate {shape}: it is empty")
@@ -64,11 +64,11 @@ def batch_from(tensor: Tensor) -> Tensor:
 
 
 def _from_array(array: npt.NDArray[Any]) -> Image.Image:
-    """Grey, RGB or RGBA of 8 bits; raises ValueError for what is no such array."""
+    """Convert an array to an 8-bit grey, RGB or RGBA image; raises ValueError for any other array."""
     channels = array.shape[2] if array.ndim == 3 else 1
     about = f"an array {array.shape} of {array.dtype}"
     if array.ndim not in (2, 3) or channels not in (1, 3, 4):
-        hint = "; put the channels last, by a.transpose(1, 2, 0)" if array.ndim == 3 and len(array) in (1, 3, 4) else ""
+        hint = "; put channels last with a.transpose(1, 2, 0)" if array.ndim == 3 and len(array) in (1, 3, 4) else ""
         raise ValueError(f"cannot translate {about}{hint}: {WANTED}")
     if not array.size:
         raise ValueError(f"cannot translate {about}: it has no pixels")

@@ -1,4 +1,4 @@
-"""What was finished in a directory of translations, so that `--resume` trusts nothing else."""
+"""The record of finished outputs in a directory of translations, which `--resume` relies on."""
 
 from __future__ import annotations
 
@@ -15,44 +15,46 @@ from cyclegan.util.atomic import Unwritten, sync, write_whole
 from cyclegan.util.text import shown
 
 NAME = ".cyclegan-translate.jsonl"
-"""A hidden file in the directory: one line of JSON for each output."""
+"""The name of the manifest, a hidden file in the directory: one line of JSON for each output."""
 
 FOREIGN = "not known to be finished"
-CHANGED = "changed since"
-ANOTHER_MODEL = "by another model or direction"
-OTHER_OPTIONS = "with another --size or --precision"
-ANOTHER_SOURCE = "of a source that changed"
+CHANGED = "changed since they were written"
+ANOTHER_MODEL = "made by another model or direction"
+OTHER_OPTIONS = "made with another --size or --precision"
+ANOTHER_SOURCE = "whose source has changed"
 
 SUPERFLUOUS = 1000
-"""Lines that say nothing any more, and more than those that do, before the file is written anew."""
+"""The file is rewritten when it has this many outdated lines more than current ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class How:
-    """All that decides what becomes of a picture."""
+    """Everything besides the source that determines an output."""
 
     model: str
-    """SHA-256 of the generator, its config and its weights."""
+    """SHA-256 of the generator's config and weights."""
     size: int | None
-    """Pixels of the shorter side; None for the picture's own size."""
+    """Pixels of the shorter side; None for the size of the source."""
     precision: str
+    """The precision that was asked for, or "auto"."""
 
 
 class FileState(NamedTuple):
-    """By which a file is known to be the same."""
+    """The size and time of a file, used to detect that it has changed."""
 
     bytes: int
+    """Its size."""
     time: int
-    """Of its last change, in nanoseconds."""
+    """Time of its last modification, in nanoseconds."""
 
     @classmethod
     def of(cls, about: os.stat_result) -> FileState:
-        """What the system says of a file."""
+        """Return the state of a file from its `os.stat_result`."""
         return cls(about.st_size, about.st_mtime_ns)
 
 
 class Done(NamedTuple):
-    """An output that was finished."""
+    """A finished output."""
 
     output: FileState
     source: FileState
@@ -60,11 +62,11 @@ class Done(NamedTuple):
 
 
 class Manifest:
-    """Keeps the record of the directory `out`; a context manager. Nobody else may write to it meanwhile.
+    """Keeps the record of the directory `out`; a context manager. No other process may write to it while it is open.
 
-    A line is written before its output takes its place, so that no output that is there lacks one, however the process
-    ends. One that is damaged loses its own output, nothing else. Raises ValueError for a manifest that is no file, and
-    Unwritten when it cannot be written.
+    A line is written before its output is moved into place, so every finished output has one, however the process ends.
+    A damaged line only affects its own output. Raises ValueError when the manifest is not a regular file, and Unwritten
+    when it cannot be written.
     """
 
     def __init__(self, out: Path, how: How) -> None:
@@ -74,7 +76,7 @@ class Manifest:
 
     def __enter__(self) -> Manifest:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
-            raise ValueError(f"{shown(self.path)}: is no file of ours; remove it")
+            raise ValueError(f"{shown(self.path)}: not a file that cyclegan wrote; remove it")
         lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
         for line in lines:
             with suppress(ValueError, RecursionError):
@@ -84,7 +86,7 @@ class Manifest:
             write_whole(self.path, b"".join(_line(name, done) for name, done in self.done.items()))
         try:
             self._file = self.path.open("ab", buffering=0)
-            if lines and lines[-1]:  # it was killed in the middle of a line
+            if lines and lines[-1]:  # the last process was killed in the middle of a line
                 self._file.write(b"\n")
         except OSError as error:
             raise Unwritten(self.path, error) from error
@@ -101,9 +103,9 @@ class Manifest:
                     raise Unwritten(self.path, problem) from problem
 
     def doubt(self, name: Path, source: Path) -> str:
-        """Why the output of this name below `out` has to be made again; empty when it need not.
+        """Return why the output of this name below `out` must be made again; empty if it need not.
 
-        Raises FileNotFoundError when it is not there.
+        Raises FileNotFoundError when the output does not exist.
         """
         output = FileState.of((self.out / name).lstat())
         done = self.done.get(name.as_posix())
@@ -118,18 +120,18 @@ class Manifest:
         return "" if done.source == state_of(source) else ANOTHER_SOURCE
 
     def add(self, name: Path, output: FileState, source: FileState | None) -> None:
-        """Record an output that is about to take its place; any thread may. Raises Unwritten."""
+        """Record an output that is about to be moved into place; thread-safe. Raises Unwritten when it cannot."""
         line = _line(name.as_posix(), Done(output, source, self.how)) if source else b""
         try:
             with self._lock:
-                while line:  # a disk that is nearly full takes a part of it
+                while line:  # a nearly full disk may accept only a part
                     line = line[self._file.write(line) or 0 :]
         except OSError as error:
             raise Unwritten(self.path, error) from error
 
 
 def state_of(path: Path) -> FileState | None:
-    """That of a file, a link followed; None where there is none."""
+    """Return the state of a file, following links; None if it does not exist."""
     try:
         return FileState.of(path.stat())
     except OSError:
@@ -145,7 +147,7 @@ def _line(name: str, done: Done) -> bytes:
 
 
 def _parsed(line: bytes) -> tuple[str, Done]:
-    """The name of an output and what is known of it; raises ValueError for another line."""
+    """Parse a line into the name and the record of an output; raises ValueError for an invalid line."""
     fields: Any = json.loads(line)
     match fields:
         case {
@@ -155,4 +157,4 @@ def _parsed(line: bytes) -> tuple[str, Done]:
         }:  # fmt: skip
             how = How(model=model, size=shorter, precision=precision)
             return name, Done(FileState(size, time), FileState(source_bytes, source_time), how)
-    raise ValueError("no line of ours")
+    raise ValueError("not a line of a manifest")

@@ -1,4 +1,4 @@
-"""Figures on disk: what evaluations leave in a run's folder, beside its TensorBoard events."""
+"""Writing scores: `metrics.json` in the run folder, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cyclegan.metrics.result import Evaluation, read_evaluation
 from cyclegan.util.atomic import write_whole
 
 SAME = ("checkpoint", "fake", "real", "data", "pairs", "split", "size", "features_sha256")
-"""Of a protocol: figures whose protocols agree in these replace each other."""
+"""Keys of a protocol: scores whose protocols agree in all of these replace each other."""
 
 
 def metrics_path(evaluation: Evaluation, run: Path | None) -> Path:
-    """Where figures go by default: `metrics.json` of a run holds those of its own test pictures and of no others."""
+    """Return the default file for scores; a run's `metrics.json` is only for scores on its own test pictures."""
     protocol, folder = evaluation.protocol, run or Path()
     if run is None or protocol["own_test_pictures"]:
         return folder / "metrics.json"
@@ -28,9 +28,10 @@ def metrics_path(evaluation: Evaluation, run: Path | None) -> Path:
 
 
 def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
-    """Write figures, whole or not at all; older ones of the same pictures and features are replaced.
+    """Write scores atomically, replacing older ones of the same pictures and features.
 
-    Anything else that is there moves to a free name, which is returned.
+    Any other file at `path` is renamed first; returns its new path, or None. Raises OSError when the file cannot be
+    written.
     """
     aside = None
     if path.is_file() and not _is_of(evaluation.protocol, path):
@@ -42,7 +43,7 @@ def write_metrics(evaluation: Evaluation, path: Path) -> Path | None:
 
 
 def _is_of(protocol: dict[str, Any], path: Path) -> bool:
-    """Whether the figures in a file are of the same pictures, seen by the same features."""
+    """Return whether the scores in a file are of the same pictures and features."""
     try:
         there = read_evaluation(path).protocol
     except (ValueError, OSError):
@@ -51,7 +52,7 @@ def _is_of(protocol: dict[str, Any], path: Path) -> bool:
 
 
 def record_test(evaluation: Evaluation, run: Path) -> None:
-    """Write the scores of a run's last weights, and of its best, into its TensorBoard events: `test/kid_AtoB`, ..."""
+    """Write the scores of a run's last and best weights as TensorBoard events: `test/kid_AtoB`, `test_best/...`."""
     with SummaryWriter(str(run)) as events:
         for score in evaluation.scores:
             if score.weights:

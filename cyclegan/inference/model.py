@@ -1,4 +1,4 @@
-"""Opening a model, whatever holds it: a run, a checkpoint, an exported generator, a published file, the hub."""
+"""Opening a model from a run, a checkpoint, an exported generator, a published file, or the hub."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from cyclegan.types import Direction
 
 @dataclass(frozen=True)
 class Model:
-    """All that a file or folder can translate, and what it says about its training."""
+    """The generators of a file, folder or repository, and what is known about their training."""
 
     path: Path
-    """Where it comes from."""
+    """Where the model was loaded from."""
     generators: Mapping[Direction, Generator]
-    """Averaged ones where there is an EMA; on the CPU."""
+    """The generator of each direction, with EMA weights if there are any; on the CPU."""
     checkpoint: Checkpoint | None = None
-    """The state of the run that made it, without optimizers; None for generators that come alone."""
+    """The checkpoint of its run, without optimizers; None for generators that were stored without their run."""
 
     @property
     def recipe(self) -> Recipe | None:
-        """That of its run, if known."""
+        """The recipe of its run, if known."""
         return self.checkpoint.recipe if self.checkpoint else None
 
     @property
     def images(self) -> int | None:
-        """Pairs of pictures that it has seen, if known."""
+        """The number of images of each domain that it was trained on, if known."""
         return self.checkpoint.images if self.checkpoint else None
 
     def choose(self, direction: Direction | None = None) -> Direction:
-        """The direction asked for, else AtoB or the only one that there is. Raises ValueError for one it has not."""
+        """Return `direction`, or by default AtoB or the only one; raises ValueError when the model does not have it."""
         if direction is None:
             return next(way for way in Direction if way in self.generators)
         if direction not in self.generators:
@@ -52,14 +52,21 @@ class Model:
 
 
 def open_model(path: Path | str, direction: Direction | None = None) -> Model:
-    """The model in a run folder (its newest checkpoint), a checkpoint, a `.safetensors`, or others' files of torch's.
+    """Load a model from any of these sources.
 
-    These are the `*_net_G*.pth` of the reference and of CUT, a folder of them, and checkpoints that hold generators:
-    see `imported`. What a file of torch's holds decides, not its name. Where there is no such file, `user/name` or
-    `user/name@revision` is a repository on the Hugging Face hub. Of a file that does not say which way it translates,
-    `direction` does, by default AtoB; of a repository, or a folder of others, only that one is read.
-    Raises FileNotFoundError, or ValueError with one line, for what cannot be opened; for a repository also
-    PermissionError and ConnectionError.
+    - A run folder; its newest checkpoint is used.
+    - A checkpoint of a run (`.pt`).
+    - A generator that `cyclegan export` wrote (`.safetensors`).
+    - A `*_net_G*.pth` of the reference implementation or of CUT, a folder of them, or another file written by
+      `torch.save` that holds generators. Such files are recognized by their content, not by their name.
+    - `user/name` or `user/name@revision`, a repository on the Hugging Face hub, if no such file exists here.
+
+    `direction` is used for a file that does not store its direction (default: AtoB). From a repository, or a folder of
+    the reference or of CUT, only the generator of this direction is loaded.
+
+    Raises FileNotFoundError when the source does not exist.
+    Raises ValueError when it is damaged, holds no generator, or does not have the direction.
+    Raises PermissionError or ConnectionError when the hub denies access or cannot be reached.
     """
     path = Path(path)
     if path.is_dir():
@@ -81,9 +88,9 @@ def open_model(path: Path | str, direction: Direction | None = None) -> Model:
 
 
 def model_of(checkpoint: Checkpoint, path: Path) -> Model:
-    """The model in a checkpoint that was read already; `path` is named in errors.
+    """Build the model of a checkpoint that was already read; `path` is named in errors.
 
-    Raises ValueError, in one line, where the weights do not fit the recipe.
+    Raises ValueError when the weights do not fit the recipe.
     """
     with torch.device("meta"):
         method = checkpoint.recipe.method.build()

@@ -1,4 +1,4 @@
-"""The way of pictures from file to file, read, translated and written at once; one that fails costs no other."""
+"""The pipeline that reads, translates and writes pictures in parallel; a failed picture does not stop the others."""
 
 from __future__ import annotations
 
@@ -30,33 +30,36 @@ from cyclegan.util.prefetch import prefetch
 from cyclegan.util.text import reason, shown
 
 THREADS = 2
-"""Threads that read, and as many that write, while the network works."""
+"""Number of threads that read, and of threads that write, while the network computes."""
 
 SOME = 16
-"""Batches of one size to see before it is compiled for: among hundreds of sizes, one may come eight times by chance."""
+"""Number of batches of one size before compiling for it: of hundreds of sizes, one may occur eight times by chance."""
 
 SMALLER = "a smaller --size, or a smaller picture"
+"""The advice when memory runs out."""
 
 EMPTY = torch.empty(0)
 
 
 class Picture(NamedTuple):
-    """A picture on its way from file to file, or why it ends here."""
+    """A picture in the pipeline."""
 
     path: Path
+    """Its source file."""
     source: FileState | None
-    """Its file, before it was read."""
+    """The state of the source file before it was read."""
     pixels: Tensor = EMPTY
     """(3, H, W) in 0..255; empty when it has a problem."""
     problem: str = ""
+    """Why it cannot be translated; empty if nothing failed so far."""
 
     def failed(self, problem: str) -> Picture:
-        """Its end."""
+        """Return the picture without pixels and with a problem."""
         return self._replace(pixels=EMPTY, problem=problem)
 
 
 class Pipeline:
-    """Keeps what the stations of the way share, and why it ends before the last picture."""
+    """Keeps what the reading, translating and writing stages share."""
 
     def __init__(
         self,
@@ -71,13 +74,13 @@ class Pipeline:
         self.stopped = stopped
         self.translator, self.manifest, self.base, self.size, self.note = translator, manifest, base, size, note
         self.refused: Unwritten | None = None
-        """A file that the system did not let be written: there is no use in going on."""
+        """The error that ended the pipeline early, such as a full disk; None if there was none."""
         self.alone: set[torch.Size] = set()
-        """Sizes of which memory does not hold a batch."""
+        """Sizes that are translated one by one, because a batch of them does not fit into memory."""
 
     def through(self, files: list[Path]) -> Iterator[Picture]:
-        """Each picture at the end of its way, in order; of those after a refusal, none."""
-        # Reading, the network and writing overlap: each line pulls from the one above it.
+        """Yield each picture once it is written or has failed, in order; stops after an error of the file system."""
+        # Reading, translating and writing overlap: each line pulls from the one above it.
         pictures = prefetch(self._read, takewhile(lambda _: not (self.refused or self.stopped()), files), THREADS)
         translated = self._translated(pictures, len(files))
         written = prefetch(self._write, translated, THREADS)
@@ -94,7 +97,7 @@ class Pipeline:
             return picture.failed(_problem(picture, error))
 
     def _translated(self, pictures: Iterator[Picture], number: int) -> Iterator[Picture]:
-        """Neighbours of one size go through the network together; what could not be read passes by."""
+        """Translate neighbours of one size in batches; pictures that could not be read are passed through."""
         seen: Counter[torch.Size] = Counter()
         for shape, alike in groupby(pictures, key=lambda picture: picture.pixels.shape):
             if not shape.numel():
@@ -108,20 +111,20 @@ class Pipeline:
                 seen[batched] += 1
                 self.translator.expected = max(self.translator.expected, number * shape[1] * shape[2])
                 if seen[batched] == SOME:
-                    share = seen[batched] / seen.total()  # of this size, if the rest is like what came
+                    share = seen[batched] / seen.total()  # of this size, if the rest is like the pictures so far
                     self._compile(batch, number * share / len(batch))
                 yield from self._together(batch)
 
     def _compile(self, batch: list[Picture], times: float) -> None:
-        """Try whether it pays for pictures like these, of which so many batches are to come."""
+        """Compile for pictures of this size if that saves time, with `times` such batches to come."""
         pixels = torch.stack([picture.pixels for picture in batch])
         with suppress(MemoryError):
             self.translator.compile(from_bytes(pixels.to(self.translator.device)), times)
 
     def _together(self, batch: list[Picture]) -> list[Picture]:
-        """Through the network at once; where that fails, each alone, so that only those are lost that fail alone.
+        """Translate a batch; if that fails, translate its pictures one by one, so that only the bad ones are lost.
 
-        Raises ValueError for a network that diverged, which no picture can pass.
+        Raises ValueError when the network's weights are not finite, because then every picture would fail.
         """
         try:
             pixels = torch.stack([picture.pixels for picture in batch])
@@ -139,7 +142,7 @@ class Pipeline:
         return [each for picture in batch for each in self._together([picture])]
 
     def _write(self, picture: Picture) -> Picture | None:
-        """The picture, or None when there is no use in writing it."""
+        """Write a picture and return it; None once writing has failed for all pictures."""
         if picture.problem:
             return picture
         if self.refused:
@@ -165,7 +168,7 @@ class Pipeline:
 
 
 def _problem(picture: Picture, error: BaseException) -> str:
-    """Why a picture cannot be translated, in one line."""
+    """Return a line about why a picture cannot be translated."""
     why = reason(error)
     if is_out_of_memory(error):
         size = f"{picture.pixels.shape[2]:,} x {picture.pixels.shape[1]:,} pixels, " if picture.pixels.numel() else ""
@@ -178,13 +181,13 @@ def _is_finite(network: nn.Module) -> bool:
 
 
 def _scaled(image: Image.Image, shorter: int, path: Path) -> Image.Image:
-    """Scaled so that the shorter side has so many pixels; the aspect stays.
+    """Scale an image so that its shorter side has `shorter` pixels; the aspect ratio is kept.
 
-    Raises UnreadableImage when that makes more pixels than a picture may have to be read: a long strip, widened.
+    Raises UnreadableImage when the result has more pixels than Pillow's limit for reading, as for a long narrow strip.
     """
     factor = shorter / min(image.size)
     width, height = (max(1, round(side * factor)) for side in image.size)
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
-        raise UnreadableImage(f"{shown(path)}: {width:,} x {height:,} pixels are over the limit; take a smaller --size")
+        raise UnreadableImage(f"{shown(path)}: {width:,} x {height:,} pixels are over the limit; use a smaller --size")
     return image.resize((width, height), Image.Resampling.BICUBIC)

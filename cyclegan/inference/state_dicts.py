@@ -1,4 +1,4 @@
-"""State dicts of generators, found in whatever a training saved them in."""
+"""Finding the state dicts of generators in files that other programs wrote."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from cyclegan.types import Direction
 from cyclegan.util.text import one_line, quoted
 
 GENERATOR = r"(?:net_?)?(?:G|gen(?:erator)?)(?:_?(?P<way>A|B|AB|BA|A_?(?:to|2)_?B|B_?(?:to|2)_?A))?"
-"""What a generator is called: `G_A` and `net_G` by the reference and CUT, `netG_A2B`, `G_AB`, `genA2B` by others."""
+"""Names of generators: `G_A` and `net_G` in the reference and CUT, `netG_A2B`, `G_AB` or `genA2B` elsewhere."""
 
 NAME = re.compile(GENERATOR, re.IGNORECASE)
 
 WRAPPERS = ("state_dict", "model_state_dict", "models", "model", "networks", "net", "params_ema", "params", "weights")
-"""What a training calls all that it learned, beside optimizers and numbers."""
+"""Common keys of the weights in a checkpoint that also holds optimizers and other state."""
 
 DEEPEST = 5
-"""Dicts in one another; a forged file may hold one that holds itself."""
+"""Maximum depth of nested dicts; in a forged file, a dict may contain itself."""
 
 WRAPPED = re.compile(r"(?:^|(?<=\.))(?:module|_orig_mod)\.")
-"""What `DataParallel` and `torch.compile` put into names."""
+"""The prefixes that `DataParallel` and `torch.compile` add to names."""
 
 State = dict[str, Tensor]
 
 
 def generators_in(content: object, deep: int = 0) -> dict[Direction | None, State]:
-    """The state dicts of the generators in a file, by direction; None for one whose key does not say it.
+    """Return the state dicts of the generators in a file by direction; None is one whose key does not name it.
 
-    Raises ValueError, in one line without the file's name, where there is none, or two of one direction.
+    Raises ValueError, without the file's name, when there is no generator, or two of one direction.
     """
     if not isinstance(content, Mapping) or not content:
         raise ValueError("not a state dict of tensors; is it a `*_net_G*.pth` of the reference?")
@@ -43,7 +43,7 @@ def generators_in(content: object, deep: int = 0) -> dict[Direction | None, Stat
             if isinstance(content.get(key), Mapping) and content[key]:
                 return generators_in(content[key], deep + 1)
     if not any(isinstance(name, str) and "." in name and isinstance(content[name], Tensor) for name in content):
-        raise ValueError(f"holds {_listed(content)}; no generator among them")
+        raise ValueError(f"holds no generator, only {_listed(content)}")
     state = _state(content)
     parts = {name.partition(".")[0] for name in state}
     own = {part: _below(part, state) for part in sorted(parts) if _is_generator(part)}
@@ -51,12 +51,12 @@ def generators_in(content: object, deep: int = 0) -> dict[Direction | None, Stat
 
 
 def direction_of(name: str) -> Direction | None:
-    """What a name that ends in a generator's says about its direction: of `latest_net_G_B`, BtoA."""
+    """Return the direction in a file name that ends in a generator's name: BtoA for `latest_net_G_B`."""
     return _way(re.search(rf"(?:^|[_.-]){GENERATOR}$", name, re.IGNORECASE))
 
 
 def _only(content: object, deep: int) -> State:
-    """The one state dict in what is stored as a generator."""
+    """Return the single state dict in what is stored as a generator."""
     found = generators_in(content, deep)
     if len(found) > 1:
         raise ValueError("holds generators within a generator")
@@ -86,7 +86,7 @@ def _is_generator(key: object) -> bool:
 
 
 def _state(content: Mapping[Any, Any]) -> State:
-    """Weights by their names, without what wrappers of modules put into these."""
+    """Return the weights by name, without the prefixes that wrappers add."""
     state: State = {}
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
@@ -98,7 +98,7 @@ def _state(content: Mapping[Any, Any]) -> State:
 
 
 def _below(part: str, state: State) -> State:
-    """Of a state dict of several networks, that of one."""
+    """Return the part of a state dict below one network's name."""
     return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
 
 

@@ -1,4 +1,4 @@
-"""From a file of weights to translated pictures."""
+"""The translator: loads a generator and translates pictures with it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from cyclegan.machine.memory import is_out_of_memory, one_by_one_if_need_be
 from cyclegan.types import Device, Direction, Precision
 
 MEGAPIXELS = 2
-"""In a batch on a GPU: 32 pictures of 256 pixels, or one large one."""
+"""Megapixels (2**20) in a batch on a GPU: 32 pictures of 256 x 256, or one large one."""
 
 TRIAL = 256
-"""Pixels of a side of the picture, or part of one, on which levers are tried."""
+"""Side, in pixels, of the crop on which speed options are tried."""
 
 REPAYS = round((1 + 2 * TURNS) / HOPE)
-"""Pictures of the trial's size that make a trial worth it: with fewer, `may_pay` denies every lever."""
+"""Fewest pictures of the trial's size for which speed options are tried; with fewer, `may_pay` rejects all of them."""
 
 COMPILING = 30.0
-"""Seconds that compiling a generator for one size takes."""
+"""Seconds that compiling a generator for one size takes, about."""
 
 TOLERANCES: Mapping[Precision, Tolerance] = {
     "float32": Tolerance(loss=0.01, tensor=0.01),
@@ -39,16 +39,23 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
     "fp16": Tolerance(loss=0.05, tensor=0.05),
     "bf16": Tolerance(loss=0.15, tensor=0.15),
 }
-"""Of pictures, in norm; 0.15 was measured with random weights, 0.02 with trained ones."""
+"""Largest relative differences of a picture from plain float32, in norm; for bf16, up to 0.15 was measured with random
+weights and 0.02 with trained ones."""
 
 
 class Translator:
-    """One direction of a trained method: pictures of one domain in, pictures of the other out.
+    """Translates pictures of one domain to the other with one generator.
 
-        painted = Translator.load("runs/monet2photo", "BtoA").translate(Image.open("photo.jpg"))
+    ```python
+    translator = Translator.load("runs/monet2photo", "BtoA")
+    painted = translator.translate(Image.open("photo.jpg"))
+    ```
 
-    `precision`, `channels_last` and `compile_` are obeyed. On `auto` they are tried once there is enough to translate,
-    and used where they give the picture that plain float32 gives, and are faster.
+    `device` "auto" picks CUDA, then MPS, then the CPU. The speed options `precision`, `channels_last` and `compile_`
+    are used as given. Those on "auto" are tried once there are enough pictures to benefit, and used if they are faster
+    and give the same picture as plain float32 within a tolerance.
+
+    Raises ValueError when the device does not exist or does not support the precision.
     """
 
     def __init__(
@@ -65,11 +72,11 @@ class Translator:
         self.network = network.to(self.device).eval()
         self.compiler = Compiler([self.network])
         self.note: Callable[[str], object] = lambda line: None
-        """Told what was chosen, and what takes long."""
+        """Called with a line when speed options were chosen, and before compiling."""
         asked = {"precision": precision, "channels_last": channels_last, "compile": compile_}
         self.by_hand = {name: value for name, value in asked.items() if value != "auto"}
         self.expected = 0
-        """Pixels to translate, as far as anyone has said, and at least those that came."""
+        """Number of pixels to translate, if known; may be set by the caller."""
         self._came = 0
         self._tried = False
         self._compiled: set[torch.Size] = set()
@@ -86,10 +93,12 @@ class Translator:
         channels_last: Literal["auto"] | bool = "auto",
         compile_: Literal["auto"] | Compile = "auto",
     ) -> Translator:
-        """From anything that `open_model` opens, which says what is raised.
+        """Load a translator from a run folder, a checkpoint, an exported generator, a published file or the hub.
 
-        `direction`, "AtoB" or "BtoA", may be left out where the file knows only one; a run that knows both is taken
-        AtoB. Averaged weights are used where there are any.
+        `path` is anything that `open_model` opens; the other arguments are those of the class. `direction` is "AtoB" or
+        "BtoA"; by default AtoB, or the only direction that the model has. EMA weights are used if there are any.
+
+        Raises what `open_model` raises, and ValueError for a direction that the model does not have.
         """
         way = None if direction is None else Direction(direction)
         model = open_model(path, way)
@@ -102,7 +111,7 @@ class Translator:
         )
 
     def use(self, levers: Levers) -> None:
-        """Translate by these levers from now on."""
+        """Use these speed options from now on."""
         self.levers, self.arithmetic = levers, Arithmetic(self.device, levers.precision)
         set_layout(self.network, levers.channels_last)
         self.compiler.set(levers.compile)
@@ -114,11 +123,13 @@ class Translator:
     def translate(self, picture: Tensor) -> Tensor: ...
 
     def translate(self, picture: Picture | Tensor) -> Image.Image | Tensor:
-        """A picture to its translation, 8-bit RGB of the same size; a tensor to a tensor of the same shape.
+        """Translate a picture, or a tensor of pictures.
 
-        A path, a picture of Pillow's or an array becomes what the command line makes of a file: see `picture_from`. A
-        tensor is (3, H, W) or (N, 3, H, W), floats in [-1, 1], on any device; so is what comes back, float32 on the
-        translator's. Raises ValueError, in one line, for anything else.
+        A path, a Pillow image or an array (see `picture_from`) gives an 8-bit RGB image of the same size, as on the
+        command line. A tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1] on any device gives a tensor of the same
+        shape and range, float32 on the translator's device.
+
+        Raises ValueError for any other input, for a picture that cannot be read, and for an image that would hold NaN.
         """
         if isinstance(picture, Tensor):
             batch = batch_from(picture)
@@ -129,11 +140,17 @@ class Translator:
         return from_pixels(self.translate_bytes(pixels[None])[0])
 
     def translate_bytes(self, pixels: Tensor) -> Tensor:
-        """(N, 3, H, W) in 0..255 to the same, uint8 on the CPU: the quick way for pictures that come from files."""
+        """Translate (N, 3, H, W) in 0..255 to the same shape and range, uint8 on the CPU.
+
+        Raises ValueError when the translation holds NaN.
+        """
         return to_bytes(self.translate_batch(from_bytes(pixels.to(self.device, non_blocking=True)))).cpu()
 
     def translate_batch(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] on any device to the same shape and range, float32 on the translator's device."""
+        """Translate (N, 3, H, W) in [-1, 1] on any device to the same shape and range, float32 on our device.
+
+        Speed options on "auto" are chosen in the first call that has enough pictures.
+        """
         images = images.to(self.device)
         self._came += len(images) * images.shape[2] * images.shape[3]
         if not self._tried and (self.by_hand or max(self.expected, self._came) >= REPAYS * TRIAL**2):
@@ -142,7 +159,7 @@ class Translator:
 
     @torch.inference_mode()
     def run(self, images: Tensor) -> Tensor:
-        """As `translate_batch`, by the levers as they are."""
+        """Translate like `translate_batch`, with the current speed options."""
         images = images.to(memory_format=layout_of(self.levers.channels_last))
         as_written = images.shape not in self._compiled and "compile" not in self.by_hand
         with self.arithmetic, self.compiler.calls([images], as_written=as_written):
@@ -150,9 +167,9 @@ class Translator:
         return translated.float()
 
     def tune(self, images: Tensor) -> None:
-        """Choose the levers that are right and fastest on (a part of) these pictures, (N, 3, H, W) in [-1, 1].
+        """Choose the speed options that are correct and fastest on a crop of these pictures, (N, 3, H, W) in [-1, 1].
 
-        Compiling is for one size only: `compile` tries it.
+        Compiling is not tried, because it is for one size only; see `compile`.
         """
         self._tried = True
         offers = offers_for(self.device, self.by_hand | {"compile": "", "graph": ""}, bf16=has_bf16(self.device))
@@ -160,9 +177,9 @@ class Translator:
         self._choose(images[:, :, :TRIAL, :TRIAL], offers, times / len(images))
 
     def compile(self, images: Tensor, times: float) -> None:
-        """Compile for batches of this shape, (N, 3, H, W) in [-1, 1], if that is right and repaid by so many to come.
+        """Compile for batches of this shape, (N, 3, H, W) in [-1, 1], if that is correct and saves time.
 
-        Takes half a minute; other shapes go on as before.
+        `times` is the number of such batches to come. Compiling takes about half a minute; it affects no other shape.
         """
         if "compile" in self.by_hand or not has_compiler(self.device) or images.shape in self._compiled:
             return
@@ -172,7 +189,7 @@ class Translator:
         self.run(images).sum().item()
         if not may_pay(offers[0], time.perf_counter() - begin, times):
             return
-        self.note(f"compiling the network for pictures of {images.shape[3]} x {images.shape[2]} pixels: half a minute")
+        self.note(f"compiling for pictures of {images.shape[3]} x {images.shape[2]} pixels; takes about half a minute")
         self._compiled.add(images.shape)
         before, self.levers = self.levers.compile, self.levers._replace(compile="off")
         self._choose(images, offers, times)
@@ -181,7 +198,7 @@ class Translator:
             self.use(self.levers._replace(compile=before))
 
     def _choose(self, images: Tensor, offers: Sequence[Offer], times: float) -> None:
-        """Take what is right and fastest on these pictures; without the memory for a trial all stays as it is."""
+        """Use the options that are correct and fastest on these pictures; keep the current ones if memory runs out."""
         start = self.levers
         if not offers and start == PLAIN:
             return
@@ -197,12 +214,12 @@ class Translator:
                 raise
 
     def batch_size(self, height: int, width: int) -> int:
-        """How many pictures of this size to give it at once: a CPU is busy with one, a GPU wants some megapixels."""
+        """Return a good batch size for pictures of this size: 1 on a CPU, about 2 megapixels on a GPU."""
         return 1 if self.device.type == "cpu" else max(1, MEGAPIXELS * 2**20 // (height * width))
 
 
 def plain_translators(model: Model, *, device: Device = "auto") -> dict[Direction, Translator]:
-    """Every direction of a model in plain float32, so that no figure or picture depends on what a machine likes."""
+    """Return a translator for each direction of a model, in plain float32, so that scores do not depend on tuning."""
     return {
         direction: Translator(generator, device=device, precision="float32", channels_last=False, compile_="off")
         for direction, generator in model.generators.items()

@@ -1,4 +1,4 @@
-"""Adversarial losses in pairs: what the generator wants of the scores, and what the discriminator wants."""
+"""Adversarial losses, each a pair of a generator loss and a discriminator loss."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ GanKind = Literal["lsgan", "vanilla", "hinge"]
 
 
 class GanLoss(NamedTuple):
-    """Both sides of one learner, on raw scores; each returns a scalar, the mean over scales of the loss of each."""
+    """An adversarial loss: the functions of the generator and the discriminator, both of raw scores."""
 
     fooling: Callable[[Tensor], Tensor]
-    """The generator's at one scale, from the scores (N, 1, h, w) of fakes."""
+    """The generator loss at one scale, from the scores (N, 1, h, w) of fakes."""
     judging: Callable[[Tensor, Tensor], Tensor]
-    """The discriminator's at one scale, from the scores of real images and of fakes; the mean of both halves."""
+    """The discriminator loss at one scale, from the scores of real images and of fakes; the mean of two terms."""
     boundary: float
-    """The score half-way between what it wants of real images and of fakes."""
+    """The score half-way between the targets for real images and for fakes."""
 
     def generator(self, fake: Scores) -> Tensor:
-        """From the scores of fakes."""
+        """Return the generator loss, a scalar, from the scores of fakes; the mean over scales."""
         return over_scales(self.fooling, fake)
 
     def discriminator(self, real: Scores, fake: Scores) -> Tensor:
-        """From the scores of real images and of fakes."""
+        """Return the discriminator loss, a scalar, from the scores of real images and fakes; the mean over scales."""
         return over_scales(self.judging, real, fake)
 
 
 def over_scales(figure: Callable[..., Tensor], *scores: Scores) -> Tensor:
-    """The mean over scales of a figure of each; a scale counts like any other, however few patches it has."""
+    """Return the mean over scales of a scalar function of the scores; each scale has the same weight."""
     return torch.stack([figure(*scale) for scale in zip(*scores, strict=True)]).mean()
 
 
@@ -67,3 +67,4 @@ GAN_LOSSES: dict[GanKind, GanLoss] = {
     "vanilla": GanLoss(_vanilla, _vanilla_discriminator, 0.0),  # Goodfellow et al. 2014, the non-saturating form
     "hinge": GanLoss(_hinge, _hinge_discriminator, 0.0),  # Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17
 }
+"""The adversarial losses, by name."""

@@ -1,4 +1,4 @@
-"""PatchNCE: a patch of a translation should know its own place in the source among all others."""
+"""PatchNCE, the contrastive loss of CUT: a patch of a translation should match the source at the same place."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 APART = -10.0
-"""The similarity that stands where a place would be compared with itself as a negative."""
+"""The similarity that replaces that of a place to itself among the negatives."""
 
 
 def patch_nce(query: Tensor, key: Tensor, tau: float) -> Tensor:
-    """The mean over patches of -log softmax of the right place (Park et al. 2020, eq. 3 and 4).
+    """Return the PatchNCE loss, a scalar: the mean over patches of -log softmax at the matching place.
 
-    `query` and `key` are unit vectors (N, P, C) of the same P places; the negatives of a patch are the other places of
-    the same picture. `tau` is the temperature.
+    (Park et al. 2020, eq. 3 and 4.) `query` and `key` are unit vectors (N, P, C) of the same P places; the negatives of
+    a patch are the other places of the same image. `tau` is the temperature.
     """
     similar = query @ key.transpose(1, 2)
     here = torch.eye(query.shape[1], dtype=torch.bool, device=query.device)
@@ -24,11 +24,14 @@ def patch_nce(query: Tensor, key: Tensor, tau: float) -> Tensor:
 
 
 def patches_at(features: Tensor, places: Tensor) -> Tensor:
-    """The features (N, C, H, W) at places, indices (P,) into H * W, as (N, P, C)."""
+    """Return the features (N, C, H, W) at `places`, indices (P,) into H * W, as (N, P, C)."""
     return features.flatten(2).index_select(2, places).transpose(1, 2)
 
 
 def draw_places(features: Tensor, number: int) -> Tensor:
-    """So many different places of features (N, C, H, W), or all if there are fewer, the same for each picture, (P,)."""
+    """Draw `number` distinct places (all, if there are fewer) of features (N, C, H, W); returns indices (P,).
+
+    The places are the same for each image of the batch.
+    """
     count = features.shape[2] * features.shape[3]
     return torch.rand(count, device=features.device).topk(min(number, count)).indices

@@ -1,1 +1,1 @@
-"""What this machine can do, and how to use it: device, precision, memory, compiler, levers."""
+"""The machine that the networks run on: device, precision, memory, compiler, and the choice of speed levers."""

@@ -1,4 +1,4 @@
-"""How networks run: compiled, for the first shapes of batches, or as they are written; and in which memory layout."""
+"""Compile networks for the first few batch shapes, and set their memory layout."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from torch import Tensor, nn
 from cyclegan.machine.device import import_extensions
 
 Compile = Literal["off", "on", "simd256"]
+"""Run networks uncompiled, compiled, or compiled with vectors of at most 256 bits (CPU)."""
 
 MOST_SHAPES = 8
-"""Shapes of batches to compile for, a minute or two each."""
+"""Most batch shapes to compile for; each takes a minute or two."""
 
 PER_SHAPE = 8
-"""Compilations for one shape: each network with and without a gradient of its input, and with identities."""
+"""Compilations for one shape: each network with and without a gradient of its input, and with identity images."""
 
 log = logging.getLogger(__name__)
 
 
 def set_layout(network: nn.Module, channels_last: bool) -> None:
-    """Put the weights of convolutions in memory as the layout wants them; the numbers stay, and so do parameters."""
+    """Convert the weights of a network to a memory layout; values and parameter objects stay the same."""
     network.to(memory_format=layout_of(channels_last))
 
 
 def layout_of(channels_last: bool) -> torch.memory_format:
-    """The memory format of pictures and weights."""
+    """Return the memory format of images and weights."""
     return torch.channels_last if channels_last else torch.contiguous_format
 
 
 class Compiler:
-    """Keeps what networks compile to, so that switching back and forth costs nothing.
+    """Switches networks between compiled and uncompiled, and keeps the compiled code, so that switching is free.
 
-    Each is compiled at its first call for a shape, for the first `MOST_SHAPES` of them; others run as they are written.
+    A network is compiled at its first call with a shape, for the first `MOST_SHAPES` shapes; other shapes run
+    uncompiled.
     """
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
@@ -48,9 +50,9 @@ class Compiler:
         self._told = False
 
     def set(self, how: Compile) -> None:
-        """Run compiled, with vectors of 256 bits at most, or as written, from the next call on."""
+        """Choose how the networks run from the next call on, see `Compile`."""
         if how not in ("off", self._last):
-            torch.compiler.reset()  # what is compiled is kept by code, whatever the options
+            torch.compiler.reset()  # torch caches compiled code by the source, whatever the options
             import_extensions()
             options: dict[str, Any] | None = {"cpp.simdlen": 256} if how == "simd256" else None
             for network in self.networks:
@@ -63,9 +65,9 @@ class Compiler:
 
     @contextmanager
     def calls(self, shapes: Iterable[Tensor], *, as_written: bool = False) -> Iterator[None]:
-        """Calls of the networks on batches of these shapes belong in here; `as_written` uses nothing compiled.
+        """A context for calls of the networks on batches of the given shapes; `as_written` runs them uncompiled.
 
-        By itself dynamo runs everything as written, in silence, once it has compiled a function eight times.
+        Without it, dynamo would silently run everything uncompiled after compiling a function eight times.
         """
         if self._how == "off":
             yield
@@ -76,7 +78,7 @@ class Compiler:
             yield
 
     def _has_room(self, shapes: tuple[torch.Size, ...]) -> bool:
-        """Whether these are among the first shapes; that others are not compiled is told once."""
+        """Return whether the shapes are among the first `MOST_SHAPES`; warn once that others run uncompiled."""
         if len(self.shapes) < MOST_SHAPES:
             self.shapes.add(shapes)
         elif shapes not in self.shapes and not self._told:

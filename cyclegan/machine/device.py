@@ -1,4 +1,4 @@
-"""What this machine can do: its device, its arithmetic, its compiler."""
+"""The capabilities of this machine: device, precision, compiler."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from cyclegan.types import Device, Precision
 
 
 def choose_device(wanted: Device = "auto") -> torch.device:
-    """The device asked for, or the fastest one here. Raises ValueError when the one asked for is not here."""
+    """Return the requested device; `auto` picks CUDA, then MPS, then the CPU.
+
+    Raises ValueError when this machine does not have the requested device.
+    """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return torch.device(next(name for name, here in present.items() if here))
@@ -29,14 +32,14 @@ def choose_device(wanted: Device = "auto") -> torch.device:
 
 
 class Arithmetic:
-    """A context in which networks compute in a precision on a device; it can be entered again and again.
+    """A reusable context manager in which networks compute in a precision on a device.
 
-    Raises ValueError for tf32 on a device that is no CUDA GPU.
+    Raises ValueError for tf32 on a device that is not a CUDA GPU.
     """
 
     def __init__(self, device: torch.device, precision: Precision) -> None:
         if precision == "tf32" and device.type != "cuda":
-            raise ValueError(f"speed.precision: only cuda has tf32, and this is {device.type}; leave it at auto")
+            raise ValueError(f"speed.precision: tf32 needs cuda, but the device is {device.type}; use auto")
         dtype = torch.float16 if precision == "fp16" else torch.bfloat16
         self._autocast = torch.autocast(device.type, dtype=dtype, enabled=precision in ("bf16", "fp16"))
         self._tf32 = precision != "float32" if device.type == "cuda" else None
@@ -59,22 +62,25 @@ class Arithmetic:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware."""
+    """Return whether the device multiplies bf16 in hardware, and therefore fast."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # mps has bf16, but not the speed of it
+    # MPS supports bf16, but is not faster with it
     return device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def has_compiler(device: torch.device) -> bool:
-    """Whether `torch.compile` finds what it needs: a C++ compiler for the CPU, Triton for the GPU."""
+    """Return whether `torch.compile` has what it needs: a C++ compiler for the CPU, Triton for CUDA."""
     if device.type == "cpu":
         return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
     return device.type == "cuda" and importlib.util.find_spec("triton") is not None
 
 
 def compiler_problem(device: torch.device) -> str:
-    """Why `torch.compile` does not work here, in a few words; empty when it does. Tries it on one addition."""
+    """Return why `torch.compile` does not work on this device, in a few words; empty if it works.
+
+    It is tested by compiling one addition.
+    """
     if not has_compiler(device):
         return {"cpu": "no C++ compiler found, install g++", "cuda": "no Triton found"}.get(
             device.type, f"not supported on {device.type}"
@@ -82,17 +88,17 @@ def compiler_problem(device: torch.device) -> str:
     try:
         import_extensions()
         torch.compile(_add_one)(torch.zeros(8, device=device))
-    except Exception as error:  # whatever is wrong with compilers, headers, drivers
+    except Exception as error:  # compilers, headers and drivers fail in almost any way
         return first_line(error)
     return ""
 
 
 def import_extensions() -> None:
-    """Import what torch first compiles with, but for its warning that this machine has CUDA's tools and no GPU."""
+    """Import torch's module for extensions, without its warning that this machine has CUDA's tools but no GPU."""
     logger, said = logging.getLogger("torch.utils.cpp_extension"), io.StringIO()
     logger.addFilter(_is_worth_saying)
     try:
-        with redirect_stderr(said):  # torch 2.7 prints it
+        with redirect_stderr(said):  # torch 2.7 prints the warning
             importlib.import_module(logger.name)
     finally:
         logger.removeFilter(_is_worth_saying)
@@ -104,7 +110,7 @@ def _is_worth_saying(line: logging.LogRecord | str) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What a compiler says first; the pages after it are for its makers."""
+    """Return the first line of an error of a compiler, which can have pages of details after it."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Levers: what makes networks fast and must not change what they compute; checked, then measured, then chosen."""
+"""Levers, the settings that make networks faster without changing their results: check, measure and choose them."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from cyclegan.machine.device import first_line
 from cyclegan.types import Precision
 
 FASTER = 1.03
-"""How many times as fast a lever must be to join; what is nearer to 1 is noise, and each lever is one more risk."""
+"""Smallest speed-up at which a lever is used. A smaller one may be noise, and each lever adds a risk."""
 
 HOPE = 0.25
-"""Share of the time left that a lever may save: it is tried where that is more than what trying it costs."""
+"""Assumed share of the remaining time that a lever saves; it is tried if that is more than the trial takes."""
 
 COMPILING = 90.0
-"""Seconds that compiling takes on two cores: 45 for small networks, 120 for the reference's."""
+"""Assumed seconds of compilation; on two cores it takes 45 for small networks and 120 for those of the reference."""
 
 BURST = 0.3
-"""Seconds of work that are timed at once, so that small networks are not timed by the clock's grain."""
+"""Seconds of work in one measurement, long enough for the resolution of the clock."""
 
 FAILS = "does not run here"
 
 TURNS = 3
-"""Times that a lever and what was chosen before it are timed in turns; once is enough where they are far apart."""
+"""Measurements of a lever, which alternate with those of the levers chosen before it."""
 
 FAR = 2.0
-"""Times as fast, or as slow, at which no second turn is needed."""
+"""Speed-up or slow-down after which one measurement of each is enough."""
 
 
 class Levers(NamedTuple):
@@ -45,59 +45,61 @@ class Levers(NamedTuple):
     graph: bool = False
 
     def options(self, prefix: str = "--speed.") -> str:
-        """What to write on the command line to get them: of `train`, or with the prefix `--` of `translate`."""
+        """Return the command-line options that set these levers, for `train`, or with prefix `--` for `translate`."""
         words = {name: {True: "on", False: "off"}.get(value, value) for name, value in self._asdict().items()}
         return " ".join(f"{prefix}{name} {word}" for name, word in words.items() if name != "graph" or prefix != "--")
 
 
 PLAIN = Levers()
+"""Plain float32, the reference that every lever is checked against."""
 
 
 class Bench(NamedTuple):
-    """Networks and a batch on which levers are tried."""
+    """What levers are tried on: networks and a batch."""
 
     use: Callable[[Levers], object]
-    """Let the networks run so from now on."""
+    """Sets the levers of the networks."""
     probe: Callable[[], Results]
-    """What they compute of the batch; the same work each time, and nothing is learned."""
+    """Runs the networks on the batch and returns the results; it does the same work each time and trains nothing."""
     wait: Callable[[], object] = lambda: None
-    """Until the device has done what it was told."""
+    """Waits until the device has finished."""
     tolerances: Mapping[Precision, Tolerance] = TOLERANCES
     prefix: str = "--speed."
-    """Of the options that ask for levers."""
+    """The prefix of the command-line options that set levers."""
     clock: Callable[[], float] = time.perf_counter
+    """Returns seconds."""
 
 
 class Trial(NamedTuple):
-    """What became of one lever."""
+    """The trial of one lever and its outcome."""
 
     levers: Levers
-    """With it, beside what was chosen before it."""
+    """The lever together with those chosen before it."""
     name: str
     problem: str = ""
-    """Why it must not be used; empty where it computes what plain float32 does."""
+    """Why the lever must not be used; empty if its results agree with plain float32."""
     times: float = 0.0
-    """How many times as fast as without it; 0 where it was not timed."""
+    """The speed-up over the levers chosen before it; 0 if it was not measured."""
 
     @property
     def joins(self) -> bool:
-        """Whether it is right and pays."""
+        """Whether the lever is correct and fast enough to be used."""
         return not self.problem and self.times >= FASTER
 
     def __str__(self) -> str:
         """One lever in words."""
-        return f"{self.name} {self.problem or f'{self.times:.2f} times as fast'}"
+        return f"{self.name} {self.problem or f'{self.times:.2f}x'}"
 
 
 class Choice(NamedTuple):
-    """The levers to use, and how they were found."""
+    """The chosen levers and the trials behind the choice."""
 
     levers: Levers
     told: str
-    """One line for the person."""
+    """One line about the choice, for the user."""
     trials: tuple[Trial, ...] = ()
     wrong: str = ""
-    """Why what was set by hand should not be used."""
+    """Why levers that the user set should not be used; empty if they are correct."""
 
 
 class Offer(NamedTuple):
@@ -105,17 +107,17 @@ class Offer(NamedTuple):
 
     name: str
     change: dict[str, Any]
-    """Fields of `Levers`."""
+    """The fields of `Levers` that it sets, and their values."""
     seconds: float = 0.0
-    """That it takes once, before the first batch is done."""
+    """Seconds that it needs once, before its first batch."""
     only_after: str = ""
-    """The name of another that must have been tried and found wrong."""
+    """The name of another lever: this one is tried only if that one was tried and failed."""
 
 
 def offers_for(device: torch.device, given: Mapping[str, object], *, bf16: bool) -> list[Offer]:
-    """What there is to try on a device, in this order; a field that is `given` by hand is left alone.
+    """Return the levers to try on a device, in order, except for the fields that the user set (`given`).
 
-    `bf16` says whether the device has it in hardware; where it has not, a CPU takes forever for either short type.
+    `bf16` says whether the device has bf16 in hardware. A CPU without it is very slow in bf16 and fp16.
     """
     on_cuda = device.type == "cuda"
     offers = []
@@ -127,7 +129,7 @@ def offers_for(device: torch.device, given: Mapping[str, object], *, bf16: bool)
         offers += [Offer("channels_last", {"channels_last": True})]
     if "compile" not in given:
         offers += [Offer("compile", {"compile": "on"}, COMPILING)]
-        # What g++ makes of 512-bit vectors may be wrong where 256-bit ones are right.
+        # Code with 512-bit vectors from g++ can be wrong where that with 256-bit vectors is right.
         offers += [] if on_cuda else [Offer("simd256", {"compile": "simd256"}, COMPILING, only_after="compile")]
     if "graph" not in given and on_cuda:
         offers += [Offer("graph", {"graph": True})]
@@ -135,16 +137,17 @@ def offers_for(device: torch.device, given: Mapping[str, object], *, bf16: bool)
 
 
 def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: float) -> Choice:
-    """Try the offers one after another on top of `start`, and keep what is right and faster, for `steps` to come.
+    """Try levers one after another in addition to `start`, and keep those that are correct and faster.
 
-    A lever that raises, that gives another result than plain float32, or that does not pay, is dropped and named. One
-    whose trial would take longer than it may save is not tried. `start`, set by hand, is obeyed, and checked.
+    A lever that raises an error, disagrees with plain float32, or is not faster is dropped and reported. A lever whose
+    trial would take longer than it may save in the remaining `steps` is not tried. `start` holds the levers that the
+    user set: they are used even if they disagree, which is reported; if they do not run, compiler and graph are off.
     """
     bench.use(PLAIN)
     begin = bench.clock()
     reference = {name: value.clone() for name, value in bench.probe().items()}
     bench.wait()
-    pace = bench.clock() - begin  # at most: it was the first
+    pace = bench.clock() - begin  # an upper bound, because the first probe is slow
     wrong = _problem(bench, start, reference) if start != PLAIN else ""
     if wrong.startswith(FAILS):
         start = start._replace(compile="off", graph=False)
@@ -163,22 +166,23 @@ def choose_levers(bench: Bench, start: Levers, offers: Sequence[Offer], steps: f
         if trial.joins:
             chosen, pace = trial.levers, pace / trial.times
     bench.use(chosen)
-    told = _told(chosen.options(bench.prefix), trials, left_out, before / pace, wrong)
+    than = "plain float32" if start == PLAIN else "without tuning"
+    told = _told(chosen.options(bench.prefix), trials, left_out, before / pace, than, wrong)
     return Choice(chosen, told, tuple(trials), wrong)
 
 
 def may_pay(offer: Offer, pace: float, steps: float) -> bool:
-    """Whether so many steps, of `pace` seconds each, may save more than trying the lever takes."""
+    """Return whether a lever may save more time in `steps` steps of `pace` seconds than its trial takes."""
     return steps * pace * HOPE > offer.seconds + (1 + 2 * TURNS) * max(pace, BURST)
 
 
-def _told(options: str, trials: Sequence[Trial], left_out: Sequence[str], times: float, wrong: str) -> str:
-    """What was chosen, what was dropped and why, in one line."""
-    parts = [f"{times:.2f} times as fast as without them"] if times > 1 else []
+def _told(options: str, trials: Sequence[Trial], left_out: Sequence[str], times: float, than: str, wrong: str) -> str:
+    """Return what was chosen, and what was rejected and why, in one line."""
+    parts = [f"{times:.2f}x as fast as {than}"] if times > 1 else []
     parts += [f"tried: {', '.join(map(str, trials))}"] if trials else []
-    parts += [f"not tried, this run is too short to repay it: {', '.join(left_out)}"] if left_out else []
-    parts += [f"WARNING, set by hand: {wrong}"] if wrong else []
-    return f"levers: {options}" + (f" ({'; '.join(parts)})" if parts else "")
+    parts += [f"not tried, the run is too short to benefit: {', '.join(left_out)}"] if left_out else []
+    parts += [f"WARNING for the options set by hand: {wrong}"] if wrong else []
+    return f"speed: {options}" + (f" ({'; '.join(parts)})" if parts else "")
 
 
 def _tried(bench: Bench, chosen: Levers, offer: Offer, reference: Results) -> Trial:
@@ -188,20 +192,20 @@ def _tried(bench: Bench, chosen: Levers, offer: Offer, reference: Results) -> Tr
 
 
 def _problem(bench: Bench, levers: Levers, reference: Results) -> str:
-    """Why these levers must not be used, in a few words; empty where they compute what plain float32 does."""
+    """Return why these levers must not be used, in a few words; empty if their results agree with plain float32."""
     silent = logging.root.manager.disable
-    logging.disable()  # a compiler logs pages about its own mistakes; one line is told here
+    logging.disable()  # a failing compiler logs pages; this function returns one line
     try:
         bench.use(levers)
         return disagreement(bench.probe(), reference, bench.tolerances[levers.precision])
-    except Exception as error:  # compilers, drivers and kernels raise nearly anything
+    except Exception as error:  # compilers, drivers and kernels raise almost anything
         return f"{FAILS} ({first_line(error)})"
     finally:
         logging.disable(silent)
 
 
 def _times_as_fast(bench: Bench, levers: Levers, than: Levers) -> float:
-    """By the quickest probe of each in several turns, which other programs disturbed least."""
+    """Return the speed-up, from the fastest probe of each in several turns, which other programs disturbed least."""
     one, two = math.inf, math.inf
     for _ in range(TURNS):
         one, two = min(one, _seconds(bench, than)), min(two, _seconds(bench, levers))
@@ -211,7 +215,7 @@ def _times_as_fast(bench: Bench, levers: Levers, than: Levers) -> float:
 
 
 def _seconds(bench: Bench, levers: Levers) -> float:
-    """Of the quickest probe in a burst with these levers, which have run before."""
+    """Return the seconds of the fastest probe in a burst with these levers, which must have run before."""
     bench.use(levers)
     bench.wait()
     begin = bench.clock()

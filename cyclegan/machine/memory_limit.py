@@ -1,4 +1,4 @@
-"""Memory that the machine does not have is refused, so that too large a picture ends in an error, not in a kill."""
+"""Limit the process to the memory that is free, so that too large a picture raises an error instead of a kill."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 GROUPS, ZFS = Path("/sys/fs/cgroup"), Path("/proc/spl/kstat/zfs/arcstats")
 
 LEAST = 2**28
-"""Bytes that are left to the process in any case: with none at all, nothing ends in good order."""
+"""Bytes that the process may always allocate; without any it could not end properly."""
 
 
 @contextmanager
 def only_what_is_there() -> Iterator[None]:
-    """While open, Linux gives this process no more memory than is left; on other systems nothing changes.
+    """A context in which Linux gives this process no more memory than is free; on other systems nothing changes.
 
-    Linux promises more than it has, and kills a process that uses the promise (overcommit). This limit makes it refuse
-    instead, which Python and torch raise as an error.
+    Linux lets a process allocate more memory than there is, and kills it when it uses that memory (overcommit). With
+    this limit, such an allocation fails, and Python or torch raises an error.
     """
     room = _room() if sys.platform == "linux" else None
     if sys.platform == "win32" or room is None:
@@ -37,7 +37,7 @@ def only_what_is_there() -> Iterator[None]:
 
 
 def _room() -> int | None:
-    """Bytes that the machine has left, and the container or job that this is in; None where the system does not say."""
+    """Return the free bytes of the machine, or of this container or job if it has fewer; None if they are unknown."""
     try:
         machine = _fields(Path("/proc/meminfo"))
         groups = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -48,7 +48,7 @@ def _room() -> int | None:
 
 
 def _cached_by_zfs() -> int:
-    """Bytes that ZFS gives back when they are needed, and that Linux does not count as available."""
+    """Return the bytes that ZFS uses as a cache and frees on demand; Linux does not count them as available."""
     with suppress(OSError):
         if found := re.search(r"^size +\d+ +(\d+)$", ZFS.read_text(encoding="ascii"), re.M):
             return int(found[1])
@@ -56,7 +56,7 @@ def _cached_by_zfs() -> int:
 
 
 def _rooms(groups: list[str], root: Path) -> Iterator[int]:
-    """Bytes left in each control group around this process, of either version; files that are cached can go."""
+    """Yield the free bytes of each control group (version 1 or 2) around this process; cached files count as free."""
     yield sys.maxsize
     for line in groups:
         _, kinds, path = line.split(":", 2)
@@ -68,7 +68,7 @@ def _rooms(groups: list[str], root: Path) -> Iterator[int]:
             continue
         group = top / path.lstrip("/")
         for place in (group, *group.parents):
-            with suppress(OSError, ValueError):  # a container sees its own group only; "max" is no number
+            with suppress(OSError, ValueError):  # a container sees only its own group; "max" is not a number
                 limit = int((place / most).read_text(encoding="ascii"))
                 stat = _fields(place / "memory.stat")
                 cached = stat.get("active_file", 0) + stat.get("inactive_file", 0)
@@ -76,6 +76,6 @@ def _rooms(groups: list[str], root: Path) -> Iterator[int]:
 
 
 def _fields(path: Path) -> dict[str, int]:
-    """The numbers of a file of lines `name number ...`, by their names."""
+    """Return the numbers in a file of lines `name number ...`, by name."""
     words = (line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
     return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdigit()}

@@ -1,4 +1,4 @@
-"""How much memory a run has needed."""
+"""Measure the peak memory of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STATUS = Path("/proc/self/status")
 
 
 def memory_used(device: torch.device) -> float | None:
-    """The most that the run has needed so far, in GiB: on the GPU, else of the process; None where nothing tells."""
+    """Return the peak memory so far in GiB: of the GPU on CUDA, else of the process; None if it is unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     used = _of_linux() or _of_posix() or _of_windows()
@@ -20,7 +20,7 @@ def memory_used(device: torch.device) -> float | None:
 
 
 def _of_linux() -> int:
-    """Bytes by the kernel's own account; 0 elsewhere. `getrusage` would count the process that started this one."""
+    """Return the bytes that Linux reports; 0 elsewhere. `getrusage` would include the process that started this one."""
     try:
         lines = STATUS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -29,7 +29,7 @@ def _of_linux() -> int:
 
 
 def _of_posix() -> int:
-    """Bytes by `getrusage`; 0 where there is none."""
+    """Return the bytes that `getrusage` reports; 0 on systems without it."""
     if sys.platform == "win32":
         return 0
     try:
@@ -51,7 +51,7 @@ class _Counters(ctypes.Structure):
 
 
 def _of_windows() -> int:
-    """Bytes by the Windows API; 0 elsewhere, and where it refuses."""
+    """Return the bytes that the Windows API reports; 0 on other systems, and if the call fails."""
     if sys.platform != "win32":
         return 0
     kernel = ctypes.WinDLL("kernel32")

@@ -1,4 +1,4 @@
-"""Methods: networks plus players that move in turn. `MethodConfig` is the one list to extend."""
+"""Translation methods: networks and players that are optimised in turn. `MethodConfig` lists all methods."""
 
 from typing import Annotated
 
@@ -7,4 +7,4 @@ from pydantic import Field
 from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig, Pix2pixConfig
 
 MethodConfig = Annotated[CycleganConfig | CutConfig | FastcutConfig | Pix2pixConfig, Field(discriminator="kind")]
-"""Every method's config, chosen by `kind`."""
+"""The config of any method; `kind` selects the type. Add new methods here."""

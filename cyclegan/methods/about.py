@@ -1,4 +1,4 @@
-"""What a method is called, what it learns from, and who invented it. Free of torch."""
+"""The name, paper and training data of each method. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 
 class About(NamedTuple):
-    """Facts for people: help, pages and model cards."""
+    """Facts about a method for help texts, reports and model cards."""
 
     name: str
     paper: str
-    """As it is cited in a sentence."""
+    """Authors and year, as cited in a sentence."""
     bibtex: str
     tag: str = "cyclegan"
-    """On the Hugging Face hub."""
+    """The tag of the method on the Hugging Face hub."""
     paired: bool = False
-    """Whether it learns from pairs of pictures."""
+    """Whether the method trains on pairs of pictures."""
 
 
 CYCLEGAN = About(

@@ -1,4 +1,4 @@
-"""What a method is: networks, and players that move in turn."""
+"""The base class of methods: networks, and players that are optimised in turn."""
 
 from __future__ import annotations
 
@@ -15,51 +15,56 @@ from cyclegan.types import Batch, Direction, Images, Losses, Scores
 
 
 class Player(NamedTuple):
-    """One side of the game: it changes its networks so that the sum of its losses becomes small."""
+    """One player of the adversarial game: networks that are optimised together, and their losses."""
 
     name: str
     networks: Mapping[str, nn.Module]
+    """The networks whose weights the player updates, by name."""
     loss: Callable[[Batch, Images], Losses]
-    """Of a batch, and of what the method made of it before anyone moved."""
+    """Returns the losses, whose sum the player minimises, from a batch and the output of `Method.forward`."""
     after_moves: bool = False
-    """Its loss sees the new weights of those who move before it; else it does not depend on them."""
+    """Whether the loss must be computed after the earlier players have updated their weights. If false, it does not
+    depend on those weights."""
 
 
 class Method(nn.Module, ABC):
-    """Mathematics only: no devices, files, optimizers or logs. All of its state is in its `state_dict`."""
+    """The networks and losses of a method.
+
+    A method knows no devices, files, optimizers or logs. All of its state is in its `state_dict`.
+    """
 
     boundary = 0.0
-    """The score of a critic half-way between real and fake."""
+    """The score of a discriminator half-way between the targets for real and fake."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> Images:
-        """Every image that the players need, with its graph."""
+        """Return all images that the players need, by name, with their autograd graph."""
 
     @property
     @abstractmethod
     def players(self) -> tuple[Player, ...]:
-        """The players, in the order in which they move."""
+        """The players, in the order in which they are optimised."""
 
     @abstractmethod
     def generators(self) -> dict[Direction, Generator]:
-        """The networks that translate once training is over, by direction."""
+        """Return the networks that translate after training, by direction."""
 
     def critics(self) -> dict[Direction, Critic]:
-        """Who scores the translations of a direction, beside real pictures of its target; none by default."""
+        """Return the discriminators that score the translations of each direction; none by default."""
         return {}
 
     def samples(self, direction: Direction, batch: Batch, generators: Mapping[Direction, Generator]) -> Images:
-        """Columns to show of a batch, by name; `real` and `fake` first. `generators` may be averaged ones."""
+        """Return the columns of a sample grid by name, `real` and `fake` first. `generators` may be the EMA."""
         real = batch.of(direction.source)
         return {"real": real, "fake": generators[direction](real)}
 
     @property
     def pools(self) -> list[Pool]:
-        """What remembers images from step to step."""
+        """The pools, which store images from step to step."""
         return [module for module in self.modules() if isinstance(module, Pool)]
 
     def share(self, gather: Gather, random: torch.Generator | None) -> None:
-        """Let what remembers images, the pools, see those of every process, and draw alike in all of them."""
+        """Make the pools store the images of all processes, and draw the same random numbers in each process."""
         for pool in self.pools:
             pool.gather, pool.random = gather, random
 
@@ -69,7 +74,10 @@ def in_one_call(network: Generator, *batches: Tensor) -> tuple[Tensor, ...]: ...
 @overload
 def in_one_call(network: Critic, *batches: Tensor) -> tuple[Scores, ...]: ...
 def in_one_call(network: Generator | Critic, *batches: Tensor) -> tuple[Tensor, ...] | tuple[Scores, ...]:
-    """What a network makes of each batch, in one pass where that is the same: of one shape, and blind to each other."""
+    """Apply a network to each batch, in one pass if that gives the same result.
+
+    It does if the images have one shape and the network processes each image independently.
+    """
     if len({batch.shape[1:] for batch in batches}) > 1 or not network.independent:
         return tuple(network(batch) for batch in batches)
     together, lengths = network(torch.cat(batches)), [len(batch) for batch in batches]

@@ -1,10 +1,11 @@
-"""What can be said about a method. Free of torch, so that recipes and `--help` answer at once."""
+"""The configs of the methods. They import no torch, so that recipes and `--help` load fast."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import tyro
 from pydantic import Field
 
 from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, PIX2PIX, About
@@ -17,41 +18,41 @@ if TYPE_CHECKING:
     from cyclegan.methods.pix2pix import Pix2pix
 
 Weight = Annotated[float, NUMBER, Field(ge=0, le=1e6)]
-"""Of a loss."""
+"""The weight of a loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CycleganConfig:
-    """CycleGAN (Zhu et al. 2017); the defaults are the reference's."""
+    """CycleGAN (Zhu et al. 2017): two generators, both ways."""
 
     about: ClassVar[About] = CYCLEGAN
 
-    kind: Literal["cyclegan"] = "cyclegan"
-    """Two generators, two discriminators, cycle consistency."""
+    kind: Annotated[Literal["cyclegan"], tyro.conf.arg(metavar="KIND")] = "cyclegan"
+    """The method: `cyclegan`, `cut`, `fastcut` or `pix2pix`. Another kind than the recipe's has its own defaults."""
     generator: GeneratorConfig = field(default_factory=ResnetConfig)
-    """Both generators, `a_to_b` and `b_to_a`."""
+    """The architecture of both generators, `a_to_b` and `b_to_a`."""
     discriminator: DiscriminatorConfig = field(default_factory=PatchganConfig)
-    """Both discriminators, `discriminator_a` and `discriminator_b`."""
+    """The architecture of both discriminators, `discriminator_a` and `discriminator_b`."""
     gan: Literal["lsgan", "vanilla", "hinge"] = "lsgan"
     """The adversarial loss."""
     cycle: Weight = 10.0
-    """Weight of |BtoA(AtoB(a)) - a| and its twin."""
+    """Weight of the cycle-consistency loss |BtoA(AtoB(a)) - a|, and of the same for b."""
     cycle_a: Weight | None = None
-    """Weight of the cycle from A to B and back alone; null takes `cycle`."""
+    """Weight of the cycle A -> B -> A alone; none: the value of `cycle`."""
     cycle_b: Weight | None = None
-    """Weight of the cycle from B to A and back alone; null takes `cycle`."""
+    """Weight of the cycle B -> A -> B alone; none: the value of `cycle`."""
     identity: Weight = 5.0
-    """Weight of |BtoA(a) - a| and its twin: keeps colours. 0 leaves its passes out."""
+    """Weight of the identity loss |BtoA(a) - a|, and of the same for b: it keeps colours. 0 disables it."""
     pool: Annotated[int, NUMBER, Field(ge=0, le=100_000)] = 50
-    """Fakes of each domain that the discriminator may see again; 0 shows it only new ones."""
+    """Size of each discriminator's history of generated images (Shrivastava et al. 2017); 0 disables it."""
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """Which ways it translates."""
+        """The directions in which it translates."""
         return (Direction.AtoB, Direction.BtoA)
 
     def build(self) -> Cyclegan:
-        """The method, with fresh weights."""
+        """Build the method with random weights."""
         from cyclegan.methods.cyclegan import Cyclegan
 
         return Cyclegan(self)
@@ -62,47 +63,47 @@ def _antialiased() -> ResnetConfig:
 
 
 class _OneSided:
-    """Of methods that translate one way only."""
+    """Base of the configs of methods with one direction."""
 
     direction: Direction
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """Which ways it translates."""
+        """The directions in which it translates."""
         return (self.direction,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutConfig(_OneSided):
-    """CUT (Park et al. 2020), which translates one way; the defaults are the authors'."""
+    """CUT (Park et al. 2020): contrastive learning of patches."""
 
     about: ClassVar[About] = CUT
 
-    kind: Literal["cut"] = "cut"
-    """One generator and one discriminator; patches stay in their place by contrast with others."""
+    kind: Annotated[Literal["cut"], tyro.conf.arg(metavar="KIND")] = "cut"
+    """The method: `cyclegan`, `cut`, `fastcut` or `pix2pix`. Another kind than the recipe's has its own defaults."""
     direction: Direction = Direction.AtoB
-    """Which way it translates."""
+    """The direction of the translation."""
     generator: GeneratorConfig = field(default_factory=_antialiased)
-    """The generator; its first half compares patches too."""
+    """The architecture of the generator; its first half also encodes the patches for PatchNCE."""
     discriminator: DiscriminatorConfig = field(default_factory=lambda: PatchganConfig(downsample="blur"))
-    """The discriminator."""
+    """The architecture of the discriminator."""
     gan: Literal["lsgan", "vanilla", "hinge"] = "lsgan"
     """The adversarial loss."""
     nce: Weight = 1.0
-    """Weight of PatchNCE."""
+    """Weight of PatchNCE, the contrastive loss between patches."""
     identity: bool = True
-    """Half of PatchNCE is between a picture of the target and its translation, which should change nothing."""
+    """Compute half of PatchNCE on images of the target domain, which the generator should not change."""
     flip: bool = False
-    """In half of the steps the generator sees mirrored pictures, and should do the same to them."""
+    """Mirror the inputs in half of the steps, and require mirrored outputs (flip equivariance)."""
     patches: Annotated[int, NUMBER, Field(ge=2, le=100_000)] = 256
-    """Places that are compared, of each layer."""
+    """Number of patches that are compared in each layer."""
     tau: Annotated[float, NUMBER, Field(gt=0, le=100)] = 0.07
-    """Temperature; lower is stricter."""
+    """Temperature of PatchNCE; lower is stricter."""
     head_width: Annotated[int, NUMBER, Field(gt=0, le=4096)] = 256
-    """Channels of both layers of the heads, through which patches are compared."""
+    """Channels of both layers of the MLP heads that project patches."""
 
     def build(self) -> Cut:
-        """The method, with fresh weights."""
+        """Build the method with random weights."""
         from cyclegan.methods.cut import Cut
 
         return Cut(self)
@@ -110,41 +111,41 @@ class CutConfig(_OneSided):
 
 @dataclass(frozen=True, kw_only=True)
 class FastcutConfig(CutConfig):
-    """FastCUT (Park et al. 2020, section 4.2): CUT with less to compute, for shorter trainings."""
+    """FastCUT (Park et al. 2020, section 4.2): a faster CUT."""
 
     about: ClassVar[About] = FASTCUT
 
-    kind: Literal["fastcut"] = "fastcut"  # type: ignore[assignment]
-    """CUT without the identity, with flips and more weight on PatchNCE."""
+    kind: Annotated[Literal["fastcut"], tyro.conf.arg(metavar="KIND")] = "fastcut"  # type: ignore[assignment]
+    """The method: `cyclegan`, `cut`, `fastcut` or `pix2pix`. Another kind than the recipe's has its own defaults."""
     nce: Weight = 10.0
-    """Weight of PatchNCE."""
+    """Weight of PatchNCE, the contrastive loss between patches."""
     identity: bool = False
-    """Half of PatchNCE is between a picture of the target and its translation, which should change nothing."""
+    """Compute half of PatchNCE on images of the target domain, which the generator should not change."""
     flip: bool = True
-    """In half of the steps the generator sees mirrored pictures, and should do the same to them."""
+    """Mirror the inputs in half of the steps, and require mirrored outputs (flip equivariance)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pix2pixConfig(_OneSided):
-    """pix2pix (Isola et al. 2017), which learns from pairs (`data.pairs`); the defaults are the authors'."""
+    """pix2pix (Isola et al. 2017): learns from pairs."""
 
     about: ClassVar[About] = PIX2PIX
 
-    kind: Literal["pix2pix"] = "pix2pix"
-    """One generator, and a discriminator that sees what was translated too; needs `data.pairs`."""
+    kind: Annotated[Literal["pix2pix"], tyro.conf.arg(metavar="KIND")] = "pix2pix"
+    """The method: `cyclegan`, `cut`, `fastcut` or `pix2pix`. Another kind than the recipe's has its own defaults."""
     direction: Direction = Direction.AtoB
-    """Which way it translates."""
+    """The direction of the translation."""
     generator: GeneratorConfig = field(default_factory=UnetConfig)
-    """The generator."""
+    """The architecture of the generator."""
     discriminator: DiscriminatorConfig = field(default_factory=lambda: PatchganConfig(norm="batch"))
-    """The discriminator."""
+    """The architecture of the discriminator."""
     gan: Literal["lsgan", "vanilla", "hinge"] = "vanilla"
     """The adversarial loss."""
     l1: Weight = 100.0
-    """Weight of |translation - truth|."""
+    """Weight of the L1 loss |translation - truth|."""
 
     def build(self) -> Pix2pix:
-        """The method, with fresh weights."""
+        """Build the method with random weights."""
         from cyclegan.methods.pix2pix import Pix2pix
 
         return Pix2pix(self)

@@ -1,4 +1,4 @@
-"""CUT and FastCUT: one-sided translation by contrast between patches (Park et al. 2020)."""
+"""CUT and FastCUT: one-sided translation with a contrastive loss between patches (Park et al. 2020)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from cyclegan.types import Batch, Direction, Images, Losses
 
 
 class Cut(Method):
-    """One generator, whose own first half says whether a patch of its output shows what was there before."""
+    """One generator and one discriminator.
+
+    The first half of the generator encodes patches of the input and the output, and PatchNCE compares them. FastCUT is
+    the same class with another config.
+    """
 
     def __init__(self, config: CutConfig) -> None:
         super().__init__()
@@ -32,7 +36,7 @@ class Cut(Method):
 
     @property
     def players(self) -> tuple[Player, ...]:
-        """The discriminator first: the generator has to fool the one that has just learned."""
+        """The discriminator, then the generator, whose loss uses the updated discriminator."""
         generator = {"generator": self.generator, "heads": self.heads}
         return (
             Player("discriminator", {"discriminator": self.discriminator}, self.discriminator_loss),
@@ -40,15 +44,15 @@ class Cut(Method):
         )
 
     def generators(self) -> dict[Direction, Generator]:
-        """The only one."""
+        """Return the generator, by the direction of the config."""
         return {self.config.direction: self.generator}
 
     def critics(self) -> dict[Direction, Critic]:
-        """The only one."""
+        """Return the discriminator, by the direction of the config."""
         return {self.config.direction: self.discriminator}
 
     def forward(self, batch: Batch) -> Images:
-        """The fake, and the identity if it is compared; both of flipped pictures where `flipped` says so."""
+        """Return `fake`, and `identity` if its weight is not 0; both are of mirrored images if `flipped` is true."""
         source, target = batch.of(self.source), batch.of(self.target)
         pictures = [source, target] if self.config.identity else [source]
         images: Images = {}
@@ -59,12 +63,12 @@ class Cut(Method):
         return images | dict(zip(("fake", "identity"), made, strict=False))
 
     def discriminator_loss(self, batch: Batch, images: Images) -> Losses:
-        """Tell real from fake (eq. 1)."""
+        """Return the adversarial loss of the discriminator (eq. 1)."""
         real, fake = self.discriminator(batch.of(self.target)), self.discriminator(images["fake"].detach())
         return {"discriminator": self.gan.discriminator(real, fake)}
 
     def generator_loss(self, batch: Batch, images: Images) -> Losses:
-        """Fool the discriminator, keep every patch in its place, leave the other domain alone (eq. 6)."""
+        """Return the adversarial loss, PatchNCE, and the PatchNCE of the identity images if enabled (eq. 6)."""
         source, target = batch.of(self.source), batch.of(self.target)
         weight, flipped = self.config.nce, images.get("flipped")
         losses = {"gan": self.gan.generator(self.discriminator(images["fake"]))}
@@ -76,7 +80,7 @@ class Cut(Method):
         }
 
     def _nce(self, source: Tensor, target: Tensor, flipped: Tensor | None) -> Tensor:
-        """The mean over layers; the keys, of the source, teach nothing (section 3, eq. 4)."""
+        """Return PatchNCE, the mean over layers; the keys, from the source, have no gradient (section 3, eq. 4)."""
         with torch.no_grad():
             keys = self.generator.encode(source)
         queries = self.generator.encode(target)
@@ -92,10 +96,10 @@ class Cut(Method):
 
 
 def draw_flip(like: Tensor) -> Tensor:
-    """Whether to flip, with probability 1/2, bool () on the device of `like`."""
+    """Return a bool scalar on the device of `like` that is true with probability 1/2."""
     return torch.rand((), device=like.device) < 0.5
 
 
 def _flip(pictures: Tensor, flipped: Tensor) -> Tensor:
-    """Mirrored left to right where `flipped` says so; the host does not wait to know."""
+    """Mirror images left to right if `flipped` is true, without a synchronisation of the host with the device."""
     return torch.where(flipped, pictures.flip(3), pictures)

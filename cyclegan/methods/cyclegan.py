@@ -1,4 +1,4 @@
-"""CycleGAN: unpaired translation by adversarial, cycle-consistency and identity losses (Zhu et al. 2017)."""
+"""CycleGAN: unpaired translation with adversarial, cycle-consistency and identity losses (Zhu et al. 2017)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cyclegan.types import Batch, Direction, Images, Losses
 
 
 class Cyclegan(Method):
-    """Two generators that undo each other, and a discriminator for each domain."""
+    """Two generators, each trained to invert the other, and a discriminator for each domain."""
 
     def __init__(self, config: CycleganConfig) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Cyclegan(Method):
 
     @property
     def players(self) -> tuple[Player, ...]:
-        """Generators first: the discriminators judge fakes made before the generators moved."""
+        """The generators, then the discriminators, whose fakes come from before the update of the generators."""
         return (
             Player("generators", {"a_to_b": self.a_to_b, "b_to_a": self.b_to_a}, self.generators_loss),
             Player(
@@ -41,22 +41,22 @@ class Cyclegan(Method):
         )
 
     def generators(self) -> dict[Direction, Generator]:
-        """Both of them."""
+        """Return both generators, by direction."""
         return {Direction.AtoB: self.a_to_b, Direction.BtoA: self.b_to_a}
 
     def critics(self) -> dict[Direction, Critic]:
-        """Both discriminators."""
+        """Return both discriminators, by the direction whose translations they score."""
         return {Direction.AtoB: self.discriminator_b, Direction.BtoA: self.discriminator_a}
 
     def samples(self, direction: Direction, batch: Batch, generators: Mapping[Direction, Generator]) -> Images:
-        """Real, fake, cycle and identity."""
+        """Return `real`, `fake`, `cycle` and `identity`."""
         shown, back = super().samples(direction, batch, generators), generators[direction.opposite]
         return shown | {"cycle": back(shown["fake"]), "identity": back(shown["real"])}
 
     def forward(self, batch: Batch) -> Images:
-        """Fakes, cycles and, unless their weight is 0, identities, in four calls of a generator instead of six.
+        """Return `fake_a`, `fake_b`, `cycle_a`, `cycle_b` and, unless their weight is 0, `identity_a`, `identity_b`.
 
-        A generator sees real and identity inputs in one call where its pictures do not see each other.
+        A generator processes its inputs for the fake and the identity in one call if it treats images independently.
         """
         images: Images = {}
         if self.config.identity:
@@ -68,7 +68,7 @@ class Cyclegan(Method):
         return images
 
     def generators_loss(self, batch: Batch, images: Images) -> Losses:
-        """Fool both discriminators, come back, leave the other domain alone (eq. 3, and section 5.2 for identity)."""
+        """Return the adversarial, cycle and identity losses of both generators (eq. 3; identity: section 5.2)."""
         config = self.config
         losses = {
             "gan_a": self.gan.generator(self.discriminator_a(images["fake_a"])),
@@ -82,7 +82,7 @@ class Cyclegan(Method):
         return losses
 
     def discriminators_loss(self, batch: Batch, images: Images) -> Losses:
-        """Tell real from fake, the fakes drawn from a pool of new and old ones (section 4, training details)."""
+        """Return the adversarial losses of both discriminators, on fakes from the pools (section 4)."""
         real_a, fake_a = in_one_call(self.discriminator_a, batch.a, self.pool_a(images["fake_a"].detach()))
         real_b, fake_b = in_one_call(self.discriminator_b, batch.b, self.pool_b(images["fake_b"].detach()))
         return {

@@ -1,4 +1,4 @@
-"""pix2pix: translation learned from pairs, by a discriminator that sees both pictures (Isola et al. 2017)."""
+"""pix2pix: translation learned from pairs with a conditional discriminator (Isola et al. 2017)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cyclegan.types import Batch, Direction, Images, Losses
 
 
 class Pix2pix(Method):
-    """One generator, and a discriminator that judges a translation beside what it was translated from.
+    """One generator, and a discriminator that scores a translation together with its source.
 
-    Its only noise is the dropout of the U-Net, and only in training; the authors keep it on when they translate.
+    The only noise is the dropout of the U-Net. Unlike in the authors' code, it is active in training only.
     """
 
     def __init__(self, config: Pix2pixConfig) -> None:
@@ -29,36 +29,36 @@ class Pix2pix(Method):
 
     @property
     def players(self) -> tuple[Player, ...]:
-        """The discriminator first: the generator has to fool the one that has just learned."""
+        """The discriminator, then the generator, whose loss uses the updated discriminator."""
         return (
             Player("discriminator", {"discriminator": self.discriminator}, self.discriminator_loss),
             Player("generator", {"generator": self.generator}, self.generator_loss, after_moves=True),
         )
 
     def generators(self) -> dict[Direction, Generator]:
-        """The only one."""
+        """Return the generator, by the direction of the config."""
         return {self.config.direction: self.generator}
 
     def critics(self) -> dict[Direction, Critic]:
-        """The only one."""
+        """Return the discriminator, by the direction of the config."""
         return {self.config.direction: self.discriminator}
 
     def samples(self, direction: Direction, batch: Batch, generators: Mapping[Direction, Generator]) -> Images:
-        """Real, fake and what the fake should be."""
+        """Return `real`, `fake` and `truth`, the true translation."""
         return super().samples(direction, batch, generators) | {"truth": batch.of(direction.target)}
 
     def forward(self, batch: Batch) -> Images:
-        """The fake."""
+        """Return `fake`, the translation of the source images."""
         return {"fake": self.generator(batch.of(self.source))}
 
     def discriminator_loss(self, batch: Batch, images: Images) -> Losses:
-        """Tell the true translation from the fake (eq. 1), at half the weight (section 3.3)."""
+        """Return the adversarial loss of the discriminator (eq. 1), at half the weight (section 3.3)."""
         source, truth = batch.of(self.source), batch.of(self.target)
         fake = self.discriminator.score(images["fake"].detach(), source)
         return {"discriminator": self.gan.discriminator(self.discriminator.score(truth, source), fake)}
 
     def generator_loss(self, batch: Batch, images: Images) -> Losses:
-        """Fool the discriminator, and come close to the truth (eq. 4)."""
+        """Return the adversarial loss and the L1 distance from the truth (eq. 4)."""
         scores = self.discriminator.score(images["fake"], batch.of(self.source))
         return {
             "gan": self.gan.generator(scores),

@@ -1,4 +1,4 @@
-"""A history of fakes, so that the discriminator does not forget."""
+"""The history of generated images that is shown to a discriminator, so that it does not forget old ones."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import torch
 from torch import Tensor, nn
 
 Gather: TypeAlias = Callable[[Tensor], tuple[Tensor, slice]]
-"""From one process's fakes to those of all, (N * processes, C, H, W), and the place of its own among them."""
+"""Maps the fakes of this process to those of all processes, (N * processes, C, H, W), and the slice of its own."""
 
 
 class Pool(nn.Module):
-    """The image buffer of Shrivastava et al. 2017, section 2.3, image by image as in CycleGAN.
+    """The image buffer of Shrivastava et al. 2017, section 2.3, updated image by image as in CycleGAN.
 
-    While it fills, a new fake is stored and returned. Then, with probability 1/2, a stored one is returned and
-    replaced by the new one; otherwise the new one is returned. A tensor buffer: it travels in `state_dict`, lives on
-    the device, and never makes the host wait. Fakes of another shape than before start it afresh; a fake that is not
-    finite is returned and never stored. With `gather`, all processes keep the same pool, that of one large batch; they
-    draw from a `random` stream that is the same for all, and not from the global one, which is their own.
+    Until the pool is full, each new fake is stored and returned. After that, with probability 1/2 a stored fake is
+    returned and replaced by the new one; otherwise the new one is returned. The pool is a tensor buffer: it is part of
+    `state_dict`, stays on the device, and never makes the host wait. Fakes of a different shape clear the pool. A fake
+    that is not finite is returned, but never stored. With `gather`, all processes keep the same pool, that of one large
+    batch. Then they draw from `random`, a generator with the same state in each process, instead of the global one.
 
-    It has one buffer, of the shape of its fakes. Where a CUDA graph writes into that one, `hold` keeps it, and the pool
-    comes back to it whenever it gets fakes of that shape again.
+    The buffer has the shape of the fakes. If a CUDA graph writes into it, `hold` keeps it, and the pool uses it again
+    for every fake of that shape.
     """
 
     rests = False
-    """While set, fakes pass, and none is remembered."""
+    """While true, fakes are returned and not stored."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -41,26 +41,26 @@ class Pool(nn.Module):
 
     @property
     def shape(self) -> torch.Size:
-        """(C, H, W) of the fakes that it remembers; empty before the first."""
+        """The shape (C, H, W) of the stored fakes; empty before the first."""
         return self.images.shape[1:]
 
     def fit(self, shape: torch.Size) -> None:
-        """Be ready for fakes of a shape (C, H, W): if it is another than before, begin afresh."""
+        """Prepare for fakes of a shape (C, H, W); a new shape clears the pool."""
         if shape != self.shape:
             self.images = self._buffer(shape).zero_()
             self.count.zero_()
 
     def hold(self) -> None:
-        """Keep the present buffer for its shape from now on."""
+        """Keep the current buffer for its shape from now on."""
         self._held[self.shape] = self.images
 
     def let_go(self) -> None:
-        """Keep no buffer but the present one."""
+        """Release all kept buffers except the current one."""
         self._held.clear()
 
     @torch.no_grad()
     def forward(self, fakes: Tensor) -> Tensor:
-        """(N, C, H, W) new fakes to as many, new or old."""
+        """Take new fakes (N, C, H, W) and return as many, each new or from the pool."""
         if self.size == 0 or self.rests:
             return fakes
         self.fit(fakes.shape[1:])
@@ -82,6 +82,6 @@ class Pool(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
         saved = state_dict.get(prefix + "images")
-        if saved is not None:  # the shape is known only once the first fake has come
+        if saved is not None:  # a fresh pool does not know the shape before its first fake
             self.images = self.images.new_empty(saved.shape)
         super()._load_from_state_dict(state_dict, prefix, *rest)

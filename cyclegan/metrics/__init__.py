@@ -1,1 +1,1 @@
-"""Metrics: how good a translation is, in numbers."""
+"""Metrics of translation quality: FID, KID, precision, recall, SSIM, PSNR, perceptual and structure distance."""

@@ -1,4 +1,4 @@
-"""What can be said about the network that compares pictures. Free of torch, so that `--help` answers at once."""
+"""The config of the feature network. It imports no torch, so that recipes and `--help` load fast."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Backbone = Literal["inception", "squeezenet1_1", "resnet50", "vgg16", "convnext_
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig:
-    """By whose eyes pictures are compared."""
+    """The network that FID, KID and other scores come from."""
 
     network: Backbone = "inception"
-    """Inception v3, as published figures are made, or one of torchvision, whose figures compare with no others."""
+    """`inception` makes scores comparable with published ones; the others are networks of torchvision."""
     weights: Place | None = None
-    """Its weights, .pth or .safetensors; downloaded once where none are given."""
+    """File with its weights (.pth or .safetensors). Without one, they are downloaded once."""
 
     def build(self) -> Features:
-        """The trained network; raises what `load_features` raises."""
+        """Load the trained network. Raises what `load_features` raises."""
         from cyclegan.metrics.features import load_features
 
         return load_features(self.network, self.weights)

@@ -1,4 +1,4 @@
-"""How far two sets of pictures are apart in the features that a network sees, each figure with its uncertainty."""
+"""Distances between two sets of pictures in feature space (FID, KID, precision, recall), with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ from cyclegan.metrics.neighbours import NEIGHBOURS, find_neighbours, within
 from cyclegan.metrics.result import Estimate
 
 FEWEST = NEIGHBOURS + 1
-"""Pictures on either side below which KID, precision and recall are not defined."""
+"""Fewest pictures in each set for which KID, precision and recall are defined."""
 
 ENOUGH = 50
-"""Pictures on either side below which figures come with a warning."""
+"""Fewest pictures in each set for scores without a warning."""
 
 SUBSETS, LARGEST_SUBSET = 100, 1000
+"""The number of subsets for KID, and the most pictures in one."""
 
 EXACT = 500
-"""Pictures of the larger set up to which FID is computed anew for every resample."""
+"""Most pictures of the larger set for which FID is recomputed for every resample."""
 
 INTERVAL = f"95 %, bootstrap of {RESAMPLES}; of FID to first order where a set has more than {EXACT} pictures"
-"""How intervals are made, in words."""
+"""A description of the intervals, recorded with the scores."""
 
 Counts = npt.NDArray[np.int64]
 
 
 class Distances(NamedTuple):
-    """Of translations from real pictures of the domain that they should belong to."""
+    """The distances of translations from the real pictures of the target domain."""
 
     figures: dict[str, Estimate]
-    """`fid`, `kid`, its standard deviation `kid_std` over subsets (half of the smaller set each, from 2 to 1000),
-    `precision` and `recall`."""
+    """`fid`, `kid`, `precision`, `recall`, and `kid_std`, the standard deviation of KID over subsets (each has half as
+    many pictures as the smaller set, between 2 and 1000)."""
     warnings: tuple[str, ...] = ()
-    """Why these figures mean little, a sentence each."""
+    """Reasons why these scores are unreliable, one sentence each."""
 
 
 class Draws(NamedTuple):
-    """How often each picture of both sets was drawn, in R draws."""
+    """How often each picture of both sets was drawn, for R draws."""
 
     fake: Tensor
     """(R, N), float64."""
@@ -54,11 +55,12 @@ class Draws(NamedTuple):
 
 
 def distances(fake: Tensor, real: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> Distances:
-    """Of the features of two sets, (N, D) and (M, D).
+    """Return FID, KID, precision and recall of the features of two sets, (N, D) and (M, D), with 95 % intervals.
 
-    The values are torch-fidelity's but for rounding. Precision and recall are resampled with the neighbourhoods kept.
-    Beside copies of the features in float64 no more is in memory than 1000 rows of a matrix of all pairs of pictures.
-    Raises ValueError for fewer than 4 pictures on a side, and for features that are not finite.
+    The values equal those of torch-fidelity except for rounding. The resamples of precision and recall keep the
+    neighbourhoods of the whole sets. Memory is needed for float64 copies of the features, and for 1000 rows of a matrix
+    of all pairs of pictures.
+    Raises ValueError for fewer than 4 pictures in a set, and for features that are not finite.
     """
     if min(len(fake), len(real)) < FEWEST:
         raise ValueError(f"{len(fake)} and {len(real)} pictures are too few to compare; take at least {FEWEST} of each")
@@ -85,33 +87,34 @@ def _fid(fake: Tensor, real: Tensor, draws: Draws) -> Estimate:
 
 
 def _kid(fake: Tensor, real: Tensor, draws: Draws, seed: int) -> tuple[Estimate, float]:
-    """KID, and its standard deviation over subsets."""
+    """Return KID and its standard deviation over subsets."""
     both = map(torch.cat, zip(_subsets(len(fake), len(real), seed), draws, strict=True))
     subsets, resampled = torch.split(discrepancy(fake, real, *both), [SUBSETS, len(draws.fake)])
     return estimate(float(subsets.mean()), resampled), float(subsets.std(correction=0))
 
 
 def _share(inside: Tensor, draws: Tensor) -> Estimate:
-    """The share of pictures that are inside."""
+    """Return the share of pictures that are inside, with its interval."""
     return estimate(float(inside.mean()), draws @ inside / len(inside), least=0.0, most=1.0)
 
 
 def _warnings(fake: tuple[int, int], real: tuple[int, int]) -> Iterator[str]:
-    """Of sets of so many pictures each, and so many of them no copies."""
+    """Yield the warnings for two sets, given their numbers of pictures and of different pictures."""
     if min(fake[0], real[0]) < ENOUGH:
-        yield f"{fake[0]} pictures against {real[0]} are few: the figures mean little; use at least {ENOUGH} of each"
+        numbers = f"{fake[0]} pictures against {real[0]}"
+        yield f"{numbers} are few, so the scores are unreliable; use at least {ENOUGH} of each"
     for (number, different), what in ((fake, "pictures"), (real, "real pictures")):
         if different < FEWEST or 2 * different < number:
-            yield f"the {number} {what} are copies of only {different}: the figures and their intervals mean nothing"
+            yield f"the {number} {what} are copies of only {different}: the scores and their intervals are meaningless"
 
 
 def _resamples(fake: int, real: int, number: int, random: np.random.Generator) -> Draws:
-    """Of sets of so many pictures."""
+    """Draw `number` bootstrap resamples of two sets, given their numbers of pictures."""
     return _stacked((_drawn(fake, random), _drawn(real, random)) for _ in range(number))
 
 
 def _drawn(number: int, random: np.random.Generator) -> Counts:
-    """With replacement; once more where all are one picture, which alone has neither a spread nor pairs."""
+    """Draw with replacement, again if only one picture was drawn, which has neither a variance nor pairs."""
     while True:
         counts = np.bincount(random.integers(number, size=number), minlength=number)
         if np.count_nonzero(counts) > 1:
@@ -119,7 +122,7 @@ def _drawn(number: int, random: np.random.Generator) -> Counts:
 
 
 def _subsets(fake: int, real: int, seed: int) -> Draws:
-    """Those that torch-fidelity takes KID of."""
+    """Draw the subsets from which torch-fidelity computes KID."""
     size = min(min(fake, real) // 2, LARGEST_SUBSET)
     random = np.random.RandomState(seed)
 

@@ -1,4 +1,4 @@
-"""The networks by whose eyes pictures are compared: Inception, as the field does, or a backbone of torchvision."""
+"""The feature networks from which scores are computed: Inception, the standard, or a backbone of torchvision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cyclegan.util.torchfile import load_pickled
 from cyclegan.util.untouched import untouched
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, as torchvision's backbones expect it."""
+"""The mean and standard deviation of ImageNet that torchvision's backbones expect."""
 
 LAYERS: dict[Backbone, tuple[int, ...]] = {
     "squeezenet1_1": (1, 4, 7, 9, 10, 11, 12),
@@ -29,25 +29,28 @@ LAYERS: dict[Backbone, tuple[int, ...]] = {
     "resnet50": (4, 5, 6, 7),
     "convnext_tiny": (1, 3, 5, 7),
 }
-"""After which of its modules a backbone is looked at; the first two are those of LPIPS (Zhang et al. 2018)."""
+"""The modules of each backbone whose outputs the perceptual distance compares. Those of the first two backbones are
+the layers of LPIPS (Zhang et al. 2018)."""
 
 INCEPTION_LAYERS = ("MaxPool_1", "MaxPool_2", "Mixed_5d", "Mixed_6e", "Mixed_7c")
+"""The modules of Inception whose outputs the perceptual distance compares."""
 
 SMALLEST = 32
-"""Pixels on a side that still reach a backbone's last layer, after five halvings."""
+"""Fewest pixels on a side for the perceptual distance: a backbone halves the size five times."""
 
 
 class Weights(NamedTuple):
-    """Trained numbers, and where they come from."""
+    """The trained weights of a feature network."""
 
     state: dict[str, Any]
     sha256: str
+    """SHA-256 of their file in hexadecimal."""
     standard: bool
-    """Whether they are those that everybody's figures are made with."""
+    """Whether the file is the standard one, so that scores can be compared with published ones."""
 
 
 class Features(nn.Module):
-    """(N, 3, H, W) in [-1, 1] to (N, D) features. `name` belongs beside every figure that is made with them."""
+    """A feature network; `name` identifies it and its weights, and must be recorded with every score."""
 
     def __init__(self, name: str, sha256: str, network: _Inception | _Torchvision) -> None:
         super().__init__()
@@ -55,29 +58,30 @@ class Features(nn.Module):
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Tensor:
-        """The features of a batch, float32."""
+        """Return the features (N, D) of images (N, 3, H, W) in [-1, 1], in float32."""
         features: Tensor = self.network(images)
         return features.float()
 
     @torch.inference_mode()
     def layers(self, images: Tensor) -> list[Tensor]:
-        """What several layers see of a batch, each float32 (N, C, H', W'): of pictures at their own size.
+        """Return the outputs of several layers for images (N, 3, H, W) in [-1, 1], each float32 (N, C, H', W').
 
-        But for Inception, which fits them to 299 x 299. Raises ValueError for sides below 32 pixels.
+        Images keep their size; only Inception resizes them to 299 x 299. Raises ValueError for sides below 32 pixels,
+        except with Inception.
         """
         return [layer.float() for layer in self.network.layers(images)]
 
     def of(self, batches: Iterable[Tensor]) -> Tensor:
-        """The features of all batches, (N, D) on the CPU."""
+        """Return the features of all batches, (N, D) on the CPU."""
         return torch.cat([self(batch).cpu() for batch in batches])
 
 
 @untouched()
 def load_features(backbone: Backbone, weights: Path | None = None) -> Features:
-    """A trained network, its weights from a file (`.pth`, `.safetensors`) or, without one, downloaded once.
+    """Load a feature network with weights from a file (`.pth`, `.safetensors`), or else download them once.
 
-    Raises FileNotFoundError or ValueError, in one line, for a file that does not hold them, and ConnectionError when
-    they cannot be downloaded.
+    Raises FileNotFoundError when the file is missing, ValueError when it does not contain the weights of this network,
+    and ConnectionError when the download fails; each message is one line.
     """
     read = _read(weights or downloaded(backbone), SOURCES[backbone].sha256)
     build = _inception if backbone == "inception" else _torchvision
@@ -101,10 +105,10 @@ def _read(path: Path, standard: str) -> Weights:
 
 
 def _inception(backbone: Backbone, state: dict[str, Any]) -> _Inception:
-    """Inception v3 of the TensorFlow of 2015 in torch-fidelity's transcription, its resize to 299 included."""
+    """Build Inception v3 of TensorFlow 2015, as ported by torch-fidelity, including its resize to 299 x 299."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    with TemporaryDirectory() as folder:  # it unpickles the file it is given: let that be one of our own making
+    with TemporaryDirectory() as folder:  # the constructor unpickles its file, so it gets one that is written here
         safe = Path(folder, "weights.pth")
         torch.save({name: weight for name, weight in state.items() if isinstance(weight, Tensor)}, safe)
         return _Inception(FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(safe)))
@@ -120,7 +124,7 @@ class _Inception(nn.Module):
         return features
 
     def layers(self, images: Tensor) -> list[Tensor]:
-        """The outputs of `INCEPTION_LAYERS`, listened to on the way."""
+        """Return the outputs of `INCEPTION_LAYERS`, captured by forward hooks."""
         seen: list[Tensor] = []
         parts = [self.network.get_submodule(name) for name in INCEPTION_LAYERS]
         listeners = [part.register_forward_hook(lambda part, inputs, output: seen.append(output)) for part in parts]
@@ -133,12 +137,12 @@ class _Inception(nn.Module):
 
 
 def _torchvision(backbone: Backbone, state: dict[str, Any]) -> _Torchvision:
-    """All layers but the classifier, their last map averaged over the picture."""
+    """Build a backbone of torchvision without its classifier; the features are the spatial mean of its last layer."""
     from torchvision.models import get_model
 
     network = get_model(backbone, weights=None)
     network.load_state_dict(state)
-    features = getattr(network, "features", None) or nn.Sequential(*list(network.children())[:-2])  # a ResNet has none
+    features = getattr(network, "features", None) or nn.Sequential(*list(network.children())[:-2])  # for a ResNet
     return _Torchvision(features, LAYERS[backbone])
 
 
@@ -157,10 +161,10 @@ class _Torchvision(nn.Module):
         return features.mean(dim=(2, 3))
 
     def layers(self, images: Tensor) -> list[Tensor]:
-        """What comes out of the modules looked at."""
+        """Return the outputs of the modules in `looked_at`."""
         if min(height_width := images.shape[2:]) < SMALLEST:
             size = f"{height_width[1]} x {height_width[0]} pixels"
-            raise ValueError(f"pictures of {size} are too small for a perceptual distance; give {SMALLEST} a side")
+            raise ValueError(f"pictures of {size} are too small for the perceptual distance; use {SMALLEST} a side")
         seen, last = [], self._normalised(images)
         for index, module in enumerate(self.features[: self.looked_at[-1] + 1]):
             last = module(last)

@@ -1,4 +1,4 @@
-"""Frechet distance between two sets of features (FID): of the sets, of resamples of them, and its slope by picture."""
+"""Frechet distance between two sets of features (FID), of resamples of them, and its derivative by each picture."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from torch import Tensor
 
 
 class Frechet(NamedTuple):
-    """The distance of two sets, and how it changes, to first order, with the share that a picture has in its set."""
+    """The Frechet distance of two sets, and its derivatives by the share of each picture in its set."""
 
     value: float
     by_fake: Tensor
-    """Slopes, (N,), their mean 0."""
+    """The derivatives by the pictures of `fake`, (N,), with mean 0."""
     by_real: Tensor
-    """Slopes, (M,), their mean 0."""
+    """The derivatives by the pictures of `real`, (M,), with mean 0."""
 
     def resampled(self, n: Tensor, m: Tensor) -> Tensor:
-        """Of resamples to first order, (R,), where `n` (R, N) and `m` (R, M) count how often each picture was drawn.
+        """Return the distances of R resamples to first order, (R,).
 
-        The delta method: one decomposition serves all resamples, where the exact distance needs one for each.
+        `n` (R, N) and `m` (R, M) count how often each picture was drawn. This is the delta method: it needs one
+        decomposition for all resamples, while the exact distance needs one for each.
         """
         return self.value + n @ self.by_fake / n.shape[1] + m @ self.by_real / m.shape[1]
 
 
 def frechet(fake: Tensor, real: Tensor) -> Frechet:
-    """Of float64 features, (N, D) and (M, D), by unbiased covariances (Heusel et al. 2017, eq. 6).
+    """Return the Frechet distance of float64 features (N, D) and (M, D) with unbiased covariances.
 
-    The trace of the root of two covariances' product is the sum of the singular values s of X Y', where X'X and Y'Y
-    are the covariances. By X = QR only a matrix of min(N, D) x min(M, D) is decomposed. The slope of that sum by the
-    share p of a picture is the sum of u^2 s / 2p, where u is the picture's row of the singular vectors.
+    (Heusel et al. 2017, eq. 6.) The trace of the square root of the product of two covariances is the sum of the
+    singular values s of X Y', where X'X and Y'Y are the covariances. With X = QR, the decomposed matrix has only
+    min(N, D) x min(M, D) elements. The derivative of that sum by the share p of a picture is the sum of u^2 s / 2p,
+    where u is the row of the picture in the singular vectors.
     """
     apart, x, y = _centred(fake, real, torch.ones(len(fake)).double(), torch.ones(len(real)).double())
     (basis_x, rest_x), (basis_y, rest_y) = torch.linalg.qr(x), torch.linalg.qr(y)
@@ -41,13 +43,16 @@ def frechet(fake: Tensor, real: Tensor) -> Frechet:
 
 
 def frechet_of(fake: Tensor, real: Tensor, n: Tensor, m: Tensor) -> float:
-    """Of one resample, exactly: `n` (N,) and `m` (M,) count how often each picture was drawn, two or more of a set."""
+    """Return the exact Frechet distance of one resample of features (N, D) and (M, D).
+
+    `n` (N,) and `m` (M,) count how often each picture was drawn; each set needs at least two draws.
+    """
     apart, x, y = _centred(fake[n > 0], real[m > 0], n[n > 0], m[m > 0])
     return _value(apart, x, y, torch.linalg.svdvals(x @ y.T))
 
 
 def _centred(fake: Tensor, real: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The difference of the means, and X and Y: less their mean, and so scaled that X'X and Y'Y are the covariances."""
+    """Return the difference of the means, and X and Y: centred and scaled, so that X'X and Y'Y are the covariances."""
     means = n @ fake / n.sum(), m @ real / m.sum()
     x, y = (
         (points - mean) * (counts / (counts.sum() - 1)).sqrt()[:, None]
@@ -61,7 +66,10 @@ def _value(apart: Tensor, x: Tensor, y: Tensor, values: Tensor) -> float:
 
 
 def _slopes(x: Tensor, pull: Tensor, vectors: Tensor, values: Tensor) -> Tensor:
-    """Of the distance by the shares in one set: through its mean (`pull`), its covariance's trace, and the root's."""
+    """Return the derivatives of the distance by the shares of the pictures in one set.
+
+    They have three terms: from the mean (`pull`), from the trace of the covariance, and from the square root.
+    """
     number = len(x)
     slopes: Tensor = x @ pull * (number - 1) ** 0.5 + number * (x.square().sum(dim=1) - vectors.square() @ values)
     return slopes - slopes.mean()

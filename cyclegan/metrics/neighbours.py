@@ -1,4 +1,4 @@
-"""Which pictures of a set lie where those of another do, the heart of precision and recall, and which are copies."""
+"""Nearest neighbours in feature space, from which precision and recall are computed, and copies are found."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import torch
 from torch import Tensor
 
 NEIGHBOURS = 3
-"""A picture reaches as far as to the third of the others of its set."""
+"""The neighbourhood of a picture extends to its third nearest neighbour in its set."""
 
 ROUNDING = 1e-5
-"""Of the size of the features (root mean square): copies of a picture lie no farther apart."""
+"""Largest distance between copies of a picture, relative to the root mean square norm of the features."""
 
 ROWS = 1000
-"""Of a matrix of all distances that are in memory at once."""
+"""Rows of a matrix of all distances that are in memory at once."""
 
 
 class Neighbours(NamedTuple):
-    """What the pictures of a set are to each other."""
+    """The neighbourhoods of the pictures of a set."""
 
     reach: Tensor
-    """How far each reaches, (N,)."""
+    """The radius of the neighbourhood of each picture, (N,)."""
     different: int
-    """How many are no copies of one before them."""
+    """The number of pictures that are not a copy of an earlier one."""
 
 
 def find_neighbours(points: Tensor) -> Neighbours:
-    """Of features, float64 (N, D), more than 3."""
+    """Return the neighbourhoods of a set of more than 3 features, float64 (N, D)."""
     rounding = ROUNDING * float(points.square().sum(dim=1).mean().sqrt())
     reach: list[Tensor] = []
     copies, before = 0, 0
@@ -40,9 +40,9 @@ def find_neighbours(points: Tensor) -> Neighbours:
 
 
 def within(points: Tensor, others: Tensor, reach: Tensor) -> Tensor:
-    """Whether each point, of float64 (N, D), lies within the reach of one of the others, (M, D): float64 (N,).
+    """Return for each point, float64 (N, D), 1 if it is in the neighbourhood of any of `others` (M, D), else 0: (N,).
 
-    (Kynkaanniemi et al. 2019, eq. 1.) The mean is the precision of points among real others, and the recall of real
-    points among others.
+    (Kynkaanniemi et al. 2019, eq. 1.) `reach` (M,) are the radii of the neighbourhoods. The mean of the result is the
+    precision if the points are fakes and the others real, and the recall if it is the other way round.
     """
     return torch.cat([(torch.cdist(some, others) <= reach).any(dim=1) for some in torch.split(points, ROWS)]).double()

@@ -1,4 +1,4 @@
-"""One direction, scored: how far translations are from real pictures of the domain, how near their inputs they stay."""
+"""Score one direction: the distance of translations from real pictures, and their similarity to the inputs."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from cyclegan.metrics.structure import structure_distance
 
 
 class Portion(NamedTuple):
-    """What is kept of a batch, all on the CPU."""
+    """The results of one batch, on the CPU."""
 
     features: Tensor
-    """(N, D)."""
+    """The features of the translations, (N, D)."""
     figures: dict[str, Tensor]
-    """Of each picture, (N,)."""
+    """The scores of each picture by name, (N,)."""
 
 
 def score_sets(what: str, seen: Tensor, real: Tensor) -> Score:
-    """Score the features of a set, (N, D), against those of the real pictures, (M, D); raises what `distances` does."""
+    """Score the features of a set, (N, D), against those of real pictures, (M, D). Raises what `distances` raises."""
     figures, warnings = distances(seen, real)
     return Score(what=what, images=len(seen), real=len(real), figures=figures, warnings=warnings)
 
@@ -47,12 +47,13 @@ def score_translation(
     truths: Iterable[Tensor] | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> Score:
-    """Translate batches of pictures, uint8 (N, 3, H, W), and score them against the `real` ones' features, (M, D).
+    """Translate batches of pictures, uint8 (N, 3, H, W), and score them against the features of real ones, (M, D).
 
-    `translate` and `back` map float (N, 3, H, W) in [-1, 1] to the same; their outputs are rounded to 8 bits, as a PNG
-    would be, and scored where they lie: `features` must be on that device. `truths` are batched as `pictures` are.
-    `report` is told how many pictures are done. Memory grows by the features only.
-    Raises ValueError for fewer than 4 pictures on a side, too small ones, a truth of another size, and NaN.
+    `translate` and `back` map float images (N, 3, H, W) in [-1, 1] to the same. Their outputs are rounded to 8 bits, as
+    in a PNG file, and scored on their device, on which `features` must be too. With `back`, the cycle is scored; with
+    `truths`, batched like `pictures`, the translations are compared with their truth. `report` is called with the
+    number of pictures done. Only the features are kept in memory.
+    Raises ValueError for fewer than 4 pictures in a set, pictures that are too small, a truth of another size, and NaN.
     """
     portions: list[Portion] = []
     done = 0
@@ -73,7 +74,7 @@ def _portion(
     translate: Callable[[Tensor], Tensor],
     back: Callable[[Tensor], Tensor] | None,
 ) -> Portion:
-    """One batch there, and back if the way is known."""
+    """Translate and score one batch, and its cycle if `back` is given."""
     images = from_bytes(batch)
     fake = _as_png(translate(images))
     images = images.to(fake.device)
@@ -86,7 +87,7 @@ def _portion(
 
 
 def _closeness(what: str, images: Tensor, others: Tensor, features: Features) -> dict[str, Tensor]:
-    """How close each of a batch comes to its other, pixel by pixel and to the eye of the network."""
+    """Return SSIM, PSNR and perceptual distance of each pair of images in two batches."""
     ssim, psnr = ssim_and_psnr(images, others).unbind(dim=1)
     looks = perceptual(features.layers(images), features.layers(others))
     return {f"{what}_ssim": ssim, f"{what}_psnr": psnr, f"{what}_perceptual": looks}

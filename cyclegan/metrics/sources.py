@@ -1,4 +1,4 @@
-"""Where the trained networks that compare pictures come from: fixed addresses, and what has to lie there."""
+"""The addresses and checksums of the trained feature networks, and their download."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from cyclegan.util.progress import Progress
 
 
 class Source(NamedTuple):
-    """A file of weights."""
+    """The address and SHA-256 of a file of weights."""
 
     url: str
     sha256: str
 
 
-# The names of the files begin their SHA-256; the whole of it is what many who downloaded them state alike.
+# The name of each file contains the beginning of its SHA-256; the full values agree in many independent publications.
 SOURCES: dict[Backbone, Source] = {
     "inception": Source(
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
@@ -50,9 +50,9 @@ SOURCES: dict[Backbone, Source] = {
 
 
 def downloaded(backbone: Backbone) -> Path:
-    """The trained weights of a network, kept where torch keeps such files, and checked each time.
+    """Return the path of the weights of a network, in torch's cache folder; downloads them if necessary.
 
-    Raises ConnectionError, in one line, when they are not there and cannot be downloaded.
+    The SHA-256 of the file is verified each time. Raises ConnectionError, with one line, when the download fails.
     """
     source = SOURCES[backbone]
     path = Path(get_dir(), "checkpoints", source.url.rsplit("/", 1)[1])
@@ -62,15 +62,15 @@ def downloaded(backbone: Backbone) -> Path:
         write_whole(path, partial(_download, source))
     except (OSError, HTTPException, ValueError) as error:
         cause = error.__cause__ if isinstance(error, Unwritten) and isinstance(error.__cause__, OSError) else error
-        told = f"{source.url} could not be fetched ({why(cause)}); give the file by --features.weights"
+        told = f"{source.url} could not be fetched ({why(cause)}); pass the file with --features.weights"
         raise ConnectionError(told) from None
     return path
 
 
 def _download(source: Source, file: BinaryIO) -> None:
-    """Raises ValueError for another file than the one that is expected."""
+    """Download the weights into `file`. Raises ValueError if their SHA-256 is not the expected one."""
     digest = hashlib.sha256()
-    with open_url(source.url, only_https=False) as answer:  # the SHA-256 tells
+    with open_url(source.url, only_https=False) as answer:  # the SHA-256 protects the download
         length = answer.headers.get("Content-Length", "")
         total = int(length) if length.isdecimal() else None
         with Progress(source.url.rpartition("/")[2], "MiB", size=2**20) as progress:
@@ -79,6 +79,6 @@ def _download(source: Source, file: BinaryIO) -> None:
                 digest.update(piece)
                 progress.report(file.tell(), total)
         if total not in (None, file.tell()):
-            raise ConnectionResetError(errno.ECONNRESET, f"cut after {file.tell():,} of {total:,} bytes")
+            raise ConnectionResetError(errno.ECONNRESET, f"connection lost after {file.tell():,} of {total:,} bytes")
     if (found := digest.hexdigest()) != source.sha256:
         raise ValueError(f"it has SHA-256 {found}, expected {source.sha256}")

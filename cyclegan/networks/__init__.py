@@ -1,1 +1,1 @@
-"""Networks: generators, discriminators and what they are built of; tensors in, tensors out."""
+"""Networks: generators, discriminators and their building blocks."""

@@ -1,4 +1,4 @@
-"""What every generator and every critic has in common."""
+"""The base classes of generators and critics (discriminators)."""
 
 from __future__ import annotations
 
@@ -18,41 +18,43 @@ if TYPE_CHECKING:
 
 
 class Generator(nn.Module):
-    """A picture in, a picture of the same size out.
+    """A network that maps an image to an image of the same size.
 
-    A subclass has `stages`, modules one after another, and says of which `multiple` the sides of its input must be.
+    Images of any size are padded to sides that `translate` accepts, and the output is cropped.
     """
 
     config: GeneratorConfig
     stages: nn.Sequential
+    """The modules of the network in order, without the last convolution."""
     multiple: int
+    """The sides of images in `translate` must be multiples of this number of pixels."""
     smallest: int
-    """Pixels that a side must have at least."""
+    """The sides of images in `translate` must have at least this number of pixels."""
     independent = True
-    """Whether the pictures of a batch do not see each other."""
+    """Whether each image of a batch is processed independently of the others (false with batch norm)."""
     encoded: tuple[int, ...]
-    """Channels of what `encode` gives, layer by layer."""
+    """The number of channels of each layer that `encode` returns."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in [-1, 1], any H and W, to the same shape and range in float32."""
+        """Translate images (N, C, H, W) in [-1, 1], of any H and W, to the same shape and range in float32."""
         height, width = x.shape[2:]
         return self.translate(mirror_pad(x, self.multiple, self.smallest))[:, :, :height, :width]
 
     @abstractmethod
     def translate(self, x: Tensor) -> Tensor:
-        """As `forward`, of pictures whose sides are multiples of `multiple`, and at least `smallest`."""
+        """Translate images whose sides are multiples of `multiple` and at least `smallest`; otherwise as `forward`."""
 
     @abstractmethod
     def encode(self, x: Tensor) -> list[Tensor]:
-        """The layers by which patches of two pictures are compared, from the picture itself to deep ones.
+        """Return the layers on which PatchNCE compares patches, from the pixels to deep features.
 
         (Park et al. 2020, section 3: the pixels and four layers of the first half of the generator.)
         """
 
     def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
-        """What the stages numbered in `at` give for `x`, in order; nothing after the last of them is computed.
+        """Return the outputs of the stages numbered in `at` for `x`, in order; later stages are not computed.
 
-        Raises ValueError for a number that is no stage.
+        Raises ValueError for a number that is not a stage.
         """
         self.check_stages(at)
         x, kept = mirror_pad(x, self.multiple, self.smallest), []
@@ -63,29 +65,29 @@ class Generator(nn.Module):
         return kept
 
     def initialise(self, how: Initial = "normal") -> None:
-        """Fresh weights (see `blocks.initialise`)."""
+        """Initialise the weights (see `blocks.initialise`)."""
         initialise(self, how)
 
     def check_stages(self, at: Sequence[int]) -> None:
-        """Raise ValueError for a number that is no stage."""
+        """Raise ValueError if a number in `at` is not a stage."""
         if not at or min(at) < 0 or max(at) >= len(self.stages):
             raise ValueError(f"features: stages are 0 to {len(self.stages) - 1}, not {list(at)}")
 
 
 class Critic(nn.Module):
-    """Scores of pictures, one for each patch and at each scale, higher where they look more real."""
+    """A discriminator: it scores each patch of an image, at one or more scales; higher means more real."""
 
     conditional: bool
-    """Whether it sees the source beside the target."""
+    """Whether the input includes the source of the translation (pix2pix)."""
     independent = True
-    """Whether the pictures of a batch do not see each other."""
+    """Whether each image of a batch is processed independently of the others (false with batch norm)."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Scores:
-        """Of what it sees, (N, C, H, W) in [-1, 1]: the source, if any, and the target."""
+        """Score images (N, C, H, W) in [-1, 1]; a conditional critic expects source and target in the channels."""
 
     def score(self, target: Tensor, source: Tensor | None = None) -> Scores:
-        """Scores of pictures (N, C, H, W) in [-1, 1]; a conditional critic sees what they were translated from too.
+        """Score images (N, C, H, W) in [-1, 1]; a conditional critic also gets the source they were translated from.
 
         (Isola et al. 2017, eq. 1: D(x, y) with the source first.)
         """
@@ -94,7 +96,7 @@ class Critic(nn.Module):
         return scores
 
     def patches(self, target: Tensor, source: Tensor | None = None) -> Tensor:
-        """As `score`, in one map (N, 1, h, w) for people to look at: the mean over scales, coarse ones enlarged."""
+        """Return the scores as one map (N, 1, h, w) to display: the mean over scales, coarse maps enlarged."""
         finest, *coarser = self.score(target, source)
         enlarged = [F.interpolate(scores, finest.shape[2:], mode="bilinear") for scores in coarser]
         return torch.stack([finest, *enlarged]).mean(dim=0)

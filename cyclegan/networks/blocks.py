@@ -1,4 +1,4 @@
-"""What the networks are built of: instance norm, the residual block, padding to any size, weight initialisation."""
+"""The building blocks of the networks: norms, convolutions, padding, weight initialisation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from torch import Tensor, nn
 
 
 class InstanceNorm(nn.Module):
-    """Every channel of every image to mean 0 and variance 1 (Ulyanov et al. 2016, eq. 4); eps 1e-5, nothing to learn.
+    """Instance norm: scale each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016, eq. 4).
 
-    Statistics are float32 where the input is bf16. A flat channel becomes zero, and its gradient stays finite.
+    eps is 1e-5, and there are no learned parameters. Statistics are computed in float32 if the input is bf16. A
+    constant channel becomes zero, and its gradient stays finite.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) of any float type and memory format to the same."""
+        """Normalise (N, C, H, W) of any float type and memory format; both stay the same."""
         if x.is_contiguous() and not torch.compiler.is_compiling():
-            # One kernel instead of eight. Not F.instance_norm: on a CPU, torch 2.15 gives it wrong gradients where
-            # those of a single image come in channels_last. Nor for that format, which it would leave on a GPU.
+            # One kernel instead of eight. F.instance_norm is not used because on a CPU, torch 2.15 computes wrong
+            # gradients if those of a single image are channels_last. group_norm is not used for inputs in that
+            # format, because on a GPU its output would lose it.
             return torch.group_norm(x, x.shape[1], eps=1e-5).to(x.dtype)
         precise = x.to(torch.promote_types(x.dtype, torch.float32))
         variance, mean = torch.var_mean(precise, dim=(2, 3), keepdim=True, correction=0)
@@ -28,20 +30,21 @@ class InstanceNorm(nn.Module):
 
 
 class ReflectConv2d(nn.Conv2d):
-    """A convolution of odd `side` that keeps the size of a picture, reflected at its borders."""
+    """A convolution of odd kernel size `side` with reflection padding, which keeps the size of the image."""
 
     def __init__(self, inputs: int, outputs: int, side: int, bias: bool = True) -> None:
         super().__init__(inputs, outputs, side, padding=side // 2, padding_mode="reflect", bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, H, W), H and W larger than side // 2."""
+        """Convolve (N, inputs, H, W) to (N, outputs, H, W); H and W must be larger than side // 2."""
         return F.conv2d(reflect_pad(x, self.kernel_size[0] // 2), self.weight, self.bias)
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), reflection-padded and normalised; no activation after the sum (He et al. 2016).
+    """A residual block, x + conv(relu(conv(x))), with reflection padding and a norm after each convolution.
 
-    `norm` makes a norm of so many channels: see `NORMS`.
+    There is no activation after the sum (He et al. 2016). `norm` builds a norm from the number of channels, see
+    `NORMS`.
     """
 
     def __init__(self, width: int, dropout: float, bias: bool, norm: Callable[[int], nn.Module]) -> None:
@@ -56,69 +59,76 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) to the same, H and W at least 2."""
+        """Map (N, width, H, W) to the same shape; H and W must be at least 2."""
         return x + self.body(x)  # type: ignore[no-any-return]  # nn.Module calls are Any
 
 
 class BlurDown(nn.Module):
-    """Half the size, blurred by [1 2 1] in both directions first (Zhang 2019, section 3.2): two means of neighbours."""
+    """Blur with [1 2 1] in both directions, then halve the size (Zhang 2019, section 3.2).
+
+    It is computed by two average poolings.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H / 2, W / 2), halves rounded up."""
+        """Downsample (N, C, H, W) to (N, C, H / 2, W / 2), rounded up."""
         return F.avg_pool2d(F.avg_pool2d(reflect_pad(x, 1), 2, stride=1), 2, stride=2)
 
 
 class BlurUp(nn.Module):
-    """Twice the size, blurred by [1 3 3 1] in both directions (Zhang 2019): that is bilinear interpolation."""
+    """Double the size and blur with [1 3 3 1] in both directions (Zhang 2019), which is bilinear interpolation."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, 2 H, 2 W)."""
+        """Upsample (N, C, H, W) to (N, C, 2 H, 2 W)."""
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class PreciseConv2d(nn.Conv2d):
-    """A convolution in its weights' own precision, whatever autocast says: the last one, where rounding would show."""
+    """A convolution in the precision of its weights, also under autocast.
+
+    It is used for the last layer, where rounding would be visible.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in, H, W) of any float type to (N, out, H', W') of the weights' type."""
+        """Convolve (N, in, H, W) of any float type to (N, out, H', W') of the weights' type."""
         with torch.autocast(x.device.type, enabled=False):
             return super().forward(x.to(self.weight.dtype))
 
 
 def reflect_pad(x: Tensor, by: int) -> Tensor:
-    """So many pixels, fewer than the picture has, reflected on all four sides: (N, C, H, W) to (N, C, H', W')."""
+    """Pad (N, C, H, W) by reflection with `by` pixels on all four sides; `by` must be smaller than H and W."""
     if not torch.are_deterministic_algorithms_enabled():
         return F.pad(x, (by, by, by, by), mode="reflect")
-    for side in (2, 3):  # on CUDA the gradient of F.pad adds up in no fixed order
+    for side in (2, 3):  # on CUDA the gradient of F.pad is summed in no fixed order
         near, far = x.narrow(side, 1, by), x.narrow(side, x.shape[side] - 1 - by, by)
         x = torch.cat([near.flip(side), x, far.flip(side)], dim=side)
     return x
 
 
 class PreciseConvTranspose2d(nn.ConvTranspose2d):
-    """As `PreciseConv2d`, upwards."""
+    """A transposed convolution in the precision of its weights, also under autocast (see `PreciseConv2d`)."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """(N, in, H, W) of any float type to (N, out, H', W') of the weights' type."""
+        """Convolve (N, in, H, W) of any float type to (N, out, H', W') of the weights' type."""
         with torch.autocast(x.device.type, enabled=False):
             return super().forward(x.to(self.weight.dtype), output_size)
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Every channel of a batch to a mean and a variance that are learned (Ioffe and Szegedy 2015).
+    """Batch norm: scale each channel of a batch to a learned mean and variance (Ioffe and Szegedy 2015).
 
-    In evaluation by running statistics, which are part of the weights. Pictures of a batch see each other.
+    Evaluation mode uses running statistics, which are part of the weights. In training, the result for an image depends
+    on the other images of the batch.
     """
 
     rests = False
-    """While set, running statistics stay as they are."""
+    """While true, the running statistics are not updated."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
-        self.num_batches_tracked = None  # of use only to another kind of running mean
+        self.num_batches_tracked = None  # needed only for a cumulative mean, which is not used
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same."""
+        """Normalise (N, C, H, W); the shape stays the same."""
         if not (self.training and self.rests):
             return super().forward(x)
         assert self.running_mean is not None and self.running_var is not None
@@ -126,7 +136,7 @@ class BatchNorm(nn.BatchNorm2d):
         return F.batch_norm(x, *forgotten, self.weight, self.bias, training=True, eps=self.eps)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, about: dict[str, Any], *rest: Any) -> None:
-        super()._load_from_state_dict(state, prefix, about | {"version": 2}, *rest)  # or else torch adds the number
+        super()._load_from_state_dict(state, prefix, about | {"version": 2}, *rest)  # or torch adds num_batches_tracked
 
 
 def _instance_norm(channels: int) -> nn.Module:
@@ -141,15 +151,17 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "instance": _instance_norm,
     "batch": BatchNorm,
     "none": _no_norm,
-    "spectral": _no_norm,  # of weights: it is in the convolutions
+    "spectral": _no_norm,  # it normalises the weights, inside the convolutions
 }
-"""From the number of channels to a norm of what a convolution gives."""
+"""For each norm, a function from the number of channels to the module that follows a convolution."""
 
 
 def mirror_pad(x: Tensor, multiple: int, smallest: int) -> Tensor:
-    """Reflect below and to the right until H and W divide by `multiple` and are at least `smallest`, one of them.
+    """Pad (N, C, H, W) by reflection below and to the right to the next size that a network accepts.
 
-    Unlike `F.pad(mode="reflect")` the picture may be smaller than its padding, down to one pixel: it mirrors again.
+    H and W become the smallest multiples of `multiple` that are at least `smallest`, which is itself a multiple.
+    Unlike in `F.pad(mode="reflect")`, the image may be smaller than its padding, down to one pixel: it is reflected
+    repeatedly.
     """
     height, width = (max(smallest, -(-side // multiple) * multiple) for side in x.shape[2:])
     if (height, width) == x.shape[2:]:
@@ -158,18 +170,23 @@ def mirror_pad(x: Tensor, multiple: int, smallest: int) -> Tensor:
 
 
 def _mirrored(side: int, padded: int, device: torch.device) -> Tensor:
-    """0 1 2 3 2 1 0 1 ...: the row to read for each padded row."""
+    """Return the source row for each padded row: 0 1 2 3 2 1 0 1 ..."""
     last = max(side - 1, 1)
     position = torch.arange(padded, device=device) % (2 * last)
-    # Not by way of abs(), at which the compiler of torch 2 stumbles when the result is an index.
+    # abs() is avoided because torch.compile fails when its result is used as an index.
     return torch.minimum(position, 2 * last - position).clamp(max=side - 1)
 
 
 Initial = Literal["normal", "xavier"]
+"""The distribution of initial weights."""
 
 
 def initialise(network: nn.Module, how: Initial = "normal") -> None:
-    """Biases 0, weights from N(0, 0.02), as CycleGAN starts (Zhu et al. 2017, section 7.1), or Xavier's times 0.02."""
+    """Initialise the weights of all convolutions, linear layers and batch norms in a network.
+
+    Biases are 0. Weights are drawn from N(0, 0.02) ("normal"; Zhu et al. 2017, section 7.1) or from Xavier's normal
+    distribution with gain 0.02 ("xavier"). Weights of batch norms are drawn from N(1, 0.02).
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             if how == "normal":

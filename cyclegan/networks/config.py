@@ -1,10 +1,11 @@
-"""What can be said about a network. Free of torch, so that recipes and `--help` answer at once."""
+"""The configs of the networks. They import no torch, so that recipes and `--help` load fast."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import tyro
 from pydantic import ConfigDict, Field
 
 from cyclegan.types import NUMBER
@@ -15,37 +16,36 @@ if TYPE_CHECKING:
     from cyclegan.networks.unet import UnetGenerator
 
 Width = Annotated[int, NUMBER, Field(gt=0, le=4096)]
-"""Channels of a first convolution."""
+"""Output channels of the first convolution."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResnetConfig:
-    """The generator of Johnson et al. 2016 as CycleGAN uses it."""
+    """ResNet generator (Johnson et al. 2016)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
 
-    kind: Literal["resnet"] = "resnet"
-    """ResNet: two steps down, residual blocks, two steps up."""
+    kind: Annotated[Literal["resnet"], tyro.conf.arg(metavar="KIND")] = "resnet"
+    """`resnet`: downsampling by 4, residual blocks, upsampling; or `unet`. Another kind has its own defaults."""
     width: Width = 64
-    """Channels after the first convolution (ngf); four times as many in the blocks."""
+    """Output channels of the first convolution (ngf); the residual blocks have four times as many."""
     blocks: Annotated[int, NUMBER, Field(gt=0, le=256)] = 9
-    """Residual blocks: 9 for images of 256 pixels, 6 for 128 and smaller."""
+    """Number of residual blocks: 9 for images of 256 pixels, 6 for 128 pixels or less."""
     dropout: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.0
-    """Probability of dropout inside every block; the reference offers 0 and 0.5."""
+    """Dropout probability inside each block; the reference uses 0 or 0.5."""
     downsample: Literal["stride", "blur"] = "stride"
-    """Downwards by a convolution of stride 2, or by one of stride 1 and a blur: no aliasing, as in CUT."""
+    """`stride`: convolution of stride 2. `blur`: stride 1 and a blur filter, which prevents aliasing (CUT)."""
     upsample: Literal["transpose", "resize", "blur"] = "transpose"
-    """Upwards by a transposed convolution; or without a checkerboard by nearest neighbours (`resize`) or a blur, as in
-    CUT, and a convolution: dearer."""
+    """`transpose`: transposed convolution. `resize` and `blur` (CUT) avoid checkerboard artefacts, but are slower."""
     bias: bool = False
-    """Convolutions before a norm have a bias, as in CUT, whose loss sees two of them before the norm cancels it."""
+    """Give convolutions before a norm a bias, as CUT does: PatchNCE reads two of them before the norm."""
     norm: Literal["instance", "batch"] = "instance"
-    """Instance norm looks at every picture alone; batch norm lets the pictures of a batch see each other."""
+    """`instance` normalises each image on its own; `batch` uses the statistics of the batch."""
     skip: bool = False
-    """The last convolution sees the input too and begins as its copy: for translations that keep most of a picture."""
+    """Feed the input to the last convolution and start as a copy of it: for translations that change little."""
 
     def build(self) -> ResnetGenerator:
-        """The network, with fresh weights."""
+        """Build the network with random weights."""
         from cyclegan.networks.resnet import ResnetGenerator
 
         return ResnetGenerator(self)
@@ -53,23 +53,23 @@ class ResnetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class UnetConfig:
-    """The generator of pix2pix (Isola et al. 2017)."""
+    """U-Net generator (Isola et al. 2017)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
 
-    kind: Literal["unet"] = "unet"
-    """U-Net: down to a point and up again, with a bridge at every size."""
+    kind: Annotated[Literal["unet"], tyro.conf.arg(metavar="KIND")] = "unet"
+    """`unet`: U-Net with skip connections at every size; or `resnet`. Another kind has its own defaults."""
     width: Width = 64
-    """Channels after the first convolution (ngf); eight times as many deeper down."""
+    """Output channels of the first convolution (ngf); deeper layers have up to eight times as many."""
     depth: Annotated[int, NUMBER, Field(ge=5, le=10)] = 8
-    """Halvings: 8 for pictures of 256 pixels, 7 for 128; sides become multiples of 2^depth by mirroring."""
+    """Number of downsamplings: 8 for 256 pixels, 7 for 128. Sides are padded to multiples of 2^depth."""
     norm: Literal["batch", "instance"] = "batch"
-    """Batch norm lets the pictures of a batch see each other, instance norm does not."""
+    """`batch` uses the statistics of the batch; `instance` normalises each image on its own."""
     dropout: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.5
-    """Probability of dropout in the deepest layers that go up."""
+    """Dropout probability in the deepest upsampling layers."""
 
     def build(self) -> UnetGenerator:
-        """The network, with fresh weights."""
+        """Build the network with random weights."""
         from cyclegan.networks.unet import UnetGenerator
 
         return UnetGenerator(self)
@@ -77,25 +77,23 @@ class UnetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchganConfig:
-    """A discriminator that scores overlapping patches (Isola et al. 2017)."""
+    """PatchGAN discriminator (Isola et al. 2017)."""
 
-    kind: Literal["patchgan"] = "patchgan"
-    """PatchGAN; `pixel` judges every pixel on its own."""
+    kind: Annotated[Literal["patchgan"], tyro.conf.arg(metavar="KIND")] = "patchgan"
+    """`patchgan` scores patches, `pixel` scores single pixels. Another kind has its own defaults."""
     width: Width = 64
-    """Channels after the first convolution (ndf)."""
+    """Output channels of the first convolution (ndf)."""
     depth: Annotated[int, NUMBER, Field(ge=1, le=5)] = 3
-    """Convolutions of stride 2: patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
+    """Number of downsamplings; 1 to 5 give patches of 16, 34, 70, 142 or 286 pixels."""
     downsample: Literal["stride", "blur"] = "stride"
-    """Downwards by a convolution of stride 2, or by one of stride 1 and a blur: no aliasing, as in CUT."""
+    """`stride`: convolution of stride 2. `blur`: stride 1 and a blur filter, which prevents aliasing (CUT)."""
     norm: Literal["instance", "batch", "spectral", "none"] = "instance"
-    """Instance norm hides the colour that a whole picture shares; `none` lets the discriminator judge it; batch norm is
-    pix2pix's; `spectral` bounds every convolution instead (Miyato et al. 2018), and goes well with `gan: hinge`."""
+    """`instance` hides an image's mean colour, `none` does not; `batch`: pix2pix; `spectral`: Miyato et al. 2018."""
     scales: Annotated[int, NUMBER, Field(ge=1, le=4)] = 1
-    """Discriminators that judge the picture at 1, 1/2, 1/4, 1/8 of its size: wider patches without more layers, as in
-    pix2pixHD. Each counts alike in the loss, their mean."""
+    """Number of discriminators, at 1, 1/2, 1/4, 1/8 of the size (pix2pixHD); their losses are averaged."""
 
     def build(self, channels: int = 3, condition: int = 0) -> PatchGan:
-        """The network, with fresh weights, for pictures of so many channels beside a source of `condition` channels."""
+        """Build the network with random weights; `condition` counts the channels of the source image it sees too."""
         from cyclegan.networks.patchgan import PatchGan
 
         return PatchGan(self, channels, condition)
@@ -103,15 +101,15 @@ class PatchganConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PixelConfig:
-    """A discriminator that scores every pixel on its own: colours, no texture (Isola et al. 2017, 1x1 PixelGAN)."""
+    """PixelGAN discriminator (Isola et al. 2017)."""
 
-    kind: Literal["pixel"] = "pixel"
-    """Scores single pixels; `patchgan` scores patches."""
+    kind: Annotated[Literal["pixel"], tyro.conf.arg(metavar="KIND")] = "pixel"
+    """`pixel` scores single pixels, `patchgan` scores patches. Another kind has its own defaults."""
     width: Width = 64
-    """Channels after the first convolution (ndf)."""
+    """Output channels of the first convolution (ndf)."""
 
     def build(self, channels: int = 3, condition: int = 0) -> PixelGan:
-        """The network, with fresh weights, for pictures of so many channels beside a source of `condition` channels."""
+        """Build the network with random weights; `condition` counts the channels of the source image it sees too."""
         from cyclegan.networks.patchgan import PixelGan
 
         return PixelGan(self, channels, condition)
@@ -119,5 +117,5 @@ class PixelConfig:
 
 GeneratorConfig = Annotated[ResnetConfig | UnetConfig, Field(discriminator="kind")]
 GENERATORS = ("resnet", "unet")
-"""The kinds, which pydantic puts among the keys of a mistake."""
+"""Kinds of generator; pydantic puts them among the keys of an error."""
 DiscriminatorConfig = Annotated[PatchganConfig | PixelConfig, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""Discriminators that score patches or single pixels, so that a few layers judge pictures of any size."""
+"""Discriminators that score the patches or pixels of images of any size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from cyclegan.types import Scores
 
 
 class PatchGan(Critic):
-    """Scores of overlapping patches, 70x70 at depth 3 (Isola et al. 2017, section 6.1.2). No sigmoid.
+    """PatchGAN: scores overlapping patches, 70x70 at depth 3, without a sigmoid (Isola et al. 2017, section 6.1.2).
 
-    With several scales, networks of one architecture judge the picture at 1, 1/2, 1/4 ... of its size, the same patches
-    being wider there (Wang et al. 2018, section 3.2).
+    With several scales, networks of the same architecture score the image at 1, 1/2, 1/4 ... of its size, where a patch
+    covers more of the image (Wang et al. 2018, section 3.2). `condition` is the number of channels of the source; it is
+    0 if the discriminator is not conditional.
     """
 
     def __init__(self, config: PatchganConfig, channels: int = 3, condition: int = 0) -> None:
@@ -25,17 +26,18 @@ class PatchGan(Critic):
         self.independent = config.norm != "batch"
         self.scales = nn.ModuleList(_patch_layers(config, channels + condition) for _ in range(config.scales))
         at_the_coarsest = 3 * 2**config.depth
-        self.smallest = (at_the_coarsest - 1) * 2 ** (config.scales - 1) + 1  # as halves are rounded up
+        self.smallest = (at_the_coarsest - 1) * 2 ** (config.scales - 1) + 1  # because halves are rounded up
         initialise(self)
 
     def forward(self, x: Tensor) -> Scores:
-        """(N, C, H, W) in [-1, 1] to float32 maps, higher for real; 256 gives 30x30 at depth 3, then 14x14, 6x6.
+        """Score images (N, C, H, W) in [-1, 1]: float32 maps (N, 1, h, w), one per scale; higher means more real.
 
-        Raises ValueError when a side is too short to hold a patch.
+        At depth 3, images of 256x256 give maps of 30x30, 14x14, 6x6. Raises ValueError when a side is too short.
         """
         if min(x.shape[2:]) < self.smallest:
             size, lower = f"{x.shape[3]}x{x.shape[2]}", "depth or scales" if len(self.scales) > 1 else "depth"
-            raise ValueError(f"discriminator: {size} is too small, sides start at {self.smallest}; lower its {lower}")
+            needs = f"sides need at least {self.smallest} pixels; use larger pictures, or lower its {lower}"
+            raise ValueError(f"discriminator: {size} is too small, {needs}")
         pictures = [x]
         for _ in range(len(self.scales) - 1):
             pictures.append(F.avg_pool2d(pictures[-1], 3, stride=2, padding=1, count_include_pad=False))
@@ -43,7 +45,7 @@ class PatchGan(Critic):
 
 
 def _patch_layers(config: PatchganConfig, inputs: int) -> nn.Sequential:
-    """From pictures of one size to their scores."""
+    """Build the network of one scale."""
     width, depth = config.width, config.depth
     widths = [width * min(2**i, 8) for i in range(depth + 1)]
     blurs, norm = config.downsample == "blur", NORMS[config.norm]
@@ -64,7 +66,10 @@ def _patch_layers(config: PatchganConfig, inputs: int) -> nn.Sequential:
 
 
 class PixelGan(Critic):
-    """Scores of single pixels by 1x1 convolutions (Isola et al. 2017, section 6.1.2)."""
+    """PixelGAN: scores single pixels with 1x1 convolutions (Isola et al. 2017, section 6.1.2).
+
+    `condition` is the number of channels of the source; it is 0 if the discriminator is not conditional.
+    """
 
     def __init__(self, config: PixelConfig, channels: int = 3, condition: int = 0) -> None:
         super().__init__()
@@ -81,5 +86,5 @@ class PixelGan(Critic):
         initialise(self)
 
     def forward(self, x: Tensor) -> Scores:
-        """(N, C, H, W) in [-1, 1] to one map (N, 1, H, W) of float32 scores, higher for real."""
+        """Score images (N, C, H, W) in [-1, 1]: one float32 map (N, 1, H, W); higher means more real."""
         return (self.layers(x),)

@@ -1,4 +1,4 @@
-"""The ResNet generator: a picture in, a picture of the same size out."""
+"""The ResNet generator of CycleGAN."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ from cyclegan.networks.config import ResnetConfig
 
 
 class ResnetGenerator(Generator):
-    """Two steps down, residual blocks, two steps up (Johnson et al. 2016; Zhu et al. 2017, section 7.2).
+    """Two downsampling steps, residual blocks, two upsampling steps.
 
-    Convolutions before a norm carry no bias unless asked to: the norm would cancel it, and Adam magnify its rounding.
-    Stage 0 is the first convolution, 1 and 2 go down, then one for each block, and the last two go up.
+    (Johnson et al. 2016; Zhu et al. 2017, section 7.2.)
+    Convolutions before a norm have no bias by default: the norm would cancel it, and Adam would magnify its rounding
+    errors. Stage 0 is the first convolution, stages 1 and 2 downsample, then each block is a stage, and the last two
+    stages upsample.
     """
 
     multiple, smallest = 4, 8
@@ -49,25 +51,26 @@ class ResnetGenerator(Generator):
         self.initialise()
 
     def initialise(self, how: Initial = "normal") -> None:
-        """Fresh weights; with `skip` the picture passes through as it is at first."""
+        """Initialise the weights; with `config.skip` the untrained network passes the image through."""
         super().initialise(how)
         if self.config.skip:
             nn.init.zeros_(self.head.weight)
             nn.init.dirac_(self.head.weight[:, self.config.width :])
 
     def translate(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1], sides multiples of 4, to the same shape and range in float32."""
+        """Translate images (N, 3, H, W) in [-1, 1], sides multiples of 4, to the same shape and range in float32."""
         y: Tensor = self.stages(x)
         if self.config.skip:
-            picture = torch.atanh(0.9 * x)  # tanh undoes it; 0.9 because 1 could not change
+            picture = torch.atanh(0.9 * x)  # tanh inverts it; 0.9 because atanh(1) is infinite
             y = torch.cat([y.to(picture.dtype), picture], dim=1)
         return torch.tanh(self.head(reflect_pad(y, 3)))
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """What modules 0, 4, 8, 12 and 16 of the reference's sequence give for `x`: see `Generator.encode`.
+        """Return the outputs of modules 0, 4, 8, 12 and 16 of the reference's generator: see `Generator.encode`.
 
-        These are the padded input, the convolutions that go down (with stride 2 the second after its ReLU, which works
-        in place there), and two of the blocks, the first of which is the first or, with stride 2, the third.
+        These are the padded input, the two downsampling convolutions, and two blocks. If the convolutions have stride
+        2, the second one is taken after its norm and ReLU, because the reference's ReLU works in place, and the blocks
+        are the third and the seventh; with blurs they are the first and the fifth.
         """
         x = mirror_pad(x, self.multiple, self.smallest)
         first, one, two, *blocks = cast(list[nn.Sequential], [*self.stages[: 3 + self.config.blocks]])
@@ -85,7 +88,7 @@ class ResnetGenerator(Generator):
 
 
 def _down(width: int, wider: int, config: ResnetConfig) -> nn.Sequential:
-    """Half the size: a convolution, norm and ReLU, and the blur where it has one."""
+    """Build a downsampling stage: a convolution, norm, ReLU, and with `downsample: blur` the blur."""
     blurs = config.downsample == "blur"
     convolution = nn.Conv2d(width, wider, 3, stride=1 if blurs else 2, padding=1, bias=config.bias)
     normalised = _normalised(convolution, NORMS[config.norm](wider))
@@ -97,7 +100,7 @@ def _transpose(width: int, narrower: int, bias: bool) -> nn.Module:
 
 
 def _resize(width: int, narrower: int, bias: bool) -> nn.Module:
-    """Odena et al. 2016: every output pixel gets as many contributions as its neighbour, so no checkerboard."""
+    """Resize, then convolve (Odena et al. 2016). All output pixels get equally many inputs, so no checkerboard."""
     return nn.Sequential(nn.Upsample(scale_factor=2), ReflectConv2d(width, narrower, 3, bias))
 
 

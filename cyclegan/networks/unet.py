@@ -1,4 +1,4 @@
-"""The U-Net generator: down to a point and up again, with a bridge at every size."""
+"""The U-Net generator of pix2pix, an encoder and a decoder with a skip connection at every size."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cyclegan.networks.config import UnetConfig
 
 
 class UnetGenerator(Generator):
-    """Convolutions of stride 2 to 1 / 2^depth of the size and back (Isola et al. 2017, section 6.1.1).
+    """Convolutions of stride 2 down to 1 / 2^depth of the size and back up (Isola et al. 2017, section 6.1.1).
 
-    Stages 0 to depth - 1 go down, the others up; each of these but the first sees what the way down had at its size
-    beside what comes from below. Convolutions have a bias where no norm would cancel it, but none at all with batch
-    norm, as in the reference.
+    Stages 0 to depth - 1 downsample, the others upsample. Each upsampling stage except the first also gets the output
+    of the downsampling stage of its size. With instance norm, convolutions that no norm follows have a bias; with batch
+    norm, as in the reference, no convolution but the last has one.
     """
 
     def __init__(self, config: UnetConfig) -> None:
@@ -30,7 +30,7 @@ class UnetGenerator(Generator):
         norm, bias, last = NORMS[config.norm], config.norm == "instance", config.depth - 1
 
         def down(i: int) -> nn.Sequential:
-            bare = i in (0, last)  # a norm would take all from a single point
+            bare = i in (0, last)  # no norm: at the last size, a single point, it would erase everything
             layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if i else []
             convolution = nn.Conv2d(widths[i - 1] if i else 3, widths[i], 4, stride=2, padding=1, bias=bias and bare)
             return nn.Sequential(*layers, convolution, *([] if bare else [norm(widths[i])]))
@@ -47,23 +47,23 @@ class UnetGenerator(Generator):
         self.initialise()
 
     def translate(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1], sides multiples of 2^depth, to the same shape and range in float32."""
+        """Translate images (N, 3, H, W) in [-1, 1], sides multiples of 2^depth, to the same shape in float32."""
         outputs = self._stages(x)
         return torch.tanh(self.head(torch.relu(torch.cat([outputs[0], outputs[-1]], dim=1))))
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """The picture and the first four stages: see `Generator.encode`."""
+        """Return the padded input and the outputs of the first four stages: see `Generator.encode`."""
         x = mirror_pad(x, self.multiple, self.smallest)
         return [x, *self._stages(x, 4)]
 
     def features(self, x: Tensor, at: Sequence[int]) -> list[Tensor]:
-        """See `Generator.features`."""
+        """Return the outputs of the stages numbered in `at`: see `Generator.features`."""
         self.check_stages(at)
         outputs = self._stages(mirror_pad(x, self.multiple, self.smallest), max(at) + 1)
         return [outputs[number] for number in sorted(set(at))]
 
     def _stages(self, x: Tensor, number: int | None = None) -> list[Tensor]:
-        """What each of the first stages gives; the way up sees the way down again."""
+        """Return the outputs of the first `number` stages, or of all, with the skip connections in the decoder."""
         depth, outputs = self.config.depth, list[Tensor]()
         for i, stage in enumerate(self.stages[:number]):
             if i > depth:

@@ -1,1 +1,1 @@
-"""What leaves a run: a generator's file with its card, and the hub."""
+"""Publishing: export a generator with a model card, and push it to the hub."""

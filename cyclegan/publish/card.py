@@ -1,4 +1,4 @@
-"""The text of a model card: Markdown under a YAML header, as the Hugging Face hub shows it. Data in, text out."""
+"""The text of a model card: Markdown with a YAML header, as the Hugging Face hub shows it."""
 
 from __future__ import annotations
 
@@ -22,57 +22,60 @@ from cyclegan.util.text import one_line
 MARK = "<!-- Written by cyclegan export for {}; delete this line to keep your changes. -->"
 
 LEARNED = {
-    "paired": " It was learned from pairs of pictures.",
-    "unpaired": " It was learned without paired examples.",
+    "paired": " It was trained on pairs of pictures.",
+    "unpaired": " It was trained without paired examples.",
     "": "",
 }
-"""A sentence for each kind of method; none where the method is not known."""
+"""A sentence for each kind of method; empty if the method is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a card tells. Texts may come from any file: they are made safe where they are written."""
+    """The content of a model card. Texts may come from untrusted files; they are escaped when the card is written."""
 
     file: str
     """Name of the generator's file."""
     direction: Direction
+    """The direction in which the generator translates."""
     generator: Mapping[str, Any]
-    """Its config."""
+    """The generator's config."""
     parameters: int
+    """The generator's number of parameters."""
     versions: Mapping[str, str]
-    """Of the programs that exported it."""
+    """Versions of the programs that exported it."""
     origin: str = ""
-    """Where it comes from, as a sentence, if it is not from a run."""
+    """Where the weights come from, as a sentence, if they are not from a run."""
     data: str | None = None
     """Name of the data set's folder."""
     recipe: Mapping[str, Any] | None = None
+    """The recipe that the generator was trained with, if known."""
     method: About | None = None
-    """What made it, if known."""
+    """The method that trained it, if known."""
     trained: str = ""
-    """How long, in words."""
+    """How long it was trained, as a sentence."""
     sheet: str | None = None
     """Name of the contact sheet's file."""
     evaluation: Evaluation | None = None
-    """Of the direction first, then of the pictures untranslated."""
+    """The scores of the direction, then those of the untranslated pictures."""
     unscored: str = ""
-    """Why there is none, as a sentence."""
+    """Why there are no scores, as a sentence."""
     repository: str | None = None
-    """`user/name` on the hub, where it is pushed there."""
+    """`user/name` on the hub, if it will be pushed there."""
 
 
 def card_text(card: Card) -> str:
-    """The whole page; everything in it that came from a file is quoted, so that header and page stay whole."""
+    """Return the text of a model card; everything that came from a file is escaped."""
     parts = [f"---\n{_header(card)}\n---", marked(card.file), f"# {plain(_stem(card.file))}", *_parts(card)]
     return "\n\n".join(parts) + "\n"
 
 
 def marked(file: str) -> str:
-    """The line by which a card is known as ours, and as the card of this file."""
+    """Return the line that marks a card as written by `export` for this file."""
     return MARK.format(re.sub("-{2,}|[<>]", "", one_line(file)))
 
 
 def _header(card: Card) -> str:
-    """What the hub reads, as YAML. No licence: only who trained it can give one."""
+    """Return the YAML header that the hub reads. It has no licence, because only the model's owner can choose one."""
     results = _results(card, card.evaluation) if card.evaluation else []
     kind = _kind(card.method)
     return ModelCardData(
@@ -89,7 +92,7 @@ def _header(card: Card) -> str:
 
 
 def _results(card: Card, evaluation: Evaluation) -> list[EvalResult]:
-    """Every figure of the direction, with its interval in its name: the header has no field for one."""
+    """Return each score of the direction; its interval is put in the name, because the header has no field for it."""
     name, split = card.data or "unknown", str(evaluation.protocol.get("split", "test"))
     score, features = evaluation.scores[0], one_line(evaluation.features)
     return [
@@ -108,7 +111,7 @@ def _results(card: Card, evaluation: Evaluation) -> list[EvalResult]:
 
 
 def _named(score: Score, name: str, features: str, interval: str = "") -> str:
-    """`AtoB FID (interval 111.1 to 135.7; inception)`; the network stands beside all that it had a part in."""
+    """Return a name such as `AtoB FID (interval 111.1 to 135.7; inception)`, with the feature network if it has one."""
     figure = FIGURES[name]
     told = [interval and f"interval {interval}", "" if figure.against == "real" else f"against the {figure.against}"]
     told.append(features if figure.network else "")
@@ -119,34 +122,34 @@ def _parts(card: Card) -> Iterator[str]:
     source, target = card.direction[0], card.direction[-1]
     data = f"of the data set {code(card.data)}" if card.data else "of a data set that its file does not name"
     yield (
-        f"Translates pictures of domain {source} {data} into domain {target} ({card.direction}), one picture at a time "
-        f"and at its own size.{LEARNED[_kind(card.method)]}"
+        f"Translates pictures of domain {source} {data} into domain {target} ({card.direction}). The translation has "
+        f"the size of the input.{LEARNED[_kind(card.method)]}"
     )
     if card.data:
-        yield f"Domain {source} are the pictures of `train{source}`, domain {target} those of `train{target}`."
+        yield f"Domain {source} is the folder `train{source}`, domain {target} the folder `train{target}`."
     yield from filter(None, [card.origin])
     if card.sheet:
         yield f"![input and translation of test pictures]({quote(card.sheet.encode(errors='surrogateescape'))})"
-        yield "*Left the input, from the test split, right its translation; chosen by name, not by looks.*"
+        yield "*Left: input from the test split. Right: its translation. The first pictures by name, not a selection.*"
     yield "## Use"
     yield _use(card)
-    yield "## How good it is"
+    yield "## Evaluation"
     yield from _measured(card.evaluation) if card.evaluation else [card.unscored]
-    yield "## How it was made"
+    yield "## Training"
     yield from _made(card)
-    yield "## Cite"
+    yield "## Citation"
     if card.method:
         name, paper, bibtex, *_ = card.method
         yield f"The method is {name} ({paper}):\n\n{fenced(bibtex, 'bibtex')}"
     else:
-        yield "By which method it was trained is not known here."
+        yield "The training method is not known."
     yield "## Licence"
-    yield "None is stated. Whoever trained it may add `license:` to the header of this page."
+    yield "No licence is stated. The owner of the model can add `license:` to the header of this page."
 
 
 def _use(card: Card) -> str:
     name = card.repository or one_line(card.file)
-    fetch = ", fetched from this page by its name" if card.repository else ""
+    fetch = ", downloaded from the hub" if card.repository else ""
     line = shlex.join(["cyclegan", "translate", name if not name.startswith("-") else f"./{name}", "photos", "out"])
     python = "\n".join([
         "from PIL import Image",
@@ -155,15 +158,15 @@ def _use(card: Card) -> str:
         f"translator = Translator.load({json.dumps(name, ensure_ascii=False)})",
         'translator.translate(Image.open("photo.jpg")).save("translated.jpg")',
     ])  # fmt: skip
-    alone = f"\n\nOr with the file {code(card.file)} alone, given in place of the name." if card.repository else ""
+    alone = f"\n\nThe path of a downloaded {code(card.file)} works in place of the name." if card.repository else ""
     return (
-        f"With the package `cyclegan`, on one picture or a folder of them{fetch}:\n\n"
+        f"With the package `cyclegan`, on a picture or a folder of pictures{fetch}:\n\n"
         f"{fenced(line, 'bash')}\n\n{fenced(python, 'python')}{alone}"
     )
 
 
 def _measured(evaluation: Evaluation) -> Iterator[str]:
-    """The distances as a table, other figures below it; the network's name stands in every line that it made."""
+    """Yield the distances as a table and the other scores below it, each with the feature network that it used."""
     features, protocol, scores = plain(one_line(evaluation.features)), evaluation.protocol, evaluation.scores
     names = measured(scores)
     distances = [name for name in names if FIGURES[name].against == "real"]
@@ -174,8 +177,8 @@ def _measured(evaluation: Evaluation) -> Iterator[str]:
         lines.append(f"| {' | '.join([plain(score.what), features, f'{score.images} : {score.real}', *figures])} |")
     yield "\n".join(lines)
     yield (
-        "FID and KID are distances to real pictures, smaller is better; precision and recall say how real and how "
-        "varied, up to 1. The second row is what doing nothing scores."
+        "FID and KID are distances to real pictures; smaller is better. Precision measures how realistic the "
+        "translations are, and recall how varied; 1 is best. The second row scores the untranslated pictures."
     )
     yield from (f"**{plain(line)}**" for line in evaluation.warnings)
     others = [
@@ -205,12 +208,12 @@ def _made(card: Card) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """A text of any origin as plain words in Markdown: on one line, and nothing in it is markup."""
+    """Escape an untrusted text for Markdown: on one line and without markup."""
     return re.sub(r"([\\`*_{}\[\]<>#|~!&$@])", r"\\\1", one_line(text))
 
 
 def code(text: str) -> str:
-    """A text of any origin as a code span."""
+    """Return an untrusted text as a Markdown code span."""
     line = one_line(text)
     ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     space = " " if "`" in line else ""
@@ -218,7 +221,7 @@ def code(text: str) -> str:
 
 
 def fenced(text: str, language: str) -> str:
-    """A text of any origin as a block of code, whatever it holds."""
+    """Return an untrusted text as a fenced Markdown code block."""
     ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{ticks}{language}\n{text}\n{ticks}"
 
@@ -228,7 +231,7 @@ def _told(score: Score, name: str) -> str:
 
 
 def _kind(method: About | None) -> Literal["paired", "unpaired", ""]:
-    """From which pictures a method learns; empty where it is not known."""
+    """Return whether a method is trained on paired or unpaired pictures; empty if the method is not known."""
     if method is None:
         return ""
     return "paired" if method.paired else "unpaired"
@@ -239,5 +242,5 @@ def _stem(file: str) -> str:
 
 
 def _word(text: str) -> str:
-    """As the hub wants its identifiers."""
+    """Return a text as an identifier that the hub accepts."""
     return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-") or "unknown"

@@ -1,4 +1,4 @@
-"""Export with a model card: the generator, a page that tells what it is, and pictures that show what it does."""
+"""Export a generator with a model card and a contact sheet of example translations."""
 
 from __future__ import annotations
 
@@ -33,21 +33,24 @@ from cyclegan.util.text import one_line, reason, shown
 from cyclegan.util.untouched import untouched
 
 PICTURES = 4
-"""Of the test split, on the contact sheet."""
+"""Number of test pictures on the contact sheet."""
 
-EVALUATE = "`cyclegan evaluate RUN` writes the figures, and exporting again shows them here."
+EVALUATE = "`cyclegan evaluate RUN` computes the scores; exporting again adds them here."
 
 
 class Exported(NamedTuple):
     """The files that an export wrote."""
 
     direction: Direction
+    """The direction of the exported generator."""
     generator: Path
+    """The `.safetensors` file."""
     card: Path | None
-    """README.md, or NAME.md where that is another's; None where both are."""
+    """The model card: README.md, or NAME.md if README.md is another file; None if neither could be written."""
     sheet: Path | None
+    """The contact sheet; None if it could not be written."""
     notes: list[str]
-    """What was left out, and why."""
+    """One line for each part that was left out or renamed, and why."""
 
 
 @untouched()
@@ -59,11 +62,18 @@ def export(
     repository: str | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:
-    """Write the generator of any source to the file `out`, its card and a contact sheet beside it.
+    """Write a generator to the file `out`, with a model card and a contact sheet in the same folder.
 
-    `repository` is where it will be pushed, for the card to name. `report` is told (done, total) in pictures of the
-    contact sheet. Files that an earlier export of `out` did not write
-    are never replaced. Raises what `Translator.load` raises, and OSError when a file cannot be written.
+    `source` is anything that `open_model` opens. `direction` is by default AtoB, or the only one that the source has.
+    `repository`, the name on the hub that it will be pushed to, is shown in the card. `report` is called with (done,
+    total) in pictures of the contact sheet. `out` itself is replaced if it exists; a README.md, NAME.md or NAME.png is
+    replaced only if an earlier export of `out` wrote it. Only sources with their recipe and data have a contact sheet.
+
+    Returns the files written, and notes about what was left out.
+
+    Raises what `open_model` raises.
+    Raises ValueError when the source does not have the direction.
+    Raises OSError when a file cannot be written.
     """
     model = open_model(source, direction)
     direction, checkpoint = model.choose(direction), model.checkpoint
@@ -87,18 +97,22 @@ def export(
         **about,
     )
     if page is None:
-        notes.append(f"no model card: README.md and {shown(Path(out.stem))}.md are there, and not of this generator")
+        notes.append(f"no model card: README.md and {shown(Path(out.stem))}.md exist and belong to something else")
         return Exported(direction, out, None, sheet, notes)
     if page.name != "README.md":
-        notes.append(f"README.md is there, and not of this generator: its model card is {shown(page)}")
+        notes.append(f"README.md exists and belongs to something else; the model card is {shown(page)}")
     write_whole(page, card_text(card).encode())
     return Exported(direction, out, page, sheet, notes)
 
 
 def push_export(exported: Exported, repository: str, *, private: bool) -> str:
-    """Put an export into a repository on the hub, in one commit; returns the page's address, raises what `push` does.
+    """Push an export to a repository on the hub, in one commit; returns the URL of the repository.
 
-    A README.md there that is not of this generator stays; then the card goes beside it.
+    A README.md in the repository that is not the card of this generator is kept; the card is then named NAME.md.
+
+    Raises PermissionError when the hub denies access.
+    Raises ConnectionError when the hub cannot be reached.
+    Raises ValueError when the hub rejects the name or the card.
     """
     generator, card, sheet = exported.generator, exported.card, exported.sheet
     files = {generator.name: generator} | ({sheet.name: sheet} if sheet else {})
@@ -108,13 +122,13 @@ def push_export(exported: Exported, repository: str, *, private: bool) -> str:
         files["README.md" if free else f"{generator.stem}.md"] = card
         if not free:
             exported.notes.append(
-                f"{repository}: its README.md is not of this generator: the card is {shown(Path(generator.stem))}.md"
+                f"{repository}: its README.md belongs to something else; the card is {shown(Path(generator.stem))}.md"
             )
     return push(repository, files, private=private)
 
 
 def _about_run(source: Path, checkpoint: Checkpoint, direction: Direction, notes: list[str]) -> dict[str, Any]:
-    """What a card tells of weights that come with their recipe."""
+    """Return the fields of a card for weights that come with their recipe."""
     evaluation, unscored = _figures(source, checkpoint, direction, notes)
     which = "the newest of the run" if source.is_dir() else "the run's best" if _is_best(source) else "of a checkpoint"
     kind = "as a moving average (EMA)" if checkpoint.ema else "without a moving average"
@@ -130,57 +144,57 @@ def _about_run(source: Path, checkpoint: Checkpoint, direction: Direction, notes
 
 
 def _about_file(source: Path) -> dict[str, Any]:
-    """What a card tells of weights that come alone."""
+    """Return the fields of a card for weights without their recipe."""
     if is_hub_name(source):
-        origin = f"It comes from the repository {code(source.as_posix())}, which tells more."
+        origin = f"The generator is from the repository {code(source.as_posix())}, which has more information."
     elif source.suffix == ".safetensors":
-        origin = f"It is a copy of the generator in {code(source.name)}."
+        origin = f"The generator is a copy of {code(source.name)}."
     else:
         origin = (
-            f"The weights were imported from {code(source.resolve().name)}, which another program wrote as the "
-            f"reference implementation does; where no name in it says which way they translate, its user did."
+            f"The weights were imported from {code(source.resolve().name)}, a file of another program in the format of "
+            f"the reference implementation. If the file does not name the direction, the exporting user chose it."
         )
     return {
         "origin": origin,
-        "unscored": "Not known here: the weights came without their run. "
-        "`cyclegan evaluate FILE --data DATA` measures them on a data set.",
+        "unscored": "No scores are known, because the weights came without their run. "
+        "`cyclegan evaluate FILE --data DATA` computes them on a data set.",
     }
 
 
 def _figures(
     source: Path, checkpoint: Checkpoint, direction: Direction, notes: list[str]
 ) -> tuple[Evaluation | None, str]:
-    """The run's metrics.json as far as it speaks of these weights, else why there are no figures."""
+    """Return the scores of these weights from the run's metrics.json, or else why there are none."""
     run, belongs = _whose(source, checkpoint.images)
     path = run / "metrics.json"
     if not path.is_file():
-        return None, f"Not measured yet: {EVALUATE}"
+        return None, f"Not evaluated yet. {EVALUATE}"
     try:
         evaluation = read_evaluation(path)
     except (ValueError, OSError) as error:
-        notes.append(f"the card shows no figures: {reason(error)}")
-        return None, f"The run's figures could not be read. {EVALUATE}"
+        notes.append(f"the card has no scores: {reason(error)}")
+        return None, f"The run's scores could not be read. {EVALUATE}"
     if isinstance(data := evaluation.protocol.get("data"), str):
         evaluation.protocol["data"] = _name(data)
     if not evaluation.own:
         why = f"are of {one_line(evaluation.pictures)}, not of the run's own test pictures"
-        notes.append(f"the card shows no figures: those in metrics.json {why}; evaluate, then export again")
-        return None, f"The run's figures {plain(why)}. {EVALUATE}"
+        notes.append(f"the card has no scores: those in metrics.json {why}; evaluate, then export again")
+        return None, f"The run's scores {plain(why)}. {EVALUATE}"
     if scores := _scores_of(evaluation, direction, belongs):
         return Evaluation(evaluation.protocol, scores), ""
-    notes.append("the card shows no figures: metrics.json has none of these weights; evaluate, then export again")
-    return None, f"The run's figures are of other weights. {EVALUATE}"
+    notes.append("the card has no scores: metrics.json has none of these weights; evaluate, then export again")
+    return None, f"The run's scores are of other weights. {EVALUATE}"
 
 
 def _scores_of(evaluation: Evaluation, direction: Direction, belongs: Callable[[Score], bool]) -> list[Score]:
-    """That of a direction that belongs to the weights, and of the pictures untranslated; none without the first."""
+    """Return the score of a direction with these weights, then the untranslated one; empty without the former."""
     translated = [score for score in evaluation.scores if score.what == direction and belongs(score)]
     before = [score for score in evaluation.scores if score.what == direction[0] + UNTRANSLATED]
     return [*translated[:1], *before[:1]] if translated else []
 
 
 def _whose(source: Path, images: int) -> tuple[Path, Callable[[Score], bool]]:
-    """The run folder of a source, and which figures are of its weights: of a run that went on, old ones are not."""
+    """Return the run folder of a source, and a test of whether a score is of its weights, not of earlier ones."""
     if source.is_dir():
         return source, lambda score: score.weights == "last" and score.images_seen in (None, images)
     if _is_best(source):
@@ -193,7 +207,7 @@ def _is_best(source: Path) -> bool:
 
 
 def _page(out: Path) -> tuple[Path | None, str]:
-    """Where the card of `out` may be written, and what an earlier one says; None where both places are taken."""
+    """Return where the card of `out` may be written, and the text of an earlier card; None if both names are taken."""
     for path in (out.with_name("README.md"), out.with_suffix(".md")):
         if not path.exists():
             return path, ""
@@ -204,15 +218,15 @@ def _page(out: Path) -> tuple[Path | None, str]:
 
 
 def _is_of(generator: Path, text: str) -> bool:
-    """Whether a page is the card that we wrote for this generator."""
+    """Return whether a page is a card that `export` wrote for this generator."""
     return marked(shown(Path(generator.name))) in text.splitlines()
 
 
 def _sheet_path(out: Path, old: str, notes: list[str]) -> Path | None:
-    """Where the contact sheet goes; None where a picture is that no earlier card shows: it may be anyone's."""
+    """Return where to write the contact sheet; None if a picture exists there that no earlier card shows."""
     path = out.with_suffix(".png")
     if path.exists() and f"]({quote(path.name.encode(errors='surrogateescape'))})" not in old:
-        notes.append(f"no contact sheet: {shown(path)} is there, and not of this generator")
+        notes.append(f"no contact sheet: {shown(path)} exists and belongs to something else")
         return None
     return path
 
@@ -221,7 +235,7 @@ def _write_sheet(
     recipe: Recipe, network: Generator, direction: Direction, path: Path, notes: list[str],
     report: Callable[[int, int], None],
 ) -> bool:  # fmt: skip
-    """Write test pictures beside their translations, of the size that training saw; False where that cannot be."""
+    """Write test pictures beside their translations, at the training size; returns False if that is not possible."""
     try:
         pictures = _test_pictures(recipe, direction)
         translator = Translator(network)
@@ -230,7 +244,7 @@ def _write_sheet(
             for done, picture in enumerate(pictures, start=1):
                 rows.append((picture, translator.translate(picture)))
                 report(done, len(pictures))
-    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError is torch's: too small a picture
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError: too small a picture
         notes.append(f"no contact sheet: {reason(error)}")
         return False
     write_sheet(rows, ["input", "translation"], path)
@@ -238,7 +252,10 @@ def _write_sheet(
 
 
 def _test_pictures(recipe: Recipe, direction: Direction) -> list[Image.Image]:
-    """The first that can be read. Raises FileNotFoundError where there are none, ValueError for odd transforms."""
+    """Return the first test pictures that can be read, at the training size.
+
+    Raises FileNotFoundError when there are none, and ValueError when the transforms have no fixed output size.
+    """
     source = sources(recipe.data, unseen_split(recipe.data))[direction.source]
     paths, pictures = source.find(), list[Image.Image]()
     size = training_size(recipe.data, source, paths)
@@ -255,7 +272,7 @@ def _data_name(recipe: Recipe) -> str:
 
 
 def _without_places(value: Any) -> Any:
-    """Plain data with only the last part of every path: where things lie on this disk is nobody's business."""
+    """Keep only the last part of every path in plain data, so that a card does not publish local paths."""
     match value:
         case dict():
             return {key: _without_places(part) for key, part in value.items()}
@@ -267,4 +284,4 @@ def _without_places(value: Any) -> Any:
 
 
 def _name(path: str) -> str:
-    return PureWindowsPath(path).name  # which knows both kinds of slash
+    return PureWindowsPath(path).name  # handles both kinds of slash

@@ -1,1 +1,1 @@
-"""Training: one loop that plays the learner of any method."""
+"""Training: one loop for all methods."""

@@ -1,4 +1,4 @@
-"""What a resumed run does otherwise than until then, told key by key."""
+"""The differences between the recipe of a checkpoint and that of the resumed run, described key by key."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from cyclegan.training.lr_schedule import lr_at
 from cyclegan.util.text import key_of, one_line
 
 SCHEDULE = ("training.lr", *(f"training.lr_schedule.{key.name}" for key in fields(LrScheduleConfig)))
-"""Keys that the learning rate follows from, beside the length of an epoch."""
+"""Keys that determine the learning rate, together with the length of an epoch."""
 
 DRAWN_BY = ("data.validation", "training.seed", "log.evaluate_every")
-"""Keys that decided which pictures are held out when the run began."""
+"""Keys that determined, when the run began, which pictures are held out."""
 
 
 def changes_told(saved: Checkpoint, recipe: Recipe, epoch: int) -> list[str]:
-    """A line for each key of the recipe that is not as in the checkpoint, with what follows from it here and now.
+    """Return a line for each key that differs between the checkpoint's recipe and `recipe`, with its effect.
 
-    `epoch` is how many images make one now. When the learning rate jumps, the last key of its schedule tells.
+    `epoch` is the current number of images in an epoch. A jump of the learning rate is reported in the line of the last
+    changed key of the schedule.
     """
     rate = _rate_told(saved, recipe, epoch)
     changed = {key: f"{key}: {_said(before)} -> {_said(now)}" for key, before, now in different(saved.recipe, recipe)}
@@ -31,15 +32,15 @@ def changes_told(saved: Checkpoint, recipe: Recipe, epoch: int) -> list[str]:
         changed[schedule[-1]] += f"; {rate}"
     for key in changed:
         if key in DRAWN_BY and any(saved.held_out.values()):
-            changed[key] += "; the pictures held out stay those of the run's beginning"
+            changed[key] += "; the held-out pictures stay those drawn when the run began"
         if key.startswith("features."):
-            changed[key] += "; best.pt is chosen anew"
+            changed[key] += "; earlier scores no longer count for best.pt"
     told = list(changed.values())
     return told if schedule or not rate else [*told, f"{rate}, because the length of an epoch has changed"]
 
 
 def different(before: Recipe, now: Recipe) -> Iterator[tuple[str, Any, Any]]:
-    """Each key that two recipes do not agree on, `training.lr_schedule.decay`, and its values as plain data."""
+    """Yield each key whose values differ, such as `training.lr_schedule.decay`, with both values as plain data."""
     yield from _different(before.to_dict(), now.to_dict())
 
 
@@ -56,7 +57,7 @@ def _different(before: Any, now: Any, *above: str | int) -> Iterator[tuple[str, 
 
 
 def _rate_told(saved: Checkpoint, recipe: Recipe, epoch: int) -> str:
-    """From the rate of the last step to that of the next, where another schedule makes it jump."""
+    """Describe the jump of the learning rate that a changed schedule causes here; empty if it causes none."""
     training, images, step = recipe.training, saved.images, saved.processes * saved.recipe.training.batch_size
     before = lr_at(max(0, images - step), saved.recipe.training, saved.epoch)
     expected, after = lr_at(images, saved.recipe.training, saved.epoch), lr_at(images, training, epoch)

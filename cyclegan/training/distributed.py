@@ -1,4 +1,4 @@
-"""Several processes that train one method: torchrun starts them, here they meet."""
+"""Data-parallel training: the processes that torchrun starts, and the exchanges between them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from torch.distributed.rendezvous import rendezvous
 from cyclegan.util.text import quoted, reason
 
 PATIENCE = timedelta(minutes=10)
-"""A process that has waited so long for another one gives up; compiling, sampling and scoring must fit in."""
+"""How long a process waits for the others; compiling, sampling and scoring must take less."""
 
-LOST = "another process of this run has ended or is out of reach; so does this one"
+LOST = "another process of this run has ended or cannot be reached, so this one ends too"
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process's place among `count`. All of them call each method, in the same order."""
+    """This process's rank among `count` processes. Every process must call the same methods in the same order."""
 
     rank: int = 0
     count: int = 1
@@ -34,11 +34,11 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes files and talks."""
+        """Whether this is rank 0, the only process that writes files and prints."""
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over all processes in place of each tensor, by one exchange."""
+        """Replace each tensor by its mean over all processes, in one exchange."""
         if self.count == 1:
             return
         together = torch.cat([tensor.flatten() for tensor in tensors])
@@ -49,7 +49,7 @@ class Processes:
             tensor.copy_(part.view_as(tensor))
 
     def gather(self, tensor: Tensor) -> tuple[Tensor, slice]:
-        """Everybody's (N, ...) as one (N * count, ...), in the order of ranks, and where one's own lies in it."""
+        """Return the (N, ...) of all processes as one (N * count, ...), ordered by rank, and this process's slice."""
         if self.count == 1:
             return tensor, slice(None)
         together = tensor.new_empty(self.count * len(tensor), *tensor.shape[1:])
@@ -58,7 +58,7 @@ class Processes:
         return together, slice(self.rank * len(tensor), (self.rank + 1) * len(tensor))
 
     def largest(self, number: int) -> int:
-        """The largest of everybody's numbers. Never waits for a GPU."""
+        """Return the largest number of all processes. Never waits for a GPU."""
         if self.count == 1:
             return number
         shared = torch.tensor(number)
@@ -67,7 +67,7 @@ class Processes:
         return int(shared)
 
     def copy_first(self, tensors: Sequence[Tensor]) -> None:
-        """Put the first process's numbers in place of everybody's; shapes and types must agree."""
+        """Overwrite the tensors in every process with those of rank 0; shapes and types must agree."""
         if self.count == 1:
             return
         for tensor in filter(Tensor.numel, tensors):
@@ -77,7 +77,7 @@ class Processes:
             tensor.detach().copy_(whole)
 
     def agree(self, about: str, value: object) -> None:
-        """Raise ValueError unless everybody has the same value, compared by its `repr`."""
+        """Raise ValueError unless all processes have the same value, compared by its `repr`."""
         key = _number(repr(value))
         if self.largest(key) != -self.largest(-key):
             raise ValueError(f"the processes of this run see different {about}; give all of them the same")
@@ -88,10 +88,10 @@ ALONE = Processes()
 
 @contextmanager
 def open_processes() -> Iterator[Processes]:
-    """Meet the others that torchrun started, over NCCL where there are GPUs, else over gloo; alone without torchrun.
+    """Connect the processes that torchrun started, over NCCL for GPUs and gloo for CPUs; yields `ALONE` without it.
 
-    Raises ValueError, in one line, when something else started several processes and did not say where they meet, and
-    ConnectionError when another process of the run has ended, stays silent, or cannot be met.
+    Raises ValueError when another launcher started several processes without saying how they connect, and
+    ConnectionError when another process of the run has ended, does not answer, or cannot be reached.
     """
     _check_environment()
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
@@ -102,20 +102,20 @@ def open_processes() -> Iterator[Processes]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     try:
         store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
-        # torchrun keeps its store when it starts everybody again, with the addresses of the dead in it.
+        # torchrun keeps its store when it restarts the processes, and with it the addresses of those that ended.
         own = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         backend = "cpu:gloo,cuda:nccl" if on_cuda else "gloo"
         dist.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=PATIENCE)
     except RuntimeError as error:  # a DistError, or gloo's own
         place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise ConnectionError(f"the processes of this run cannot meet at {place}: {reason(error)}") from error
+        raise ConnectionError(f"the processes of this run cannot connect at {place}: {reason(error)}") from error
     try:
         with _exchange():
             before, here = _neighbours(rank, count)
         if on_cuda and "LOCAL_RANK" not in os.environ:
             torch.cuda.set_device(before)
         yield Processes(rank, count, int(os.environ.get("LOCAL_WORLD_SIZE", here)))
-    except dist.DistError as error:  # of an exchange of GPUs, told when somebody looks at its result
+    except dist.DistError as error:  # a GPU exchange failed; it is raised when its result is read
         raise ConnectionError(LOST) from error
     finally:
         with _exchange():
@@ -123,13 +123,13 @@ def open_processes() -> Iterator[Processes]:
 
 
 def _check_environment() -> None:
-    """Raise ValueError where processes were started together, but not by torchrun or as it does it."""
+    """Raise ValueError when several processes were started without the variables that torchrun sets."""
     size, tasks = os.environ.get("WORLD_SIZE"), os.environ.get("SLURM_STEP_NUM_TASKS", "1")
     if size is None and tasks != "1":
         start = "srun --ntasks-per-node 1 torchrun ... -m cyclegan train ..."
         raise ValueError(
-            f"srun started {tasks} processes that do not know of each other; let it start torchrun, once on each "
-            f"machine: {start} (README.md has the whole line); where each is a run of its own, set WORLD_SIZE=1"
+            f"srun started {tasks} processes that are not connected; start torchrun once on each machine instead: "
+            f"{start} (docs/train.md has the whole line); if each process is a separate run, set WORLD_SIZE=1"
         )
     if size is None or size == "1":
         return
@@ -137,11 +137,11 @@ def _check_environment() -> None:
         raise ValueError(f"WORLD_SIZE: must be the number of processes of this run, not {quoted(size)}")
     if lacking := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         start = f"torchrun --nproc-per-node {size} -m cyclegan train ..."
-        raise ValueError(f"WORLD_SIZE is {size}, and {', '.join(lacking)} not set; start the processes by: {start}")
+        raise ValueError(f"WORLD_SIZE is {size}, but not set: {', '.join(lacking)}; start the processes with: {start}")
 
 
 def _neighbours(rank: int, count: int) -> tuple[int, int]:
-    """How many processes of lower rank are on this machine, and how many in all."""
+    """Return how many processes of lower rank run on this machine, and how many run on it in total."""
     name = _number(platform.node())
     names = torch.empty(count, dtype=torch.long)
     dist.all_gather_into_tensor(names, torch.tensor([name]))
@@ -151,7 +151,7 @@ def _neighbours(rank: int, count: int) -> tuple[int, int]:
 
 @contextmanager
 def _exchange() -> Iterator[None]:
-    """Turn what an exchange raises when a process is lost into one line. What is raised elsewhere is another matter."""
+    """Raise ConnectionError instead of the errors of an exchange with a lost process; others pass through."""
     try:
         yield
     except RuntimeError as error:
@@ -161,5 +161,5 @@ def _exchange() -> Iterator[None]:
 
 
 def _number(text: str) -> int:
-    """Of a text, the same in every process; equal only for equal texts."""
+    """Return a hash of a text that is the same in every process (56 bits of SHA-256)."""
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:7])

@@ -1,4 +1,4 @@
-"""A moving average of the generators (EMA): steadier pictures than any single step gives."""
+"""An exponential moving average (EMA) of the generators: its images vary less than those of a single step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cyclegan.types import Direction
 class Ema:
     """Averaged copies of the generators (Karras et al. 2018, section 5; half-life in images as in Karras et al. 2022).
 
-    In the beginning the half-life is a twentieth of the images seen, so that the random start is soon forgotten.
+    The half-life is at most a twentieth of the images seen, so that the random initial weights are soon forgotten.
     """
 
     def __init__(self, generators: Mapping[Direction, Generator], half_life: int) -> None:
@@ -28,17 +28,17 @@ class Ema:
 
     @torch.no_grad()
     def update(self, batch_size: int, images: int) -> None:
-        """Move towards the current weights after a step of `batch_size` images that makes it `images` in all."""
+        """Update the averages after a step of `batch_size` images, with `images` seen in total."""
         half_life = min(self.half_life, images / 20)
         torch._foreach_lerp_(self._averaged, [p.detach() for p in self._current], 1 - 0.5 ** (batch_size / half_life))
-        if self._statistics:  # those of batch norm, which are means over the last steps themselves
+        if self._statistics:  # of batch norm; they already are means over recent steps
             torch._foreach_copy_(self._statistics, self._of_current)
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
-        """The averaged weights by direction."""
+        """Return the state dict of each averaged generator by direction."""
         return {direction.value: network.state_dict() for direction, network in self.generators.items()}
 
     def load_state_dict(self, state: Mapping[str, dict[str, Tensor]]) -> None:
-        """Put the averaged weights back."""
+        """Load what `state_dict` returned."""
         for direction, network in self.generators.items():
             network.load_state_dict(state[direction.value])

@@ -16,24 +16,25 @@ from cyclegan.types import Batch
 Result = TypeVar("Result")
 
 Kind: TypeAlias = tuple[torch.Size, torch.Size, tuple[str, ...]]
-"""Of a step: the shapes of its batch's domains, and who moves."""
+"""What a graph is recorded for: the shapes of both domains of the batch, and the names of the players that step."""
 
 UNRECORDED = 3
-"""Steps of a shape before it is recorded: compiling, choice of kernels and lasting allocations belong to them."""
+"""Eager steps of a shape before it is recorded: they compile, choose kernels and make lasting allocations."""
 
 MOST_GRAPHS = 8
-"""Shapes that get a graph; each keeps a batch and pools of its own, besides the memory that all of them share."""
+"""Largest number of shapes with a graph; each keeps its own batch and pools, besides the memory that all share."""
 
 MOST_COUNTED = 1000
-"""Shapes whose steps are counted; past that, counting begins anew."""
+"""Largest number of shapes whose steps are counted; when it is reached, counting restarts."""
 
 log = logging.getLogger(__name__)
 
 
 def has_graphs(config: SpeedConfig, device: torch.device, processes: int = 1) -> bool:
-    """Whether steps can be replayed as CUDA graphs.
+    """Return whether steps can be replayed as CUDA graphs.
 
-    Raises ValueError when that is asked of another device, of checkpointed activations or of several processes.
+    Raises ValueError when `speed.graph` is on and the device is not CUDA, activations are checkpointed, or there are
+    several processes.
     """
     fits = device.type == "cuda" and not config.checkpoint_activations and processes == 1
     if config.graph == "on" and not fits:
@@ -43,25 +44,25 @@ def has_graphs(config: SpeedConfig, device: torch.device, processes: int = 1) ->
 
 def _obstacle(config: SpeedConfig, device: torch.device) -> str:
     if device.type != "cuda":
-        return f"only cuda has graphs, and this run is on {device.type}"
+        return f"CUDA graphs need a cuda device, and this run is on {device.type}"
     if config.checkpoint_activations:
-        # torch.utils.checkpoint asks for the random state in the middle of a step, which no capture allows.
-        return "no graph can record a step with speed.checkpoint_activations"
-    # NCCL would be recorded, but its watchdog does not see what a graph replays, so that the promise to end within
-    # minutes when a process is lost would break; and ending after a capture may hang (pytorch/pytorch#115388).
-    return "with several processes, a graph that waits for one that was lost would wait for ever"
+        # torch.utils.checkpoint reads the random state in the middle of a step, which a capture does not allow.
+        return "a CUDA graph cannot record a step with speed.checkpoint_activations"
+    # NCCL could be recorded, but its watchdog does not see what a graph replays: when a process is lost, the others
+    # would not end within minutes. Ending after a capture may also hang (pytorch/pytorch#115388).
+    return "with several processes, a CUDA graph would wait forever for a process that was lost"
 
 
 class Plays(NamedTuple):
-    """How often batches of some shapes were played without a graph."""
+    """Counts the eager steps with batches of certain shapes."""
 
     number: int
     pools: list[torch.Size]
-    """What the pools held after the last of them, (C, H, W) each."""
+    """The shape (C, H, W) of the images in each pool after the last of these steps."""
 
 
 class Recording(NamedTuple, Generic[Result]):
-    """A step of one shape as a graph, and the memory that it reads and writes."""
+    """The graph of a step for batches of one shape, and the tensors that it reads and writes."""
 
     graph: torch.cuda.CUDAGraph
     batch: Batch
@@ -70,30 +71,30 @@ class Recording(NamedTuple, Generic[Result]):
 
 
 class Graphed(Generic[Result]):
-    """Plays `step` as a CUDA graph, one for each shape of batch and set of moving players, once it has run a few times.
+    """Runs `step` as a CUDA graph, one for each shape of batch and set of players, after a few eager steps.
 
-    `step` must launch the same kernels on the same memory each time and never fetch a number from the device. What
-    lasts from step to step must exist before the first recording and stay where it is: weights, gradients, the
-    optimizer's state, the scale of a loss. Whoever puts other tensors in its place has to `release` the graphs first.
-    What changes is read from tensors on the device:
+    `step` must launch the same kernels on the same memory each time and never fetch a number from the device. Tensors
+    that persist between steps (weights, gradients, the optimizer's state, the loss scale) must exist before the first
+    recording and stay at their address. Call `release` before replacing any of them.
+    Values that change are read from tensors on the device:
 
-    - The pictures are copied into the recording's batch.
-    - The learning rate is a tensor, filled before the call; the count of Adam's steps is one too.
-    - Random numbers go on from the seed set before the call. A graph holds the address of the generator's seed and
-      offset, not their values; `replay` writes the present ones there, and moves the generator on by as much as the
+    - The images are copied into the recording's batch.
+    - The learning rate and Adam's step count are tensors; the learning rate is filled before the call.
+    - Random numbers continue from the seed set before the call. A graph holds the address of the generator's seed and
+      offset, not their values; `replay` writes the current values there, and advances the generator by as much as the
       step has drawn (Note [CUDA Graph-safe RNG states] in ATen's CUDAGeneratorImpl.h). So eager steps and replays
       draw the same numbers.
-    - Pools know by their shape when to begin afresh. That happens in Python, so it is done before a replay.
+    - Pools empty themselves when the image shape changes. That happens in Python, so it is done before a replay.
 
-    The moving average and the record of finite steps are not part of the step: they read its weights and its result
-    afterwards, on the same stream, and the latter keeps a copy. Autocast keeps no weights from before: it is left, and
-    its cache emptied, within each step.
+    The EMA and the record of finite steps are not part of the step: they read its weights and its result afterwards, on
+    the same stream, and the latter keeps a copy. Autocast is left within each step, which empties its cache, so no
+    weights cached by an earlier step are used.
 
-    Graphs share their memory, in which nothing lasts from call to call but the result of the last one. That is why they
-    may be replayed in any order: none of them reads what another one has left.
+    All graphs share one memory pool. Only the result of the last call persists in it, so graphs may be replayed in any
+    order: none reads what another has left.
 
-    A step that cannot be recorded, for want of memory or because of its kernels, is told; it and those of other new
-    shapes are played without a graph.
+    A step that cannot be recorded, for lack of memory or because of its kernels, is logged as a warning; it and the
+    steps of other new shapes run eagerly.
     """
 
     def __init__(self, step: Callable[..., Result], pools: Sequence[Pool]) -> None:
@@ -102,7 +103,7 @@ class Graphed(Generic[Result]):
         self._forget()
 
     def __call__(self, batch: Batch, *moving: str) -> Result:
-        """One step, `step(batch, *moving)`, and what it returns; the next call overwrites its tensors."""
+        """Run `step(batch, *moving)` and return its result; the next call overwrites the result's tensors."""
         kind = batch.a.shape, batch.b.shape, moving
         if kind not in self._recordings:
             plays = self._plays.get(kind, Plays(0, []))
@@ -122,11 +123,11 @@ class Graphed(Generic[Result]):
 
     @property
     def recorded(self) -> int:
-        """How many shapes have a graph."""
+        """The number of shapes that have a graph."""
         return len(self._recordings)
 
     def release(self) -> None:
-        """Give back the memory of all graphs. Later calls are played as the first ones were, and recorded again."""
+        """Free the memory of all graphs. Later steps run eagerly at first and are then recorded again."""
         if not self._recordings:
             return
         torch.cuda.synchronize()  # the last replay may still be running
@@ -139,7 +140,7 @@ class Graphed(Generic[Result]):
 
     def _forget(self) -> None:
         self.failed = ""
-        """Why a step could not be recorded."""
+        """Why a step could not be recorded; empty if none failed."""
         self._plays: dict[Kind, Plays] = {}
         self._recordings: dict[Kind, Recording[Result]] = {}
         self._stream: torch.cuda.Stream | None = None
@@ -149,13 +150,13 @@ class Graphed(Generic[Result]):
         full = self.recorded == MOST_GRAPHS
         if full and not self._told:
             helps = "end data.transforms in a RandomCrop to have one size"
-            log.warning("speed.graph: batches have more than %d sizes; the rest play slower, without a graph; %s",
+            log.warning("speed.graph: batches have more than %d sizes; the others run slower, without a graph; %s",
                         MOST_GRAPHS, helps)  # fmt: skip
             self._told = True
         return full
 
     def _play(self, batch: Batch, kind: Kind, number: int) -> Result:
-        """As usual, but on the stream that records, as capturing asks of what runs before it."""
+        """Run a step eagerly, but on the recording stream, as capturing requires of the steps before it."""
         stream = self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -167,25 +168,25 @@ class Graphed(Generic[Result]):
         return result
 
     def _record(self, batch: Batch, kind: Kind, pools: Sequence[torch.Size]) -> bool:
-        """Note down the kernels of a step, if they can be; nothing is computed yet."""
-        self._fit(pools)  # or else the graph would empty them at each replay, and fill memory that is not theirs
+        """Record the kernels of a step without computing anything; returns whether it succeeded."""
+        self._fit(pools)  # otherwise the graph would empty the pools at each replay, and write to memory not theirs
         for pool in self.pools:
             pool.hold()
         graph = torch.cuda.CUDAGraph()
         try:
             kept = Batch(*(domain.clone() for domain in batch))
-            # By default what any other thread does may end a recording, such as the loader's when it pins a batch.
+            # By default any other thread may break a recording, such as the loader's thread when it pins a batch.
             with torch.cuda.graph(graph, pool=self._memory, stream=self._stream, capture_error_mode="thread_local"):
                 result = self.step(kept, *kind[2])
         except RuntimeError as error:
             self.failed = first_line(error)
-            log.warning("speed.graph: a step could not be recorded (%s); it plays slower, without a graph", self.failed)
+            log.warning("speed.graph: a step could not be recorded (%s); it runs slower, without a graph", self.failed)
             return False
         self._memory = graph.pool()
         self._recordings[kind] = Recording(graph, kept, result, list(pools))
         return True
 
     def _fit(self, pools: Sequence[torch.Size]) -> None:
-        """Let the pools hold what they did when these shapes were played."""
+        """Give each pool the image shape that it had after the last step with these shapes."""
         for pool, shape in zip(self.pools, pools, strict=True):
             pool.fit(shape)

@@ -1,4 +1,4 @@
-"""One step of training: a method whose players move in turn, and all that they have learned."""
+"""One step of training, in which the players of a method step in turn, and the state that it changes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ from cyclegan.types import Batch, Direction, Images, Remembers
 
 
 class Learner:
-    """Keeps a method, its players' optimizers and the count of images seen; `epoch` is how many make one.
+    """Keeps a method, its players' optimizers, the EMA and the number of images seen.
 
-    It runs by the levers that the recipe names, and plainly where it names none, until it is told to use others.
-    Raises ValueError for `training.players` that the method does not have.
+    `epoch` is the number of images in an epoch. Speed options that the recipe leaves at `auto` are off until `use` is
+    called with others.
+    Raises ValueError for `training.players` that the method does not have, and for a `speed.graph` that is on where
+    steps cannot be recorded.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device, *, epoch: int, processes: Processes = ALONE) -> None:
@@ -52,13 +54,13 @@ class Learner:
         if recipe.speed.checkpoint_activations:
             checkpoint_activations(networks)
         self.nonfinite, self.compiler = NonfiniteSteps(), Compiler(networks)
-        has_graphs(recipe.speed, device, processes.count)  # raises where it is asked for and cannot be
+        has_graphs(recipe.speed, device, processes.count)  # raises when speed.graph is on but not possible
         self._last = StepResult({}, {}, torch.tensor(True))
         self._run: Graphed[StepResult] | Callable[..., StepResult] = self._step
         self.use(Levers(**by_hand(recipe.speed)))
 
     def use(self, levers: Levers) -> None:
-        """Run the networks by these levers from now on."""
+        """Run the networks with these speed options from now on."""
         self.release()
         self.levers, self.autocast = levers, Arithmetic(self.device, levers.precision)
         for network in (self.method, *(self.ema.generators.values() if self.ema else ())):
@@ -69,22 +71,25 @@ class Learner:
         self._run = Graphed(self._step, self.method.pools) if levers.graph else self._step
 
     def release(self) -> None:
-        """Give back the memory of CUDA graphs, which would else wait until Python looks for cycles."""
+        """Free the memory of CUDA graphs, which would otherwise be held until Python collects reference cycles."""
         if isinstance(self._run, Graphed):
             self._run.release()
 
     @property
     def generators(self) -> Mapping[Direction, Generator]:
-        """The networks that translate in the end: averaged, where there is an EMA."""
+        """The generators to translate with: the averaged ones if there is an EMA."""
         return self.ema.generators if self.ema else self.method.generators()
 
     @property
     def lr(self) -> float:
-        """The run's learning rate in the next step."""
+        """The learning rate of the next step."""
         return lr_at(self.images, self.recipe.training, self.epoch) * self.plateau.factor
 
     def step(self, pixels: Batch) -> StepResult:
-        """One step on (N, 3, H, W) in 0..255: the method makes its images, then every player moves that is due."""
+        """Train for one step on images (N, 3, H, W) in 0..255: every player that is due steps once, or `repeat` times.
+
+        The losses and gradient norms in the result are those of the last step of each player.
+        """
         self._seed()
         factor = lr_factor(self.images, self.recipe.training.lr_schedule, self.epoch) * self.plateau.factor
         for optimizer in self.optimizers:
@@ -104,18 +109,18 @@ class Learner:
 
     @property
     def _number(self) -> int:
-        """Of the next step."""
+        """The index of the next step."""
         return self.images // (self.recipe.training.pairs * self.processes.count)
 
     def _with_last(self, result: StepResult) -> StepResult:
-        """The result beside the last ones of players that did not move, copied, for a graph writes them again."""
+        """Add the last results of players that did not step; copies, because a graph overwrites its results."""
         losses = self._last.losses | {name: loss.clone() for name, loss in result.losses.items()}
         norms = self._last.grad_norms | {name: norm.clone() for name, norm in result.grad_norms.items()}
         self._last = StepResult(losses, norms, result.finite)
         return self._last
 
     def _step(self, pixels: Batch, *moving: str) -> StepResult:
-        """The mathematics of a step: on the device alone, so that a CUDA graph can record it."""
+        """Compute a step on the device only, so that a CUDA graph can record it."""
         batches = self._batches(pixels)
         optimizers = [optimizer for optimizer in self.optimizers if optimizer.player.name in moving]
         results: list[StepResult] = []
@@ -134,7 +139,7 @@ class Learner:
         return StepResult(losses, norms, torch.stack(finite).all())
 
     def _batches(self, pixels: Batch) -> list[Batch]:
-        """What the networks see at once, `training.batch_size` pairs in [-1, 1], in the layout of the levers."""
+        """Split into batches of `training.batch_size` pairs in [-1, 1], in the current memory layout."""
         layout, pairs = layout_of(self.levers.channels_last), self.recipe.training.batch_size
         a, b = (torch.split(from_bytes(domain).to(memory_format=layout), pairs) for domain in pixels)
         return [Batch(*both) for both in zip(a, b, strict=True)]
@@ -145,7 +150,7 @@ class Learner:
         return images
 
     def _differentiate(self, batches: Sequence[Batch], optimizers: Sequence[PlayerOptimizer]) -> list[Gradients]:
-        """What players see before they move, the mean over batches; the images of one are kept at a time."""
+        """Return each player's gradients, the mean over batches; only one batch's images are in memory at a time."""
         means: list[Gradients] = []
         for batch in batches:
             images, share = self._images(batch), 1 / len(batches)
@@ -154,9 +159,9 @@ class Learner:
         return means
 
     def probe(self, pixels: Batch) -> dict[str, Tensor]:
-        """Losses and gradients by name, of a batch (N, 3, H, W) in 0..255 on the device; nothing moves.
+        """Return losses and gradients by name for a batch (N, 3, H, W) in 0..255 on the device, without stepping.
 
-        Do this `at_rest`, or the pools remember its fakes. In fp16 it helps to find the scale of the loss.
+        Call it within `at_rest`, otherwise the pools store its generated images. In fp16 it adapts the loss scale.
         """
         names = {parameter: name for name, parameter in self.method.named_parameters()}
         found: dict[str, Tensor] = {}
@@ -171,9 +176,9 @@ class Learner:
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
-        """In here nothing that the method remembers changes, nor does that change what it computes; dropout is off.
+        """While open, dropout is off, pools pass images through, and running statistics are not updated.
 
-        No other process is waited for. CUDA graphs from before are released.
+        No exchange with other processes takes place. Existing CUDA graphs are released.
         """
         self.release()
         dropouts = [module for module in self.method.modules() if isinstance(module, nn.Dropout) and module.training]
@@ -187,10 +192,10 @@ class Learner:
                 dropout.train()
 
     def _seed(self) -> None:
-        """Seed the next step by what it is, so that resume repeats it.
+        """Seed the next step from the recipe's seed and the images seen, so that a resumed run repeats it.
 
-        One process draws dropout and pool from one stream. Several keep one pool, and draw for it from a stream that is
-        the same in all of them; each has another for its dropout.
+        A single process draws for dropout and pool from one stream. Several processes share one pool and draw for it
+        from a stream that is the same in all; each has its own stream for dropout.
         """
         if self.shared_random:
             self.shared_random.manual_seed(self._key())
@@ -199,13 +204,13 @@ class Learner:
             torch.manual_seed(self._key())
 
     def _key(self, *whose: int) -> int:
-        """A function of the recipe's seed, of the images seen, and of who asks."""
+        """Derive a seed from the recipe's seed, the images seen and `whose`."""
         return int(np.random.SeedSequence([self.recipe.training.seed, self.images, *whose]).generate_state(1)[0])
 
     def begin_alike(self) -> None:
-        """Take over all that the first process knows: networks, pools, averages and optimizers.
+        """Copy networks, pools, averages and optimizer states from the first process to all.
 
-        Other machines may draw other initial weights from one seed. Raises ValueError where the shapes differ.
+        Different machines may draw different initial weights from the same seed. Raises ValueError when shapes differ.
         """
         averages = self.ema.state_dict().values() if self.ema else ()
         weights = [tensor for state in (self.method.state_dict(), *averages) for tensor in state.values()]
@@ -214,7 +219,7 @@ class Learner:
         self.processes.copy_first(tensors)
 
     def checkpoint(self, best: float) -> Checkpoint:
-        """All of the state, and the lowest KID of the run."""
+        """Return the whole state as a checkpoint; `best` is the lowest KID of the run."""
         return Checkpoint(
             recipe=self.recipe,
             images=self.images,
@@ -228,19 +233,19 @@ class Learner:
         )
 
     def restore(self, saved: Checkpoint) -> None:
-        """Go on from a checkpoint as if nothing had happened.
+        """Load a checkpoint, so that training continues exactly as if it had not been interrupted.
 
-        Raises ValueError, in one line, when the methods differ, or the checkpoint holds something else than it says.
+        Raises ValueError when the methods differ, or the state does not fit the checkpoint's own recipe.
         """
         if saved.recipe.method != self.recipe.method:
-            raise ValueError("trained with another `method` than the recipe's; give the recipe it began with")
+            raise ValueError("trained with a different `method` than the recipe's; use the recipe that it began with")
         try:
             self._load(saved)
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:  # torch raises them all
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:  # torch raises all of these
             raise ValueError(f"its checkpoint does not fit: {' '.join(str(error).split())}") from None
 
     def _load(self, saved: Checkpoint) -> None:
-        self.release()  # a graph would go on with the memory of the state before
+        self.release()  # a graph would keep using the tensors of the previous state
         self.images = saved.images
         self.plateau.load_state_dict(saved.plateau)
         self.method.load_state_dict(saved.method)
@@ -248,11 +253,11 @@ class Learner:
             optimizer.load_state_dict(saved.optimizers[optimizer.player.name])
         if self.ema:
             now = {direction.value: network.state_dict() for direction, network in self.method.generators().items()}
-            self.ema.load_state_dict(saved.ema or now)  # an EMA asked for only now begins here
+            self.ema.load_state_dict(saved.ema or now)  # an EMA that was off before starts here
 
 
 def _in_order(optimizers: Sequence[PlayerOptimizer]) -> list[list[PlayerOptimizer]]:
-    """Those in one list may be differentiated before any of them moves."""
+    """Group optimizers, in order: the gradients of one group may all be computed before any of its players steps."""
     groups: list[list[PlayerOptimizer]] = []
     for optimizer in optimizers:
         if groups and not optimizer.player.after_moves:

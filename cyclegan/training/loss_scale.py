@@ -1,4 +1,4 @@
-"""The scale of the loss in fp16."""
+"""Dynamic loss scaling for fp16."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ from torch import Tensor
 
 
 class LossScale:
-    """Keeps the small gradients of fp16 above its smallest number (Micikevicius et al. 2018, section 3.2).
+    """Scales the loss so that small fp16 gradients do not underflow (Micikevicius et al. 2018, section 3.2).
 
-    Halved when gradients overflow, doubled after `PATIENCE` steps in which none did; all on the device.
+    The scale is halved when gradients overflow and doubled after `PATIENCE` steps without overflow; all on the device.
     """
 
     FIRST, PATIENCE = 2.0**16, 2000
 
     def __init__(self, device: torch.device) -> None:
         self.state = torch.tensor([self.FIRST, 0.0], device=device)
-        """The scale, and how many steps in a row went well."""
+        """The scale, and the number of consecutive steps with finite gradients."""
 
     def up(self, loss: Tensor) -> Tensor:
-        """The loss to take the gradient of."""
+        """Return the scaled loss."""
         return loss * self.state[0]
 
     def down(self, gradient: Tensor) -> Tensor:
-        """What is the gradient of the loss itself; exact, because the scale is a power of 2."""
+        """Return the gradient of the unscaled loss; exact, because the scale is a power of 2."""
         return gradient / self.state[0]
 
     def adapt(self, finite: Tensor) -> Tensor:
-        """Take note of a step; returns whether it was in order: finite, or too large for a scale that can fall."""
+        """Update the scale after a step, given whether its gradients were finite, bool ().
+
+        Returns whether the step is in order, bool (): gradients were finite, or overflowed while the scale can fall.
+        """
         scale, well = self.state
         well = torch.where(finite, well + 1, 0.0)
         grows, falls = well >= self.PATIENCE, ~finite & (scale > 1)

@@ -8,15 +8,15 @@ from cyclegan.recipe import LrScheduleConfig, TrainingConfig, images_in, unit_of
 
 
 def lr_at(images: int, config: TrainingConfig, epoch: int) -> float:
-    """The run's learning rate once so many images are seen, when an epoch has `epoch` of them."""
+    """Return the learning rate after `images` images, when an epoch has `epoch` images."""
     return config.lr * lr_factor(images, config.lr_schedule, epoch)
 
 
 def lr_factor(images: int, config: LrScheduleConfig, epoch: int) -> float:
-    """The share of the full learning rate once so many images are seen, falling in steps of the unit of `decay`.
+    """Return the factor on the learning rate after `images` images, in [0, 1]; it falls in steps of `decay`'s unit.
 
-    As the paper counts, 100 + 100 epochs train epoch 101 at 100/101 of the rate and epoch 200 at 1/101 (Zhu et al.
-    2017, section 4). Of a plateau, which depends on scores, the share is 1 here (see `Plateau`).
+    As in the paper, a schedule of 100 + 100 epochs trains epoch 101 at 100/101 of the rate and epoch 200 at 1/101 (Zhu
+    et al. 2017, section 4). For the shape `plateau`, which depends on scores, the factor is 1 here (see `Plateau`).
     """
     unit = unit_of(config.decay, epoch)
     units = images_in(config.decay, epoch) // unit
@@ -32,13 +32,13 @@ def lr_factor(images: int, config: LrScheduleConfig, epoch: int) -> float:
 
 
 class Plateau:
-    """Keeps how far the learning rate has fallen because scores did not improve."""
+    """Lowers the learning rate when the score stops improving; keeps the factor reached so far."""
 
     def __init__(self, config: LrScheduleConfig) -> None:
         self.config, self.factor, self.best, self.waited = config, 1.0, math.inf, 0
 
     def saw(self, kid: float) -> bool:
-        """Take note of a score; returns whether the learning rate falls."""
+        """Record a KID, smaller is better; returns whether the learning rate should fall now."""
         self.waited = 0 if kid < self.best else self.waited + 1
         self.best = min(self.best, kid)
         falls = self.config.shape == "plateau" and self.waited >= self.config.patience
@@ -47,13 +47,13 @@ class Plateau:
         return falls
 
     def fall(self) -> None:
-        """Lower the learning rate once more."""
+        """Multiply the learning rate by `training.lr_schedule.factor`."""
         self.factor *= self.config.factor
 
     def state_dict(self) -> dict[str, float]:
-        """All that it knows."""
+        """Return the whole state."""
         return {"factor": self.factor, "best": self.best, "waited": float(self.waited)}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Go on from there."""
+        """Load what `state_dict` returned."""
         self.factor, self.best, self.waited = state["factor"], state["best"], int(state["waited"])

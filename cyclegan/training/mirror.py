@@ -1,4 +1,4 @@
-"""Weights & Biases, for those who want it: all that TensorBoard gets, sent there too."""
+"""Optional logging to Weights & Biases: it receives everything that is written for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cyclegan.util.text import one_line
 
 @contextmanager
 def mirrored(recipe: Recipe, run: Path) -> Iterator[None]:
-    """While this is open, what is written for TensorBoard goes to the project `log.wandb` too; null sends nothing.
+    """While open, everything written for TensorBoard is also sent to the project `log.wandb`; null sends nothing.
 
-    A run that is resumed goes on there under the same id. Raises ImportError when the library is not installed,
-    ConnectionError when it cannot begin.
+    A resumed run continues there under the same id. Raises ImportError when wandb is not installed, and ConnectionError
+    when it cannot start a session.
     """
     if recipe.log.wandb is None:
         yield
@@ -25,7 +25,7 @@ def mirrored(recipe: Recipe, run: Path) -> Iterator[None]:
     try:
         import wandb
     except ImportError:
-        raise ImportError("log.wandb: Weights & Biases is missing; pip install 'cyclegan[wandb]'") from None
+        raise ImportError("log.wandb: wandb is not installed; run: pip install 'cyclegan[wandb]'") from None
     identity = run / "wandb_id.txt"
     if not identity.exists():
         write_whole(identity, uuid4().hex[:12].encode())

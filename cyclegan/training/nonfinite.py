@@ -1,4 +1,4 @@
-"""Steps skipped because a number was not finite: counted, named by their pictures, and not too many in a row."""
+"""The record of steps that were skipped because a loss or gradient was not finite."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from torch import Tensor
 
 
 class Diverged(ArithmeticError):  # noqa: N818  # reads well where it is raised
-    """Training ended: too many steps in a row had losses or gradients that are not finite."""
+    """Training ended: too many steps in a row had non-finite losses or gradients."""
 
 
 class NonfiniteSteps:
-    """Keeps what each step said, until somebody asks: looking makes the host wait for the device."""
+    """Keeps whether each step was finite, on the device until it is read, because reading waits for the device."""
 
     def __init__(self) -> None:
         self.in_a_row, self.skipped = 0, 0
         self._unseen: list[tuple[int, Tensor]] = []
 
     def record(self, images: int, finite: Tensor) -> None:
-        """The step from `images` on was finite, or was skipped; bool (), copied, for a graph writes it again."""
+        """Record whether the step at `images` was finite, bool (); a copy is kept, because a graph overwrites it."""
         self._unseen.append((images, finite.clone()))
 
     def new_ones(self) -> list[int]:
-        """Where the steps skipped since the last time began, in images."""
+        """Return where the steps that were skipped since the last call began, in images."""
         seen, self._unseen = self._unseen, []
         if not seen:
             return []

@@ -1,4 +1,4 @@
-"""A player's optimizer: its loss, the gradient of its own networks, one step of Adam."""
+"""The optimizer of one player: its losses, the gradients of its own networks, and steps of Adam."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cyclegan.types import Batch, Images, Losses
 
 
 class Gradients(NamedTuple):
-    """The losses of a player, and their gradients."""
+    """The losses of a player and their gradients."""
 
     losses: Losses
     gradients: list[Tensor]
-    """Of the sum of its losses, for each of its parameters."""
+    """The gradient of the sum of the losses for each parameter of the player."""
 
     def times(self, factor: float) -> Gradients:
-        """All of it, scaled."""
+        """Return losses and gradients multiplied by a factor."""
         if factor == 1:
             return self
         return Gradients(
@@ -33,23 +33,23 @@ class Gradients(NamedTuple):
         )
 
     def plus(self, other: Gradients) -> Gradients:
-        """The sum."""
+        """Return the sum of both."""
         losses = {name: loss + other.losses[name] for name, loss in self.losses.items()}
         return Gradients(losses, [one + two for one, two in zip(self.gradients, other.gradients, strict=True)])
 
 
 class StepResult(NamedTuple):
-    """What a step has shown, of one player or of all."""
+    """The result of a step of one player, or of all players."""
 
     losses: Losses
     grad_norms: dict[str, Tensor]
-    """Of the gradient of each network, before clipping, ()."""
+    """The norm of each network's gradient before clipping, ()."""
     finite: Tensor
-    """Whether losses and gradients were numbers, bool (). A player whose were not has not moved."""
+    """Whether losses and gradients were finite, bool (). A player with a non-finite one has not stepped."""
 
 
 class PlayerOptimizer:
-    """Keeps one player's Adam, with settings of its own where `config.players` has them."""
+    """Keeps one player's Adam (Kingma and Ba 2015); `config.players` overrides its settings for this player."""
 
     def __init__(self, player: Player, config: TrainingConfig, processes: Processes = ALONE) -> None:
         own = config.players.get(player.name, PlayerConfig())
@@ -57,20 +57,20 @@ class PlayerOptimizer:
         self.every, self.repeat, self.lr = own.every, own.repeat, own.lr or config.lr
         self.parameters = [p for network in player.networks.values() for p in network.parameters()]
         device = self.parameters[0].device
-        on_cuda = device.type == "cuda"  # there a graph may replay the step, which reads the rate from this tensor
+        on_cuda = device.type == "cuda"  # a graph may replay the step there, and reads the learning rate from a tensor
         lr, betas = torch.tensor(self.lr, device=device) if on_cuda else self.lr, own.betas or config.betas
         self.optimizer = torch.optim.Adam(self.parameters, lr, betas, fused=True, capturable=on_cuda)
         self.scale: LossScale | None = None
-        # As GradScaler tells fused Adam to leave weights and state alone, on the device, without the host looking.
+        # GradScaler's way to make fused Adam skip a step: decided on the device, so the host does not wait.
         self.found_inf = self.optimizer.found_inf = torch.zeros((), dtype=torch.float32, device=device)  # type: ignore[attr-defined]
-        # What lasts from step to step is allocated here: a step recorded as a CUDA graph would put it into the graph's
-        # memory, which the graphs of other shapes write over. Fused Adam needs the parameters' own strides.
+        # Tensors that persist between steps are allocated here: a recorded step would place them in the memory of the
+        # CUDA graphs, which graphs of other shapes overwrite. Fused Adam needs gradients with the parameters' strides.
         self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
             parameter.grad = gradient
 
     def scale_lr(self, factor: float) -> None:
-        """Step at so much of the full learning rate from now on."""
+        """Set the learning rate to `factor` times the player's full rate."""
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(factor * self.lr)
@@ -78,7 +78,7 @@ class PlayerOptimizer:
                 group["lr"] = factor * self.lr
 
     def use(self, levers: Levers) -> None:
-        """Scale the loss in fp16, and let gradients and the optimizer's state follow the layout of the weights."""
+        """Turn loss scaling on in fp16 and off otherwise, and give gradients and state the layout of the weights."""
         if levers.precision != "fp16":
             self.scale = None
         elif self.scale is None:
@@ -91,7 +91,7 @@ class PlayerOptimizer:
                     self.optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(value)
 
     def differentiate(self, batch: Batch, images: Images, autocast: Arithmetic) -> Gradients:
-        """The losses of a batch and their gradient; nothing moves, and no other player's network gets a gradient."""
+        """Return the losses of a batch and their gradients with respect to this player's parameters only."""
         with autocast:
             losses = self.player.loss(batch, images)
         total = torch.stack(list(losses.values())).sum()
@@ -102,7 +102,7 @@ class PlayerOptimizer:
         )
 
     def step(self, seen: Gradients) -> StepResult:
-        """Take one step, unless a loss or gradient is not finite."""
+        """Average over processes, clip, and take one step, unless a loss or gradient is not finite."""
         torch._foreach_copy_(self.gradients, seen.gradients)
         total = torch.stack(list(seen.losses.values())).sum()
         self.processes.average([*self.gradients, total])
@@ -121,18 +121,18 @@ class PlayerOptimizer:
         return StepResult(seen.losses, norms, finite)
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizer's state, and the scale of the loss in fp16."""
+        """Return the optimizer's state, and the loss scale in fp16."""
         return self.optimizer.state_dict() | ({"scale": self.scale.state} if self.scale else {})
 
     def tensors(self) -> list[Tensor]:
-        """The optimizer's numbers, in a fixed order; none before the first move."""
+        """Return the tensors of the optimizer's state in a fixed order; empty before the first step."""
         states = [self.optimizer.state.get(parameter, {}) for parameter in self.parameters]
         return [state[name] for state in states for name in sorted(state)]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put the optimizer's state back; its settings stay the recipe's and this device's.
+        """Load the optimizer's state; its settings stay those of the recipe and this device.
 
-        Raises ValueError when the state belongs to other weights.
+        Raises ValueError when the state does not fit the weights.
         """
         if isinstance(scale := state.get("scale"), Tensor) and scale.shape == (2,):
             self.scale = LossScale(self.parameters[0].device)
@@ -142,6 +142,6 @@ class PlayerOptimizer:
         for parameter in self.parameters:
             for name, value in self.optimizer.state[parameter].items():
                 if name != "step" and value.shape != parameter.shape:
-                    raise ValueError(f"the optimizer of the {self.player.name} belongs to other weights")
+                    raise ValueError(f"the optimizer state of the {self.player.name} does not fit their weights")
         for group, own in zip(self.optimizer.param_groups, settings, strict=True):
             group.update(own)

@@ -1,4 +1,4 @@
-"""What makes a step fast, or small, and leaves its result alone: checkpointing; and what a recipe sets."""
+"""Determinism, activation checkpointing, and the speed options that a recipe sets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cyclegan.types import Remembers
 
 
 def set_determinism(on: bool) -> None:
-    """Let CUDA choose kernels that give the same bits each time, or else the fastest for the shape of the batches."""
+    """Make torch use deterministic kernels, or, when off, let cuDNN time its kernels and use the fastest."""
     if on:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(on)
@@ -26,15 +26,15 @@ def set_determinism(on: bool) -> None:
 
 
 def by_hand(config: SpeedConfig) -> dict[str, Any]:
-    """The levers that a recipe sets, as fields of `Levers`; those on `auto` are not among them."""
+    """Return the speed options that a recipe sets, as fields of `Levers`; options on `auto` are left out."""
     fields = {name: getattr(config, name) for name in Levers._fields if getattr(config, name) != "auto"}
     return fields | {name: fields[name] == "on" for name in ("channels_last", "graph") if name in fields}
 
 
 def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
-    """Let generators keep only what goes into each stage, and compute the rest again (Chen et al. 2016).
+    """Make generators store only each stage's input and recompute the rest in the backward pass (Chen et al. 2016).
 
-    What a stage remembers, running statistics, it remembers the first time only.
+    Running statistics are updated in the first computation only.
     """
     for network in networks:
         for stage in getattr(network, "stages", ()):
@@ -44,13 +44,13 @@ def checkpoint_activations(networks: Iterable[nn.Module]) -> None:
 
 
 def _once_and_again(modules: Sequence[Remembers]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """For computing the first time, and again."""
+    """Return the contexts of the first computation and of the recomputation."""
     return nullcontext(), at_rest(modules)
 
 
 @contextmanager
 def at_rest(modules: Iterable[Remembers]) -> Iterator[None]:
-    """In here these modules remember nothing new."""
+    """While open, calls do not change what these modules keep: pools and running statistics."""
     before = [(module, module.rests) for module in modules]
     for module, _ in before:
         module.rests = True

@@ -1,4 +1,4 @@
-"""Which pictures a run is scored on and never learns from: drawn when it begins, and kept with it from then on."""
+"""The held-out pictures, on which a run is scored and never trained: drawn when it begins, kept in its checkpoints."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
 Files: TypeAlias = Mapping[str, Path]
-"""Pictures of a folder by their names, sorted."""
+"""The pictures of a folder by name, sorted."""
 
 
 class Split(NamedTuple):
-    """What a checkpoint keeps of it, by domain."""
+    """The pictures of a run by domain, as a checkpoint stores them."""
 
     pictures: dict[Domain, list[str]]
-    """All names."""
+    """The names of all pictures, held out or not."""
     held_out: dict[Domain, Chosen]
+    """The names and fingerprints of the held-out pictures."""
 
 
 def split(
     folders: Mapping[Domain, Folder], recipe: Recipe, saved: Checkpoint | None, tell: Callable[[str], None]
 ) -> Split:
-    """Take the pictures held out from the folders: as the recipe says when a run begins, later as its checkpoint says.
+    """Remove the held-out pictures from the folders: drawn by the recipe for a new run, else those of the checkpoint.
 
-    So nobody who was held out is ever learned from, and no new pictures are held out but partners of those that are.
-    What was added, removed or renamed since the checkpoint is told. Raises ValueError for folders with too few
-    pictures, for a run that is to be scored and has learned from all of its pictures.
+    A held-out picture is therefore never trained on, and a resumed run holds out no new pictures except the partners of
+    held-out ones. `tell` is called with a line for pictures that were added, removed or renamed since the checkpoint.
+    Raises ValueError when a folder has too few pictures, or when scores are requested for a run that has trained on all
+    of its pictures.
     """
     files = {name: folder.by_name for name, folder in folders.items()}
     scored, number, seed = bool(recipe.log.evaluate_every), recipe.data.validation, recipe.training.seed
@@ -40,7 +42,7 @@ def split(
     held_out: dict[Domain, Chosen] = {"a": {}, "b": {}}
     if saved is None:
         for name, folder in folders.items():
-            if scored and (name == "a" or not partners):  # the pictures of B that are drawn are partners, if there are
+            if scored and (name == "a" or not partners):  # of pairs, B's are the partners of A's
                 held_out[name] = draw(folder.source.folder, files[name], number, seed, tell, partners)
     else:
         held_out, lines = dict(saved.held_out), list[str]()
@@ -56,8 +58,8 @@ def split(
         held_out = alike(files["a"], files["b"], held_out)
     if saved and scored and not all(held_out.values()):
         raise ValueError(
-            "this run has learned from all of its pictures, so that log.evaluate_every can score it on none; leave "
-            "it at null, or begin another run"
+            "log.evaluate_every: this run has trained on all of its pictures, so none is left to score it on; set it "
+            "to null, or start a new run"
         )
     for name, folder in folders.items():
         folder.hold_out(held_out[name])
@@ -67,7 +69,7 @@ def split(
 
 
 def _told(changed: Changes, chosen: Chosen) -> str:
-    """In one line, the first names beside the numbers; empty where nothing changed."""
+    """Describe the changes in one line, with counts and first names; empty if nothing changed."""
     parts = []
     if changed.added:
         parts.append(f"{len(changed.added):,} added ({_some(changed.added)})")
@@ -85,13 +87,13 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _tell_order(folders: Mapping[Domain, Folder], saved: Checkpoint, tell: Callable[[str], None]) -> None:
-    """Say that a resumed run goes on with other pictures than the one that was not stopped."""
+    """Report that a resumed run reads its pictures in another order than an uninterrupted run would have."""
     epoch = max(map(len, folders.values()))
-    length = f"; an epoch has {epoch:,} images, {saved.epoch:,} until here" if epoch != saved.epoch else ""
+    length = f"; an epoch now has {epoch:,} images instead of {saved.epoch:,}" if epoch != saved.epoch else ""
     pictures, held_out = saved.pictures, saved.held_out
     same = all(
         list(folder.by_name) == [each for each in pictures[name] if each not in held_out[name]]
         for name, folder in folders.items()
     )
     if length or not same:
-        tell(f"pictures come in another order from here on{length}")
+        tell(f"the order of the pictures changes from here on{length}")

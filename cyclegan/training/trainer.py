@@ -1,4 +1,4 @@
-"""A run from its first step to its last: pictures in, records and checkpoints out. It knows no method by name."""
+"""A training run from its first step to its last; the same code for every method."""
 
 from __future__ import annotations
 
@@ -37,32 +37,40 @@ LESS_MEMORY = (
     "a smaller crop in data.transforms, a smaller training.batch_size, --speed.checkpoint_activations, or on a GPU "
     "--speed.graph off"
 )
-"""What helps most when a training runs out of it."""
+"""The advice in the error when training runs out of memory."""
 
 
 @untouched()
 def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
-    """Train by the recipe into the folder `run`; returns the last checkpoint. `resume` continues a run that is there.
+    """Train a recipe and write checkpoints and logs to the folder `run`.
 
-    Under torchrun every process calls it, and the first one writes. Raises FileExistsError when `run` holds a run
-    already and `resume` is not set, ValueError or FileNotFoundError for a recipe that cannot be followed here,
-    `Stopped` after a signal, once everything is saved, `Diverged` when numbers stay not finite, `Unsaved` when the last
-    state could not be saved, and ConnectionError when another process is gone.
+    With `resume`, a run that is already in the folder continues from its newest checkpoint; if there is none, training
+    starts from the beginning. Under torchrun every process calls this function, and only the first one writes.
+
+    Returns the path of the last checkpoint.
+
+    Raises FileExistsError when `run` already holds a run and `resume` is not set.
+    Raises ValueError or FileNotFoundError when the recipe does not fit the data, the device or the checkpoint.
+    Raises MemoryError when memory runs out; the message says what needs less.
+    Raises `Stopped` after SIGINT, SIGTERM or SIGHUP, once everything is saved.
+    Raises `Diverged` after `training.max_nonfinite_steps` steps in a row with non-finite losses or gradients.
+    Raises `Unsaved` when the last checkpoint could not be written.
+    Raises ConnectionError when another process of the run is lost.
     """
     with open_processes() as processes:
         return Trainer(recipe, Path(run), resume=resume, processes=processes).train()
 
 
 class Trainer:
-    """Keeps a run: its learner, its pictures, its records and its checkpoints."""
+    """A run: its learner, its data loader, its logs and its checkpoints. `train` is the entry point."""
 
     def __init__(self, recipe: Recipe, run: Path, *, resume: bool = False, processes: Processes = ALONE) -> None:
         if (run / "recipe.yaml").exists() and not resume:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
         if recipe.method.about.paired and not recipe.data.paired:
-            raise ValueError(f"data.pairs: {recipe.method.kind} learns from pairs; say which are: stem or side_by_side")
+            raise ValueError(f"data.pairs: {recipe.method.kind} needs paired pictures; set it to stem or side_by_side")
         if recipe.training.lr_schedule.shape == "plateau" and not recipe.log.evaluate_every:
-            raise ValueError("training.lr_schedule.shape: a plateau is one of scores; give log.evaluate_every")
+            raise ValueError("training.lr_schedule.shape: plateau needs scores; set log.evaluate_every")
         self.recipe, self.run, self.processes = recipe, run, processes
         self.device = choose_device(recipe.speed.device)
         saved = read_newest(run) if resume and checkpoints_in(run) else None
@@ -77,7 +85,7 @@ class Trainer:
         if saved:
             told += self._restore(saved)
         elif (run / "recipe.yaml").exists():
-            told.append(f"{run}: holds no checkpoint to go on from, so that this run begins anew")
+            told.append(f"{run}: no checkpoint to resume from; training starts from the beginning")
         seen = (*self.loader.names, self.split.held_out)
         processes.agree("recipes, pictures or checkpoints", (recipe, self.learner.images, *seen))
         self.learner.begin_alike()
@@ -89,7 +97,10 @@ class Trainer:
             self.log.note(line)
 
     def train(self) -> Path:
-        """Train until every image of the recipe is seen, or a signal asks to stop; returns the last checkpoint."""
+        """Train until the schedule of the recipe ends or a signal stops it; returns the last checkpoint.
+
+        Raises what the function `train` raises.
+        """
         stopped = 0
         mirror = mirrored(self.recipe, self.run) if self.processes.first else nullcontext()
         with StopSignals() as stop, mirror, self.log, memory_told(LESS_MEMORY), ExitStack() as afterwards:
@@ -122,7 +133,7 @@ class Trainer:
         return loader, parts
 
     def _prepare(self) -> Batch:
-        """What needs a first batch, or the person's patience, before the first step; returns that batch."""
+        """Choose the speed options and set up logging and validation, which need a first batch; returns that batch."""
         left, count = self.total - self.learner.images, self.processes.count
         first = next(self.loader.batches(self.learner.images, self.learner.images + 1))
         if self.processes.first:
@@ -140,17 +151,17 @@ class Trainer:
         self.observer.begin()
         each = f" in each of {count} processes" if count > 1 else ""
         pictures = f"{len(self.loader.a):,} + {len(self.loader.b):,} pictures"
-        self.log.note(f"{self.run}: {pictures}, {left:,} images to see, {self.device}{each}\n{told}")
+        self.log.note(f"{self.run}: {pictures}, {left:,} images to train on, {self.device}{each}\n{told}")
         return first
 
     def _record(self, result: StepResult, pixels: Batch, before: int) -> None:
-        """Write down what the step from `before` images to now makes due."""
+        """Log, validate and save what has become due in the step from `before` images to now."""
         log, images, due = self.recipe.log, self.learner.images, partial(self._due, before)
         at_the_end = images >= self.total
-        if before == self.log.images:  # the first step of this life
+        if before == self.log.images:  # the first step since the process started
             self.log.needs(memory_used(self.device))
         if at_the_end:
-            self.learner.release()  # the last samples and scores have better use for the memory
+            self.learner.release()  # frees memory for the last samples and scores
         self.log.advance(images)
         if due("1 epoch"):
             self._tell_enlarged()
@@ -173,9 +184,9 @@ class Trainer:
             self._save()
 
     def _validate(self) -> bool:
-        """Score the pictures held out, keep the networks aside if they are the best so far.
+        """Score on the held-out pictures, and save best.pt if the score is the best so far.
 
-        Returns whether scores have been on a plateau for so long that the learning rate falls.
+        Returns whether the learning rate should fall because scores have stopped improving.
         """
         kid = self.validation.score(self.learner, self.log)
         if kid < self.best and self.checkpointer.save_best(replace(self._checkpoint(kid), optimizers={})):
@@ -183,19 +194,19 @@ class Trainer:
         return self.learner.plateau.saw(kid)
 
     def _look(self, pixels: Batch) -> None:
-        """Name the pictures of steps that were skipped. Raises Diverged when the recipe tolerates no more of them."""
+        """Report skipped steps with their pictures. Raises Diverged after `training.max_nonfinite_steps` in a row."""
         for images in self.learner.nonfinite.new_ones():
             names = ", ".join(shown(path) for path in self.loader.files(images))
-            self.log.note(f"skipped the step from image {images:,} on, its numbers are not finite: {names}")
+            self.log.note(f"skipped the step at image {images:,}: non-finite loss or gradient (pictures: {names})")
         if self.learner.nonfinite.in_a_row >= self.recipe.training.max_nonfinite_steps:
             saved = checkpoints_in(self.run)
             left = f"the last checkpoint, {saved[-1]}, is good" if saved else "no checkpoint was saved before them"
-            why = f"{self.learner.nonfinite.in_a_row} steps in a row had losses or gradients that are not finite"
+            why = f"{self.learner.nonfinite.in_a_row} steps in a row had non-finite losses or gradients"
             helps = blame(self.learner, pixels)
-            raise Diverged(f"{self.run}: {why}; none of them moved the weights; {left}; {helps}")
+            raise Diverged(f"{self.run}: {why} and were skipped; {left}; {helps}")
 
     def _tell_enlarged(self) -> None:
-        """Say once, when all were seen, how many pictures were too small for a crop."""
+        """Report once, after all pictures were read, how many were smaller than the crop and were enlarged."""
         if self.enlarged_told or not self.processes.first:
             return
         self.enlarged_told = True
@@ -212,27 +223,27 @@ class Trainer:
     def _save(self) -> None:
         if not self.processes.first:
             return
-        self.log.flush()  # so that a killed run has records up to the checkpoint it goes on from
+        self.log.flush()  # so that a killed run has records up to the checkpoint that it resumes from
         self.checkpointer.save(self._checkpoint(self.best))
 
     def _checkpoint(self, best: float) -> Checkpoint:
-        """The state of the learner, and which pictures it learns from."""
+        """Return the state of the learner, with the names of its pictures and of the held-out ones."""
         return replace(self.learner.checkpoint(best), **self.split._asdict())
 
     def _restore(self, saved: Checkpoint) -> list[str]:
-        """Go on from a checkpoint; returns what is different all the same, in lines.
+        """Load a checkpoint; returns a line for each thing that differs from when it was saved.
 
-        Raises ValueError when it belongs to another method.
+        Raises ValueError when it belongs to a different method.
         """
         try:
             self.learner.restore(saved)
         except ValueError as error:
             raise ValueError(f"{self.run}: {error}") from None
-        if saved.recipe.features == self.recipe.features:  # or else its KID compares with none to come
+        if saved.recipe.features == self.recipe.features:  # otherwise its KID is not comparable with new ones
             self.best = saved.best
         told = changes_told(saved, self.recipe, self.loader.epoch)
         now = self.processes.count * self.recipe.training.pairs
         before = saved.processes * saved.recipe.training.pairs
         if before != now:
-            told.append(f"pairs of pictures in a step: {now} from now on, {before} until here")
+            told.append(f"pairs of pictures in a step: {before} -> {now}")
         return told

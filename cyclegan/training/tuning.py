@@ -1,4 +1,4 @@
-"""The levers of a run: chosen on its first batch, kept in its folder, and looked at again when numbers go wrong."""
+"""The speed options of a run: chosen on its first batch, stored in its folder, checked again when numbers diverge."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from cyclegan.util.atomic import write_whole
 from cyclegan.util.provenance import device_name
 
 SMALLEST_TRIAL = 64
-"""Pixels of a side: a batch that does not fit into memory as plain float32 needs it is cut in half down to this."""
+"""Smallest side, in pixels, to which a batch is cropped when plain float32 does not fit into memory."""
 
 SETTLING = 16
-"""Probes in fp16 in which the scale of the loss falls from 65536 to where no gradient overflows."""
+"""Number of fp16 probes in which the loss scale falls from 65536 to where no gradient overflows."""
 
-LOOK = "look at the pictures named above, then try a lower training.lr, or a training.grad_clip of 1"
-"""What is left to try when no lever is to blame."""
+LOOK = "check the pictures named above, then try a lower training.lr, or a training.grad_clip of 1"
+"""The advice when no speed option is the cause."""
 
 SWITCH = (False, True)
 EVERY = [Levers(*each) for each in itertools.product(get_args(Precision), SWITCH, get_args(Compile), SWITCH)]
-"""Every combination, so that processes can tell each other theirs by its number."""
+"""Every combination, so that processes can exchange a choice as its index."""
 
 
 def tune(learner: Learner, pixels: Batch, steps: int, run: Path) -> str:
-    """Let a learner run by the levers that are right and fast here, for so many steps; returns a line that tells them.
+    """Choose and apply the speed options that are correct and fastest for `steps` steps; returns a line about them.
 
-    `pixels` is the first batch, uint8 (N, 3, H, W). The first process chooses for all, and the others, which may be on
-    other machines, check it: where it is wrong in one of them, nobody uses it. The choice is kept in `run`, so that the
-    run goes on by the same arithmetic on this machine. Levers set by hand stay. Where all are, or with
-    `speed.deterministic`, nothing is timed.
+    `pixels` is the first batch, uint8 (N, 3, H, W). The first process chooses for all. The others, which may run on
+    other machines, check the choice; if it is wrong in one of them, only the options of the recipe are used. The choice
+    is stored in `run`, so that a resumed run computes with the same arithmetic on this machine. Options set by hand are
+    kept. If all are set, or with `speed.deterministic`, nothing is timed.
     """
     machine, by_recipe = _machine(learner), learner.levers
     choice = _kept(run, machine)
@@ -56,7 +56,7 @@ def tune(learner: Learner, pixels: Batch, steps: int, run: Path) -> str:
         levers = EVERY[learner.processes.largest(EVERY.index(choice.levers) if learner.processes.first else 0)]
         doubted = levers != by_recipe and not learner.processes.first and _is_wrong(learner, pixels, levers)
         if learner.processes.largest(int(doubted)):
-            told = f"levers: {by_recipe.options()} (those chosen, {levers.options()}, are wrong in another process)"
+            told = f"speed: {by_recipe.options()} (chosen, but wrong in another process: {levers.options()})"
             levers, choice = by_recipe, Choice(by_recipe, told)
     learner.use(levers)
     if learner.processes.first:
@@ -66,7 +66,7 @@ def tune(learner: Learner, pixels: Batch, steps: int, run: Path) -> str:
 
 
 def blame(learner: Learner, pixels: Batch) -> str:
-    """Why the numbers of a batch are not finite, and what helps, as far as a plain step on the same pictures tells."""
+    """Compute a batch again in plain float32; returns why its numbers are not finite and what to do, in one line."""
     levers = learner.levers
     try:
         with learner.at_rest(), bench_of(learner, pixels) as bench:
@@ -75,17 +75,17 @@ def blame(learner: Learner, pixels: Batch) -> str:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return f"plain float32, which would tell why, does not fit into memory here: {LOOK}"
+        return f"not compared with plain float32, which does not fit into memory: {LOOK}"
     learner.use(levers)
     if finite and levers != PLAIN:
-        return f"the same pictures give finite numbers with plain float32: go on with --resume {PLAIN.options()}"
+        return f"plain float32 gives finite numbers for the same pictures: continue with --resume {PLAIN.options()}"
     if not all(parameter.isfinite().all() for parameter in learner.method.parameters()):
-        return "the weights themselves are not finite: start from an earlier checkpoint"
-    return f"plain float32 gives the same: {LOOK}"
+        return "the weights are not finite: start from an earlier checkpoint"
+    return f"plain float32 gives non-finite numbers too: {LOOK}"
 
 
 def _chosen(learner: Learner, pixels: Batch, steps: int) -> Choice:
-    """The levers of one process, by trial."""
+    """Choose the speed options of one process by trying them."""
     speed, start = learner.recipe.speed, learner.levers
     compiles = has_compiler(learner.device)
     if start.compile != "off" and not compiles:
@@ -98,7 +98,7 @@ def _chosen(learner: Learner, pixels: Batch, steps: int) -> Choice:
     }
     offers = [offer for offer in offers if able.get(offer.name, True)]
     if start == PLAIN and not offers:
-        return Choice(start, f"levers: {start.options()}")
+        return Choice(start, f"speed: {start.options()}")
     while True:
         try:
             with bench_of(learner, pixels) as bench:
@@ -106,27 +106,27 @@ def _chosen(learner: Learner, pixels: Batch, steps: int) -> Choice:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            if min(pixels.a.shape[2:]) < 2 * SMALLEST_TRIAL:  # what was set by hand may need less
-                return Choice(start, f"levers: {start.options()} (not checked: plain float32 does not fit into memory)")
+            if min(pixels.a.shape[2:]) < 2 * SMALLEST_TRIAL:  # options set by hand may need less memory
+                return Choice(start, f"speed: {start.options()} (not checked: plain float32 does not fit into memory)")
             pixels = Batch(*(domain[..., : domain.shape[2] // 2, : domain.shape[3] // 2] for domain in pixels))
 
 
 def _is_wrong(learner: Learner, pixels: Batch, levers: Levers) -> bool:
-    """Whether levers that another process chose do not compute here what plain float32 does."""
+    """Return whether options that another process chose give results here that differ from plain float32."""
     with bench_of(learner, pixels) as bench:
         return bool(choose_levers(bench, levers, [], steps=0).wrong)
 
 
 @contextmanager
 def bench_of(learner: Learner, pixels: Batch) -> Iterator[Bench]:
-    """A batch on which a learner at rest is tried; a graph is recorded of the trial itself."""
+    """Yield a bench that tries options on a batch, for a learner within `at_rest`; a graph records the probe itself."""
     pixels = Batch(*(domain.to(learner.device) for domain in pixels))
     play: Graphed[dict[str, Tensor]] | Callable[[Batch], dict[str, Tensor]] = learner.probe
     settled: set[Levers] = set()
 
     def release() -> None:
         if isinstance(play, Graphed):
-            play.release()  # another layout puts the weights elsewhere, and its graph would not follow
+            play.release()  # another layout moves the weights, and the graph would still read the old ones
 
     def use(levers: Levers) -> None:
         nonlocal play
@@ -154,7 +154,7 @@ def bench_of(learner: Learner, pixels: Batch) -> Iterator[Bench]:
 
 
 def _machine(learner: Learner) -> dict[str, Any]:
-    """All that the choice of levers depends on."""
+    """Return everything that the choice of speed options depends on."""
     recipe = learner.recipe
     asked = [asdict(recipe.speed), asdict(recipe.method), recipe.training.batch_size, list(recipe.data.transforms)]
     return {
@@ -167,7 +167,7 @@ def _machine(learner: Learner) -> dict[str, Any]:
 
 
 def _kept(run: Path, machine: Mapping[str, Any]) -> Choice | None:
-    """What the run chose before on this machine for this recipe; None where it is damaged or of another one."""
+    """Return what the run chose earlier for this machine and recipe; None if the file is unreadable or for another."""
     try:
         kept = json.loads((run / "levers.json").read_text(encoding="utf-8"))
         if kept["machine"] != machine:
@@ -175,4 +175,4 @@ def _kept(run: Path, machine: Mapping[str, Any]) -> Choice | None:
         levers = TypeAdapter(Levers).validate_python(kept["levers"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Choice(levers, f"levers: {levers.options()} (as this run chose before on this machine)")
+    return Choice(levers, f"speed: {levers.options()} (chosen earlier by this run on this machine)")

@@ -1,1 +1,1 @@
-"""What every floor uses, and no floor owns: files, text, signals, progress."""
+"""Helpers that all other packages use: files, text, signals, progress."""

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Write files completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cyclegan.util.locks import try_lock
 from cyclegan.util.text import reason, shown
 
 PART = re.compile(r"\.cyclegan-[0-9]+-[0-9a-f]{8}\.part")
-"""The name of a file that is being written: of which process, and a number of its own."""
+"""The name of a file that is being written: the process and a random number."""
 
 NAMES = {
     errno.ENOENT,
@@ -28,14 +28,14 @@ NAMES = {
     errno.EILSEQ,
     errno.ELOOP,
 }
-"""What the system answers to a name that cannot be; other answers are about the disk, its rights, or its state."""
+"""The errors that an impossible file name causes; other errors are about the disk, its permissions or its state."""
 
 UNASKED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
-"""What a file system answers that cannot be asked whether it has the bytes."""
+"""The errors of a file system that does not support fsync."""
 
 
 class Unwritten(OSError):  # noqa: N818  # reads well where it is raised
-    """A file that could not be written; the message is one line, the path and the reason."""
+    """A file could not be written; the message is one line with the path and the reason."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(error.errno, error.strerror or reason(error))
@@ -52,12 +52,13 @@ def write_whole(
     durable: bool = False,
     ready: Callable[[os.stat_result], object] = lambda about: None,
 ) -> None:
-    """Write bytes, or what `content` writes from beginning to end, beside `path`, then put it in its place.
+    """Write a file under a temporary name in the same folder, then rename it to `path`.
 
-    Nobody ever sees half a file: it takes its place when all of it is on the disk. Missing folders are made; the umask
-    sets the mode; when writing fails, what was there before stays. `ready` is told the file's size and time just before
-    it takes its place. `durable` also waits for its name, so that it outlives a loss of power and not just a killed
-    process. Raises Unwritten.
+    `content` is the bytes, or a function that writes them to the open file in order. The file is renamed when all of
+    its bytes are on the disk, so no reader sees half a file; when writing fails, an existing file stays unchanged.
+    Missing folders are created; the umask sets the mode. `ready` is called with the file's `stat` just before the
+    rename. `durable` also syncs the folder, so that the new name survives a loss of power, not only a killed process.
+    Raises Unwritten when the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,24 +67,24 @@ def write_whole(
             size = _fill(file, content)
             about = part.stat()
             if about.st_size != size:
-                raise OSError(errno.EIO, f"the disk has {about.st_size:,} of its {size:,} bytes")
+                raise OSError(errno.EIO, f"only {about.st_size:,} of its {size:,} bytes are on the disk")
             ready(about)
             part.replace(path)
-        if durable and os.name != "nt":  # Windows opens no folders
+        if durable and os.name != "nt":  # Windows cannot open folders
             _sync_folder(path.parent)
-    except Unwritten:  # of what `ready` writes
+    except Unwritten:  # from a file that `ready` writes
         raise
     except OSError as error:
         raise Unwritten(path, error) from error
 
 
 def is_about_its_name(error: OSError) -> bool:
-    """Whether a file could not be opened or written because of how it is called, or what else is called so."""
+    """Return whether a file could not be opened or written because of its name, or of something else of that name."""
     return error.errno in NAMES
 
 
 def _fill(file: BinaryIO, content: bytes | Callable[[BinaryIO], object]) -> int:
-    """Write it, wait until the disk has it, close it; returns how many bytes there should be."""
+    """Write the content, sync it to the disk, close the file; returns the number of bytes written."""
     with file:
         if isinstance(content, bytes):
             file.write(content)
@@ -97,14 +98,14 @@ def _fill(file: BinaryIO, content: bytes | Callable[[BinaryIO], object]) -> int:
 
 @contextmanager
 def _part(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A file to write, under a name of its own, locked meanwhile so that nobody takes it for a leftover.
+    """Open a new temporary file, locked so that no other process removes it as a leftover.
 
-    It is gone in the end, unless it has another name by then.
+    It is removed at the end, unless it was renamed.
     """
     part, file = _new_part(folder)
     lock = None
     try:
-        if os.name != "nt":  # which renames no file that is open, and removes none
+        if os.name != "nt":  # Windows can neither rename nor remove an open file
             lock = os.dup(file.fileno())
         yield part, file
     finally:
@@ -123,14 +124,14 @@ def _new_part(folder: Path) -> tuple[Path, BinaryIO]:
         try:
             if os.name == "nt" or (try_lock(file.fileno()) and part.exists()):
                 return part, file
-        except OSError:  # no locks here, so nobody removes leftovers
+        except OSError:  # no locks on this file system, so no process removes leftovers
             return part, file
-        file.close()  # somebody who removes leftovers was quicker than the lock
+        file.close()  # another process removed it as a leftover before it was locked
 
 
 @cache
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes had begun to write here; once is enough, however many files are written."""
+    """Remove the temporary files of killed processes, once for each folder."""
     with suppress(OSError), os.scandir(folder) as entries:
         for part in [folder / entry.name for entry in entries if PART.fullmatch(entry.name)]:
             with suppress(OSError):
@@ -139,14 +140,17 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _remove_if_left(part: Path) -> None:
     if os.name == "nt":
-        return part.unlink()  # which fails while somebody writes it
+        return part.unlink()  # fails while a process writes it
     with part.open("rb+") as file:
-        if try_lock(file.fileno()):  # its writer is gone, and its lock with it
+        if try_lock(file.fileno()):  # its writer has ended, which released the lock
             part.unlink()
 
 
 def sync(file: int) -> None:
-    """Wait until the disk has an open file. Raises OSError when it cannot take it."""
+    """Sync an open file, given by its descriptor, to the disk. Raises OSError when that fails.
+
+    A file system without fsync is no error.
+    """
     try:
         os.fsync(file)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Bytes from the network: nobody is waited for without an end, and what goes wrong is a few words."""
+"""Downloads with a timeout and short error messages."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 SILENCE = 60
-"""Seconds a server may say nothing before we give up."""
+"""Seconds without data from the server after which a download fails."""
 
 FAILURES = (URLError, HTTPException, ConnectionError, TimeoutError, SSLError)
-"""What is raised when the network or a server fails."""
+"""The exceptions that are raised when the network or a server fails."""
 
 
 def open_url(url: str, headers: Mapping[str, str] | None = None, *, only_https: bool) -> HTTPResponse:
-    """Ask for what lies at a url; raises one of `FAILURES`. `only_https` follows no server that sends us elsewhere."""
+    """Request a URL and return the open response. `only_https` refuses redirects to anything but https.
+
+    Raises one of `FAILURES` when the network or the server fails.
+    """
     opener = build_opener(*([_OnlyHttps] if only_https else []))
     return cast(HTTPResponse, opener.open(Request(url, headers=dict(headers or {})), timeout=SILENCE))
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def why(error: Exception) -> str:
-    """What went wrong, in one line."""
+    """Return the reason of a failed download, in one line."""
     if isinstance(error, HTTPError):
         return f"the server answered {error.code} {error.reason}"
     return " ".join(str(error.reason if isinstance(error, URLError) else error).split()) or type(error).__name__
@@ -41,7 +44,7 @@ class _OnlyHttps(HTTPRedirectHandler):
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
-        """Raise URLError instead of leaving https."""
+        """Raise URLError for a redirect to anything but https."""
         if not newurl.startswith("https:"):
-            raise URLError(f"it sends us on to {newurl}, which is not https")
+            raise URLError(f"it redirects to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

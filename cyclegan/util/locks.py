@@ -1,4 +1,4 @@
-"""Locks on files: held by one process, and given back by the system when it ends, however it ends."""
+"""File locks that one process holds; the system releases them when the process ends, even if it is killed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 from cyclegan.util.text import one_line, shown
 
 FAR = 2**30
-"""The byte that Windows locks: nobody can read a locked one, and what the file says must stay readable."""
+"""The byte that is locked on Windows: it is far from the file's text, because a locked byte cannot be read."""
 
 
 class Busy(ValueError):  # noqa: N818  # reads well where it is raised
-    """Another process holds the lock; the message is one line that says who."""
+    """Another process holds the lock; the message is one line that names it."""
 
 
 def try_lock(file: int) -> bool:
-    """Lock an open file until it is closed; False where another has locked it.
+    """Lock an open file, given by its descriptor, until it is closed; return False if another process has locked it.
 
-    Raises OSError where the file system has no locks.
+    Raises OSError when the file system has no locks.
     """
     try:
         if sys.platform == "win32":
@@ -40,7 +40,7 @@ def try_lock(file: int) -> bool:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:
-        raise OSError(errno.ENOSYS, "this system has no locks") from None
+        raise OSError(errno.ENOSYS, "this system has no file locks") from None
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
@@ -50,15 +50,16 @@ def try_lock(file: int) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path` meanwhile; it is made, and removed in the end. False where the disk has no locks.
+    """Create the lock file `path`, hold its lock inside the `with` block, then remove it.
 
-    Raises Busy when another process holds it, OSError when it cannot be made. A killed process holds nothing.
+    Yields False if the file system has no locks, else True. A lock file that a killed process left does not block.
+    Raises Busy when another process holds the lock, and OSError when the file cannot be created.
     """
     file, held = _open_locked(path)
     try:
         yield held
     finally:
-        if sys.platform == "win32":  # where a file that is open cannot be removed
+        if sys.platform == "win32":  # an open file cannot be removed there
             os.close(file)
         with suppress(OSError):
             path.unlink()
@@ -74,24 +75,24 @@ def _open_locked(path: Path) -> tuple[int, bool]:
             if _is_there(file, path):
                 os.ftruncate(file, 0)
                 os.lseek(file, 0, os.SEEK_SET)
-                with suppress(OSError):  # a full disk is met by what needs it
+                with suppress(OSError):  # a full disk is reported by later, larger writes
                     os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
                 return file, held
         except BaseException:
             os.close(file)
             raise
-        os.close(file)  # whoever held it has just removed it: what we locked is nobody's any more
+        os.close(file)  # the previous holder has just removed this file: try again with a new one
 
 
 def _locks(file: int, path: Path) -> bool:
     try:
         got = try_lock(file)
-    except OSError:  # NFS without its lock service, and the like
+    except OSError:  # for example NFS without its lock service
         return False
     if not got:
         os.lseek(file, 0, os.SEEK_SET)
         who = one_line(os.read(file, 300).decode(errors="replace")) or "another process"
-        raise Busy(f"{shown(path.parent)}: {who} is at work in it; wait until it ends, or choose another directory")
+        raise Busy(f"{shown(path.parent)}: in use by {who}; wait until it ends, or choose another directory")
     return True
 
 

@@ -1,4 +1,4 @@
-"""Work done ahead by threads, so that nobody waits for it."""
+"""Compute results ahead of their use in threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Result = TypeVar("Result")
 
 
 def prefetch(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result, None, None]:
-    """`map(work, items)`, in order, by so many threads and at most twice as many items ahead; 0 works without any."""
+    """Yield the results of `map(work, items)`, in order, computed ahead by threads.
+
+    There are `workers` threads, which compute at most 2 x `workers` items ahead; with 0, nothing is computed ahead.
+    """
     if not workers:
         yield from map(work, items)
         return

@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar on a terminal, now and then a line everywhere else."""
+"""Report the progress of long work: a bar on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 SOON, MINUTE, LONG = 10.0, 60.0, 900.0
-"""Seconds between two lines: at least while the work is quick, at least else, and at most."""
+"""Seconds between two lines: the least for quick work, the least for other work, and the most."""
 
 WINDOW = 300.0
-"""Seconds that the speed is a mean over."""
+"""Seconds over which the speed is averaged."""
 
 UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 class Progress:
-    """Tells how much of a piece of work is done, how fast it goes and how long it will take. A context manager.
+    """A context manager that reports how much work is done, its speed, and the time left.
 
-    On a terminal it is a bar. Elsewhere it is lines of plain ASCII, each good alone in a log file. The first comes
-    after ten seconds, so that one knows early what to expect; then one at each percent, but at most one a minute and
-    at least one in a quarter of an hour; of short work one at each tenth, but at most one in ten seconds. A day's
-    training has a hundred lines, three minutes have ten, a few seconds none. Work that spoke says what it took.
+    On a terminal it shows a bar. Elsewhere it writes lines of plain ASCII for a log file. The first line comes after
+    ten seconds. Then there is a line at each percent, but at most one a minute and at least one every 15 minutes; short
+    work has a line at each 10 percent, but at most one every ten seconds. A day of training has about a hundred lines,
+    three minutes have ten, a few seconds have none. If there were lines, the last one gives the total time.
 
-    `unit` is the plural of what is counted; one of it is `size` of what `report` is told. Without `speaks` there are
-    only notes. `clock` gives seconds.
+    `unit` is the plural of what is counted, and `size` is how much of `report`'s numbers make one unit. With
+    `speaks=False`, only notes are written. `clock` returns seconds.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class Progress:
     ) -> None:  # fmt: skip
         self.doing, self.unit, self.size, self.speaks, self.clock = doing, unit, size, speaks, clock
         self.beside: dict[str, str] = {}
-        """What else to tell, such as losses; under each name the latest."""
-        self._stream = stream or lasting_stderr()  # None where the system gives no stream
+        """Text that is added to each report, by name, such as the current losses."""
+        self._stream = stream or lasting_stderr()  # None if the process has no stderr
         self._bar: Bar | None = None
         self._began, self._lines, self._done = clock(), 0, 0
         self._total: int | None = None
-        self._told: tuple[float, int] | None = None  # when, and how much was done: by the last line, or at first
-        self._marks: deque[tuple[float, int]] = deque()  # the same for the last minutes
+        self._told: tuple[float, int] | None = None  # time and progress at the last line, or at the first report
+        self._marks: deque[tuple[float, int]] = deque()  # the same at several points of the last minutes
 
     def __enter__(self) -> Progress:
         self._began = self.clock()
@@ -68,14 +68,14 @@ class Progress:
             self._say(f"{self._count()} in {duration(self.clock() - self._began)}")
 
     def note(self, line: str) -> None:
-        """A line for the person who watches, beside the progress."""
+        """Print a line beside the progress."""
         if self._bar:
             self._bar.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
             self._write(line)
 
     def report(self, done: int, total: int | None) -> None:
-        """So much is done, of so much (None where nobody knows). Speed is measured from the first report on."""
+        """Set how much is done, and the total (None if unknown). Speed is measured from the first report on."""
         now, self._done, self._total = self.clock(), done, total
         self._told = self._told or (now, done)
         if not self._marks or now - self._marks[-1][0] >= WINDOW / 100:
@@ -91,7 +91,7 @@ class Progress:
 
     def _due(self, now: float, then: float, before: int) -> bool:
         waited = now - then
-        if self._done == self._total:  # the end is told by the last line
+        if self._done == self._total:  # the last line, on exit, reports the end
             return False
         first = waited >= SOON and not self._lines
         quick = waited >= SOON and self._share(10) > self._share(10, before)
@@ -99,7 +99,7 @@ class Progress:
         return first or quick or slow or waited >= LONG
 
     def _share(self, parts: int, done: int | None = None) -> int:
-        """How many of so many equal parts are done."""
+        """Return how many of `parts` equal parts are done."""
         return (self._done if done is None else done) * parts // self._total if self._total else 0
 
     def _count(self) -> str:
@@ -127,7 +127,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A span of time by its two largest units: 45 s, 3 min 20 s, 2 h 14 min, 3 d 4 h."""
+    """Format a duration in its two largest units: 45 s, 3 min 20 s, 2 h 14 min, 3 d 4 h."""
     whole = round(seconds)
     for (unit, size), (smaller, part) in pairwise(UNITS):
         if whole >= size:
@@ -144,7 +144,7 @@ def _bar(stream: TextIO, doing: str) -> Bar:
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
-    rest = Column(ratio=1, no_wrap=True)  # where the terminal is narrow, the last words are left out
+    rest = Column(ratio=1, no_wrap=True)  # on a narrow terminal the end of the text is cut off
     told = TextColumn("{task.fields[told]}", markup=False, table_column=rest)
     columns = TextColumn("{task.description}", markup=False), BarColumn(bar_width=10), told
     bar = Progress(*columns, console=Console(file=stream, highlight=False), expand=True)

@@ -1,4 +1,4 @@
-"""Where a run came from: the code's version and revision, the libraries, the machine."""
+"""The provenance of a run: version and revision of the code, versions of the libraries, the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIBRARIES = ("torch", "torchvision", "kornia", "albumentations", "torch-fidelity
 
 
 def provenance(device: torch.device) -> dict[str, str]:
-    """Facts for the person who asks later, name by name."""
+    """Return version, device, machine, Python and library versions by name, to record them with results."""
     return {
         "cyclegan": " ".join([version("cyclegan"), git_revision()]).strip(),
         "device": device_name(device),
@@ -26,7 +26,10 @@ def provenance(device: torch.device) -> dict[str, str]:
 
 
 def git_revision() -> str:
-    """`git abc1234` of the checkout that this code runs from, `, changed` where files differ; nothing elsewhere."""
+    """Return `git abc1234` for the checkout that this code runs from; empty if it runs from elsewhere.
+
+    `, changed` is appended if the checkout has uncommitted changes.
+    """
     where = ["git", "-C", str(Path(__file__).parent)]
     try:
         ours = subprocess.run([*where, "ls-files", "--error-unmatch", __file__], capture_output=True, timeout=10)
@@ -40,7 +43,7 @@ def git_revision() -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """What the maker calls it."""
+    """Return the product name of a GPU, or that of the CPU for any other device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
@@ -52,7 +55,7 @@ def device_name(device: torch.device) -> str:
 
 
 def _memory() -> str:
-    """GiB of the machine and a comma; nothing where the system does not tell."""
+    """Return the machine's memory in GiB and a comma; empty if the system does not report it."""
     if sys.platform == "win32":
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Stopping in good order: a signal asks, the work in hand is finished and saved, then it ends."""
+"""Graceful stops: after a signal, the current work is finished and saved before the program ends."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # a terminal that closes sends SIGHUP, or SIGBREAK on Windows
 SIGNALS = tuple(number for name in _NAMES if (number := getattr(signal, name, None)) is not None)
-"""Those of this system that ask a program to end."""
+"""The signals of this system that ask a program to end."""
 
 HANG_UP = getattr(signal, "SIGHUP", None)
 
 
-class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
-    """The work was asked to stop, and what is done is saved; `signal` says by what."""
+class Stopped(Exception):  # noqa: N818  # not an error: the stop was requested
+    """The work was stopped by a signal, whose number is `signal`, and its state is saved."""
 
     def __init__(self, message: str, signal: int) -> None:
         super().__init__(message)
@@ -23,10 +23,11 @@ class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
 
 
 class StopSignals:
-    """While open, the first of `SIGNALS` to come is noted in `received`; the same one again acts as it always did.
+    """A context manager that catches `SIGNALS` and stores the number of the first one in `received`.
 
-    But for SIGHUP: one terminal that closes sends it several times, from the shell and from the kernel. A signal that
-    is ignored stays ignored, as `nohup` asks.
+    When the same signal comes again, the previous handler acts. SIGHUP is an exception, because a terminal that closes
+    sends it several times, from the shell and from the kernel. A signal that is ignored stays ignored, so that `nohup`
+    works.
     """
 
     def __init__(self) -> None:
@@ -34,9 +35,9 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers in the main thread only
             before = {number: signal.getsignal(number) for number in SIGNALS}
-            # None is a handler that was not set from Python, which could not be put back.
+            # None is a handler that was not set from Python, and could not be restored.
             self._before = {n: handler for n, handler in before.items() if handler not in (signal.SIG_IGN, None)}
             for number in self._before:
                 signal.signal(number, self._note)

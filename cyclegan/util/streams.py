@@ -1,4 +1,4 @@
-"""Words to whoever watches: once the terminal is closed or the pipe cut, words are lost, and never work."""
+"""Output streams that outlive their reader: when a terminal or pipe closes, output is lost but work continues."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 GONE = {errno.EPIPE, errno.EIO, errno.EBADF} | ({errno.EINVAL} if os.name == "nt" else set())
-"""What the system answers when nobody can read any more: a cut pipe, or a terminal that was closed."""
+"""The errors of a stream without a reader: a broken pipe, or a terminal that was closed."""
 
 
 class _Lasting:
-    """A text stream whose `write` and `flush` fail silently where nobody is left to read, or where anything is wrong.
+    """A text stream whose `write` and `flush` ignore errors: any OSError, or only those in `GONE`.
 
-    All else is the stream's own.
+    Everything else is passed to the stream.
     """
 
     def __init__(self, stream: TextIO, *, any_error: bool) -> None:
@@ -44,17 +44,23 @@ class _Lasting:
 
 
 def lasting_stderr() -> TextIO | None:
-    """`sys.stderr`, whose notes are no reason to end anything: not a closed terminal, and not a log on a full disk."""
+    """Return `sys.stderr`, wrapped so that no error of writing (closed terminal, full disk) ends the program.
+
+    None if the process has no stderr.
+    """
     return None if sys.stderr is None else cast(TextIO, _Lasting(sys.stderr, any_error=True))
 
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
-    """Let the output of a command outlive its reader. Results that a full disk does not take are still an OSError."""
+    """Wrap `sys.stdout` and `sys.stderr` inside a `with` block, so that a command continues when its reader is gone.
+
+    Other errors of stdout, such as a full disk, still raise OSError.
+    """
     before = sys.stdout, sys.stderr
     if sys.stdout is not None:
         sys.stdout = cast(TextIO, _Lasting(sys.stdout, any_error=False))
-    sys.stderr = cast(TextIO, lasting_stderr())  # None where the system gives no stream, as before
+    sys.stderr = cast(TextIO, lasting_stderr())  # None if the process has no stderr, as before
     try:
         yield
     finally:
@@ -62,11 +68,14 @@ def lasting_streams() -> Iterator[None]:
 
 
 def _flushed(stream: TextIO) -> TextIO:
-    """The stream, or one to nowhere if it is gone: Python flushes both at its end, and fails with code 120."""
+    """Return the stream, or a stream to /dev/null if it is gone.
+
+    At its end, Python flushes both streams, and exits with code 120 if that fails.
+    """
     if stream is None:
         return stream
     try:
         stream.flush()
     except OSError:
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # it is no file, and stays open
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # a device, which stays open
     return stream

@@ -1,4 +1,4 @@
-"""What came from outside, told in one short line that is safe to print."""
+"""Format untrusted values, paths and errors as one short line that is safe to print."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Categories of Unicode that break a line, steer a terminal or cannot be printed; Cs holds bytes that are no UTF-8."""
+"""Unicode categories that break a line, control a terminal or cannot be printed; Cs holds bytes that are not UTF-8."""
 
 
 def shown(path: Path) -> str:
-    r"""The path with control characters and undecodable bytes written as \n, \x1b, \xff; ordinary names stay."""
+    r"""Format a path for a message: control characters and undecodable bytes become \n, \x1b, \xff."""
     return "".join(_escaped(c) if unicodedata.category(c) in UNSEEN else c for c in str(path))
 
 
 def one_line(text: str, longest: int = 300) -> str:
-    """The words of a text on one line: what cannot be printed is escaped, and the middle of a long one left out."""
+    """Join a text into one line of about `longest` characters.
+
+    Characters that cannot be printed are escaped, and the middle of a long text is replaced by dots.
+    """
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
     if len(line) <= longest:
         return line
@@ -33,41 +36,41 @@ def one_line(text: str, longest: int = 300) -> str:
 
 
 def as_typed(*words: str, windows: bool = os.name == "nt") -> str:
-    """Words as a person types them on this system, quoted where need be."""
+    """Join words to a command line of this system's shell, with quotes where they are needed."""
     return subprocess.list2cmdline(words) if windows else shlex.join(words)
 
 
 def reason(error: BaseException) -> str:
-    """Why, in one line: what the error says, or its name when it says nothing."""
+    """Return the message of an error in one line, or the name of its type if the message is empty."""
     return one_line(str(error)) or type(error).__name__
 
 
 def quoted(value: Any) -> str:
-    """A value as Python writes it, cut to fit into a line."""
+    """Return the `repr` of a value, shortened to fit into a line."""
     return one_line(_SHORT.repr(value), 100)
 
 
 def key_of(parts: Iterable[str | int]) -> str:
-    """The dotted key, `data.transforms.0`; a part that would not read well in it is quoted."""
+    """Join parts to a dotted key, `data.transforms.0`; a part with unusual characters is quoted."""
     words = [str(part) if re.fullmatch(r"[\w\[\]-]{1,40}", str(part)) else quoted(part) for part in parts]
     return one_line(".".join(words), 200)
 
 
 def mistake(key: str, error: ErrorDetails) -> str:
-    """The key, what pydantic finds wrong with its value, and the value."""
+    """Return a line with the key, the problem that pydantic found, and the value."""
     if error["type"] == "union_tag_not_found":
-        return f"{key}: give its kind"
+        return f"{key}: its kind is missing; add one"
     if error["type"] == "union_tag_invalid":
         kinds, found = error["ctx"]["expected_tags"], str(error["ctx"]["tag"])
         near = difflib.get_close_matches(found, re.findall(r"\w+", kinds), n=1)
-        return f"{key}.kind: {quoted(found)} is none of {kinds}" + (f"; did you mean '{near[0]}'?" if near else "")
+        return f"{key}.kind: {quoted(found)} is not one of {kinds}" + (f"; did you mean '{near[0]}'?" if near else "")
     what = one_line(re.sub(" for <class [^>]*>", "", error["msg"]), 200)
-    value = "" if error["type"] == "missing" else f" (it is {quoted(error['input'])})"
+    value = "" if error["type"] == "missing" else f" (got {quoted(error['input'])})"
     return f"{key}: {what[0].lower()}{what[1:]}{value}"
 
 
 def _escaped(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # a byte as Python carries it through (PEP 383)
+    if "\udc80" <= character <= "\udcff":  # a byte that is not UTF-8, as Python represents it (PEP 383)
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
 
@@ -78,7 +81,7 @@ class _Short(reprlib.Repr):
         self.maxlevel, self.maxstring, self.maxother, self.maxlong = 3, 60, 60, 40
 
     def repr_int(self, x: int, level: int) -> str:
-        """Python refuses to write numbers of thousands of digits."""
+        """Describe huge numbers by their size, because Python refuses to print thousands of digits."""
         return super().repr_int(x, level) if x.bit_length() < 10_000 else f"a number of {x.bit_length():,} bits"
 
 

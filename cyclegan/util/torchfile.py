@@ -1,4 +1,4 @@
-"""Files that torch.save wrote, or anyone made to look like it: read without running anything in them."""
+"""Load files written by `torch.save`, trusted or not, without running code in them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from cyclegan.util.text import reason
 
 
 def load_pickled(path: Path, *, check: bool = False) -> Any:
-    """The tensors and plain data in a file, on the CPU; `check` looks at every part's CRC-32, which torch does not.
+    """Load the tensors and plain data of a file onto the CPU.
 
-    Files written before torch 1.6 have none.
-    Raises ValueError with the reason, one line without the path, for anything else.
+    `check` verifies the CRC-32 of every part, which torch does not do; files written before torch 1.6 have none.
+    Raises ValueError for any other file; the message is the reason, one line without the path.
     """
     try:
         if is_zipfile(path):
             _look_inside(path, check)
-        with warnings.catch_warnings(action="ignore"):  # torch thinks aloud about files that it did not write
+        with warnings.catch_warnings(action="ignore"):  # torch warns about files that it did not write
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:  # torch would advise to load it unsafely
-        raise ValueError("it is damaged, or holds more than tensors and plain data") from None
-    except Exception as error:  # a forged file leads torch's reader almost anywhere
+    except pickle.UnpicklingError:  # torch's own message advises to load the file unsafely
+        raise ValueError("it is damaged, or contains more than tensors and plain data") from None
+    except Exception as error:  # a forged file can make torch raise almost anything
         raise ValueError(reason(error)) from None
 
 

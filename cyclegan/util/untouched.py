@@ -1,4 +1,4 @@
-"""What is one for the whole process, and not ours: random streams, flags, warnings, environment; left as found."""
+"""Save and restore global state of the process: random generators, torch flags, warnings, environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FLAGS: list[tuple[Any, str]] = [
     (_cudnn, "deterministic"),
     (_cudnn, "allow_tf32"),
     (_matmul, "allow_tf32"),
-    # Since torch 2.9, from the general to the special; those above change them, and come first.
+    # Since torch 2.9, from general to specific. The flags above change these, so they come first.
     *((owner, "fp32_precision") for owner in (torch.backends, _matmul, _cudnn, _mkldnn)),
     *(
         (getattr(owner, part), "fp32_precision")
@@ -31,18 +31,18 @@ FLAGS: list[tuple[Any, str]] = [
         if hasattr(owner, part)
     ),
 ]
-"""Attributes of torch that say how it computes."""
+"""The global flags of torch that change how it computes."""
 
 
 @contextmanager
 def untouched() -> Iterator[None]:
-    """Put everything in `KEPT`, and the filters of warnings, back in the end, whatever happens; also a decorator.
+    """Restore everything in `KEPT`, and the warning filters, at the end, even after an error. Also a decorator.
 
-    Handlers of signals come back by `StopSignals`, which sets them. While this is open, Pillow's warnings of odd
-    metadata in pictures that it reads well are not shown. Nothing here is safe while another thread changes the same.
+    Signal handlers are restored by `StopSignals`, which sets them. Inside, Pillow's warnings of odd metadata in
+    pictures that it reads well are not shown. This is not thread-safe: no other thread may change the same state.
     """
     with ExitStack() as stack:
-        for look, put_back in reversed(KEPT):  # called in their own order, each whatever becomes of those before it
+        for look, put_back in reversed(KEPT):  # restored in the order of `KEPT`, each even if another one fails
             stack.callback(put_back, look())
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -51,7 +51,7 @@ def untouched() -> Iterator[None]:
 
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
-    """Set variables of the environment that are not set, for a while."""
+    """Set those environment variables that are not set yet, and remove them at the end."""
     ours = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(ours)
     try:
@@ -66,7 +66,7 @@ def _cuda_is_awake() -> bool:
 
 
 def _device_of_cuda() -> int | None:
-    """None while it sleeps: asking would wake it up."""
+    """Return the current CUDA device; None before CUDA is initialised, because asking would initialise it."""
     return torch.cuda.current_device() if _cuda_is_awake() else None
 
 
@@ -76,7 +76,7 @@ def _set_device_of_cuda(device: int | None) -> None:
 
 
 def _random_of_cuda() -> list[Tensor] | int:
-    """Its states or, while it sleeps, the seed that it will wake up with."""
+    """Return CUDA's random states or, before CUDA is initialised, the seed that it will start with."""
     return torch.cuda.get_rng_state_all() if _cuda_is_awake() else torch.initial_seed()
 
 
@@ -106,7 +106,7 @@ def _set_determinism(state: tuple[bool, bool]) -> None:
 
 
 def _matmul_precision() -> str | None:
-    """None where old and new flags of torch contradict each other."""
+    """Return torch's precision of matrix products; None if its old and new flags contradict each other."""
     try:
         return torch.get_float32_matmul_precision()
     except RuntimeError:
@@ -129,7 +129,7 @@ def _set_flags(values: list[Any]) -> None:
 
 
 def _flag(owner: Any, name: str) -> Any:
-    """Its value; None where this torch has no such flag, or old and new ones contradict each other."""
+    """Return the value of a flag; None if this torch does not have it, or old and new flags contradict each other."""
     try:
         return getattr(owner, name, None)
     except RuntimeError:
@@ -163,4 +163,4 @@ KEPT: list[tuple[Callable[[], Any], Callable[[Any], object]]] = [
     (lambda: logging.root.manager.disable, logging.disable),
     (lambda: threading.excepthook, _set_thread_hook),
 ]
-"""How to look at each thing that training, translating or scoring may change, and how to put it back."""
+"""A getter and a setter for each global state that training, translating or scoring may change."""

@@ -1,4 +1,4 @@
-"""Plain data from files that anyone may have written: nothing is run, and nothing grows out of hand."""
+"""Parse untrusted YAML safely: no code is run, and aliases cannot exhaust the memory."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import yaml
 
 LARGEST = 10_000
-"""Values in a recipe, with every alias written out; the reference has about a hundred."""
+"""Most values in a recipe after its aliases are expanded; the reference has about a hundred."""
 
 DEEPEST = 50
+"""Most levels of nesting."""
 
 
 def parse_yaml(text: str) -> Any:
-    """The plain data in a YAML text.
+    """Parse a YAML text into plain data, like `yaml.safe_load`, but reject duplicate keys and huge expansions.
 
-    Raises yaml.YAMLError or ValueError, and for odd scalars whatever PyYAML's constructors stumble over. Beyond
-    `yaml.safe_load`, a key that is given twice and aliases that multiply without end are refused.
+    Raises yaml.YAMLError or ValueError; for odd scalars, PyYAML's constructors may raise other exceptions.
     """
     loader = yaml.SafeLoader(text)
     try:
@@ -32,9 +32,10 @@ def parse_yaml(text: str) -> Any:
 
 
 def refuse_endless(data: Any, parts: Callable[[Any], Iterable[Any]] | None = None) -> None:
-    """Raise ValueError for data that holds itself, or that is small only because it shares its parts.
+    """Raise ValueError for data that contains itself, nests too deeply, or is too large when its aliases are expanded.
 
-    Such data costs nothing to hold, and all memory to print or copy ("billion laughs").
+    Such data needs little memory until it is printed or copied ("billion laughs"). `parts` returns the parts of a
+    value.
     """
     sizes: dict[int, int] = {}
 
@@ -42,12 +43,12 @@ def refuse_endless(data: Any, parts: Callable[[Any], Iterable[Any]] | None = Non
         if depth > DEEPEST:
             raise ValueError(f"nested more than {DEEPEST} levels deep")
         if id(whole) not in sizes:
-            sizes[id(whole)] = LARGEST + 1  # until it is known: what holds itself has no end
+            sizes[id(whole)] = LARGEST + 1  # until the size is known: data that contains itself is too large
             sizes[id(whole)] = 1 + sum(size(part, depth + 1) for part in (parts or _parts)(whole))
         return sizes[id(whole)]
 
     if size(data, 0) > LARGEST:
-        raise ValueError(f"more than {LARGEST:,} values, or one that holds itself")
+        raise ValueError(f"more than {LARGEST:,} values, or a value that contains itself")
 
 
 def _parts(data: Any) -> Iterable[Any]:
@@ -65,5 +66,5 @@ def _parts_of_node(node: yaml.Node) -> Iterable[yaml.Node]:
     names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
     for name, times in names.items():
         if times > 1:
-            raise ValueError(f"{name!r} is given twice, in the block that begins in line {node.start_mark.line + 1}")
+            raise ValueError(f"{name!r} appears twice in the block that begins in line {node.start_mark.line + 1}")
     return [part for pair in node.value for part in pair]

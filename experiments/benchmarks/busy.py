@@ -1,8 +1,8 @@
-"""Time a small training step while other programs need the cores, by how long a waiting thread keeps its own busy.
+"""Time a small training step while other programs use the cores, for several spin counts of waiting OpenMP threads.
 
     python experiments/benchmarks/busy.py
 
-Each row is a process of its own, because OpenMP reads GOMP_SPINCOUNT once. 300,000 is its default.
+Each row runs in its own process, because OpenMP reads GOMP_SPINCOUNT only once. Its default is 300,000.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from statistics import quantiles
 
 FOREVER = "while True: pass"
 PATIENCE = 600
-"""Seconds for the six steps, or more, of one measurement."""
+"""Timeout, in seconds, of one measurement, which takes at least six steps."""
 
 
 def seconds(args: argparse.Namespace) -> list[float]:
-    """Of each step of the demo's networks, plain, on random pictures, after three that are not counted."""
+    """Return the seconds of each plain step of the demo's networks on random pictures, after three for warm-up."""
     import torch
 
     from cyclegan.demo import demo_recipe
@@ -45,7 +45,7 @@ def seconds(args: argparse.Namespace) -> list[float]:
 
 
 def row(spins: int, others: int, args: argparse.Namespace) -> str:
-    """One measurement, as a row of a Markdown table; it is given up after `PATIENCE`."""
+    """Return one measurement as a row of a Markdown table; it ends after `PATIENCE` seconds."""
     with ExitStack() as clean_up:
         for _ in range(others):
             clean_up.callback(subprocess.Popen([sys.executable, "-c", FOREVER]).kill)
@@ -65,9 +65,11 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement, at least")
+    parser.add_argument("--seconds", type=float, default=10.0, help="least time of a measurement")
     parser.add_argument("--spins", type=int, nargs="+", default=[300_000, 30_000, 10_000, 3_000, 0])
-    parser.add_argument("--others", type=int, nargs="+", default=[0, os.cpu_count() or 1], help="busy programs")
+    parser.add_argument(
+        "--others", type=int, nargs="+", default=[0, os.cpu_count() or 1], help="numbers of busy programs"
+    )
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.once:

@@ -1,9 +1,9 @@
-"""Check on a GPU what could only be reasoned about without one, then time it, in minutes; one Markdown table.
+"""Check on a GPU what tests on a CPU cannot, then time training and translating; writes one Markdown table.
 
     python experiments/benchmarks/gpu.py --out gpu.md
 
-Each stage has a process of its own, so that one that fails, hangs or runs out of memory costs its rows alone. Where
-`--minutes` are too few for the next stage it is skipped, and the table says so. The table is written after each stage.
+Each stage runs in its own process, so one that fails, hangs or runs out of memory only loses its own rows. A stage for
+which too little of `--minutes` is left is skipped, and the table says so. The table is written after each stage.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from pathlib import Path
 from gpu_checks import STAGES, Row, Settings, Stage, failed, last_line, work_together
 
 Launch = Callable[[Stage, Settings, float], list[Row]]
-"""Runs a stage for so many seconds at most; returns its rows."""
+"""Runs a stage with a time limit in seconds; returns its rows."""
 
 Report = Callable[[list[Row], list[Row]], object]
-"""After each stage: all rows so far, and the new ones among them."""
+"""Called after each stage with all rows so far, and with the new ones."""
 
 
 def conduct(
     stages: Sequence[Stage], settings: Settings, minutes: float, launch: Launch, report: Report,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Row]:  # fmt: skip
-    """The rows of all stages."""
+    """Run all stages that fit into `minutes`; returns their rows."""
     rows: list[Row] = []
     end, first = clock() + 60 * minutes, stages[0]
     for stage in stages:
@@ -51,7 +51,7 @@ def conduct(
 
 
 def rows_of(stage: Stage, settings: Settings) -> Iterator[Row]:
-    """What a stage finds; whatever it raises is a row."""
+    """Yield the rows of a stage; an exception becomes a row."""
     try:
         yield from stage.run(settings)
     except Exception as error:
@@ -59,7 +59,7 @@ def rows_of(stage: Stage, settings: Settings) -> Iterator[Row]:
 
 
 def launch(stage: Stage, settings: Settings, limit: float) -> list[Row]:
-    """Run a stage in a process of its own."""
+    """Run a stage in its own process; returns its rows."""
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "rows.jsonl"
         words = [f"--stage={stage.name}", f"--rows={written}", *settings.words()]
@@ -70,7 +70,7 @@ def launch(stage: Stage, settings: Settings, limit: float) -> list[Row]:
 
 
 def watched(command: Sequence[str], limit: float) -> str:
-    """Run a command for so many seconds at most, and whatever it has started; returns how it failed, or nothing."""
+    """Run a command with a time limit in seconds, then end all that it started; returns how it failed, or nothing."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
         try:
@@ -84,9 +84,9 @@ def watched(command: Sequence[str], limit: float) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """With all that it started."""
+    """End a process and all that it started."""
     if sys.platform != "win32":
-        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of those that have ended
+        with suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for ended processes
             os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
@@ -94,7 +94,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """As Markdown, what the machine is on top."""
+    """Format the rows as Markdown, with the facts about the machine first."""
     facts = [f"- {row.what}: {row.details}" for row in rows if row.outcome == "is"]
     lines = [
         "| what | outcome | ms a step | a second | times plain | peak GiB | details |",
@@ -116,10 +116,10 @@ BAD = ("wrong", "failed")
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command line; 1 when a row is wrong or failed."""
+    """The command line; returns 1 when a row is wrong or failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("gpu.md"), help="the table")
-    parser.add_argument("--minutes", type=float, default=8, help="that all of it may take")
+    parser.add_argument("--minutes", type=float, default=8, help="time limit of all stages together")
     for field, value in zip(fields(Settings), astuple(Settings()), strict=True):
         parser.add_argument(f"--{field.name}", type=type(value), default=value)
     for name in ("stage", "rows", "worker"):

@@ -1,4 +1,4 @@
-"""What `gpu.py` checks and times on a machine, each in rows of its table."""
+"""The stages of `gpu.py`: what it checks and times, each as rows of its table."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ from cyclegan.types import Batch, Device, Precision
 from cyclegan.util.provenance import provenance
 
 Outcome = Literal["is", "right", "wrong", "measured", "failed", "skipped"]
-"""`is` says what the machine is; `right` and `wrong` are against the tolerance that the row states."""
+"""`is` states a fact about the machine; `right` and `wrong` compare with the tolerance in the row."""
 
 
 class Row(NamedTuple):
-    """A line of the table."""
+    """A row of the table."""
 
     what: str
     outcome: Outcome
     details: str = ""
     milliseconds: float | None = None
-    """Of a step of training."""
+    """Time of a training step."""
     per_second: float | None = None
     """Pairs of pictures in training, pictures in translating."""
     beside: str = ""
-    """The row that it is so many times faster than."""
+    """The row that its speed is compared with."""
     memory: float | None = None
-    """The most GiB that were reserved on the GPU."""
+    """Peak memory reserved on the GPU, in GiB."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How large everything is."""
+    """Sizes and durations of the measurements."""
 
     device: Device = "cuda"
     size: int = 256
@@ -63,20 +63,20 @@ class Settings:
     seconds: int = 5
     pictures: int = 512
     steps: int = 1_000_000
-    """Of the run that levers are chosen for."""
+    """Length of the run that speed options are chosen for."""
 
     def words(self) -> list[str]:
-        """As options on the command line."""
+        """Return the settings as command line options."""
         return [f"--{field.name}={value}" for field, value in zip(fields(self), astuple(self), strict=True)]
 
 
 class Stage(NamedTuple):
-    """Rows that are made together, in a process of their own."""
+    """A group of rows that are made in one process."""
 
     name: str
     what: str
     seconds: float
-    """How long it takes, roughly, on a GPU of the middle class."""
+    """How long it takes, roughly, on a mid-range GPU."""
     run: Callable[[Settings], Iterator[Row]]
 
 
@@ -84,7 +84,7 @@ class Stage(NamedTuple):
 
 
 def recipe_of(settings: Settings, *, small: bool = False, **sections: dict[str, Any]) -> Recipe:
-    """A CycleGAN of these sizes; `small` is for checks that take many steps."""
+    """Return the recipe of a CycleGAN of these sizes; `small` is for checks with many steps."""
     width, blocks, depth = (min(16, settings.width), min(2, settings.blocks), 1) if small else (
         settings.width, settings.blocks, 3
     )  # fmt: skip
@@ -112,25 +112,25 @@ def recipe_of(settings: Settings, *, small: bool = False, **sections: dict[str, 
 
 
 def learner_of(recipe: Recipe, processes: Processes = ALONE) -> Learner:
-    """A learner that is ready to play, by the levers that the recipe sets."""
+    """Return a learner with the speed options of the recipe."""
     return Learner(recipe, choose_device(recipe.speed.device), epoch=100, processes=processes)
 
 
 def batch_of(settings: Settings, sides: Sequence[int], seed: int, number: int) -> Batch:
-    """So many random pictures of A and of B, bytes on the device."""
+    """Return `number` random pictures of each domain, uint8 on the device; `sides` are those of A and B."""
     random = torch.Generator().manual_seed(seed)
     pictures = (torch.randint(256, (number, 3, side, side), generator=random, dtype=torch.uint8) for side in sides)
     return Batch(*(each.to(settings.device) for each in pictures))
 
 
 def judged(what: str, difference: float, tolerance: float, details: str = "") -> Row:
-    """Whether a difference, 0 where everything is the same bit for bit, is within the tolerance. NaN is not."""
+    """Return a row: `right` if the difference (0: equal bit for bit) is within the tolerance; NaN is `wrong`."""
     told = "bit for bit" if difference == 0 else f"largest difference {difference:.2g}, tolerance {tolerance:.2g}"
     return Row(what, "right" if difference <= tolerance else "wrong", f"{told}; {details}".removesuffix("; "))
 
 
 def apart(one: Any, two: Any) -> float:
-    """The largest difference between numbers in the same place, as a share of the larger; infinite for NaN."""
+    """Return the largest relative difference between corresponding tensors; infinite for NaN."""
     if isinstance(one, dict):
         return max((apart(one[name], two[name]) for name in one), default=0.0)
     if isinstance(one, list | tuple):
@@ -143,12 +143,12 @@ def apart(one: Any, two: Any) -> float:
 
 
 def length(vector: Tensor) -> float:
-    """Of a vector."""
+    """Return the norm of a vector."""
     return float(vector.norm())
 
 
 def gradients_of(learner: Learner) -> list[Tensor]:
-    """Of each player, as one vector."""
+    """Return the gradient of each player as one vector."""
     return [
         torch.cat([gradient.flatten().double().cpu() for gradient in optimizer.gradients])
         for optimizer in learner.optimizers
@@ -156,7 +156,7 @@ def gradients_of(learner: Learner) -> list[Tensor]:
 
 
 def state_of(learner: Learner) -> Any:
-    """All that is learned or remembered."""
+    """Return the whole state of a learner: networks, pools, averages and optimizers."""
     average = learner.ema.state_dict() if learner.ema else {}
     optimizers = [[*optimizer.state_dict()["state"].values()] for optimizer in learner.optimizers]
     return [learner.method.state_dict(), average, optimizers]
@@ -173,14 +173,14 @@ CHANGING: dict[str, dict[str, Any]] = {
     },
     "speed": {"deterministic": True},
 }
-"""All that changes from step to step, but for dropout and pools; and kernels that give the same bits each time."""
+"""Settings that change from step to step, besides dropout and pools; and deterministic kernels."""
 
 STEPS = (0, 0, 0, 0, 0, 1, 2, 0, 1, 2, 1, 2, 1, 1, 2, 0)
-"""Sizes of the steps that are compared: each comes back after its graph was recorded, and after others'."""
+"""Indices of the sizes of the compared steps: each recurs after its own graph and those of others were recorded."""
 
 
 def check_graph(settings: Settings) -> Iterator[Row]:
-    """Steps of several sizes in CUDA graphs, and the same ones without: with deterministic kernels the same bits."""
+    """Compare steps of several sizes with and without CUDA graphs; deterministic kernels must give the same bits."""
     what = f"CUDA graphs against eager, float32: {len(STEPS)} steps of 3 sizes, dropout, pools, decay, clip, average"
     if not has_graphs(SpeedConfig(), choose_device(settings.device)):
         yield Row(what, "skipped", f"no graphs on {settings.device}")
@@ -196,7 +196,7 @@ def check_graph(settings: Settings) -> Iterator[Row]:
 
 
 def check_resume(settings: Settings) -> Iterator[Row]:
-    """A run that goes on from a checkpoint's file, and one that was not stopped."""
+    """Compare a run that was resumed from a checkpoint file with one that was not interrupted."""
     graph = "on" if has_graphs(SpeedConfig(), choose_device(settings.device)) else "off"
     whole, first, second = (learner_of(_changing(settings, graph)) for _ in range(3))
     for number, batch in enumerate(_batches(settings)):
@@ -229,7 +229,7 @@ PRECISIONS: tuple[Precision, ...] = ("tf32", "fp16", "bf16")
 
 
 def check_precisions(settings: Settings) -> Iterator[Row]:
-    """Losses and gradients of the first step, from the same weights and pictures."""
+    """Compare losses and gradients of the first step in each precision, from the same weights and pictures."""
     expected = None
     for precision in ("float32", *PRECISIONS):
         what = f"{precision} against float32: losses and gradients of a step"
@@ -255,7 +255,7 @@ def check_precisions(settings: Settings) -> Iterator[Row]:
 
 
 def _first_step(settings: Settings, precision: Precision) -> tuple[list[float], list[Tensor]]:
-    """Losses and each player's gradient. A scale of the loss that is too large at first gets some steps to fall."""
+    """Return the losses and each player's gradient, after enough steps for the fp16 loss scale to fall."""
     learner = learner_of(recipe_of(settings, speed={"precision": precision}, training={"lr": 1e-12}))
     batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
     for _ in range(20):
@@ -267,7 +267,7 @@ def _first_step(settings: Settings, precision: Precision) -> tuple[list[float], 
 
 
 def check_processes(settings: Settings) -> Iterator[Row]:
-    """The gradient of two processes, each with a pair of pictures, and that of one with both."""
+    """Compare the gradient of two processes with a pair of pictures each with that of one process with both pairs."""
     on_gpus = settings.device == "cuda" and torch.cuda.device_count() > 1
     device: Device = "cuda" if on_gpus else "cpu"
     what = f"two processes against one with twice the batch, {'NCCL on two GPUs' if on_gpus else 'gloo on the CPU'}"
@@ -280,15 +280,15 @@ def check_processes(settings: Settings) -> Iterator[Row]:
 
 
 TOGETHER = 100
-"""Seconds that two processes may take, less than their stage has."""
+"""Time limit of the two processes in seconds, less than that of their stage."""
 
 
 def start_together(settings: Settings, path: Path) -> list[Tensor]:
-    """What torchrun's two processes leave in a file. Raises RuntimeError with what they said last."""
+    """Run two processes with torchrun; returns the gradients that they save. Raises RuntimeError if they fail."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command += [str(Path(__file__).with_name("gpu.py")), f"--worker={path}", *settings.words()]
     hidden = {} if settings.device == "cuda" else {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    local = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}  # a host's name may lead nowhere
+    local = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}  # the host name may not resolve
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, stdout=pipe, stderr=pipe, encoding="utf-8", env=local | os.environ | hidden
@@ -296,7 +296,7 @@ def start_together(settings: Settings, path: Path) -> list[Tensor]:
         try:
             _, told = torchrun.communicate(timeout=TOGETHER)
         except subprocess.TimeoutExpired:
-            torchrun.terminate()  # it ends the two; if it were killed, they would go on
+            torchrun.terminate()  # it ends both; if it were killed, they would continue
             raise RuntimeError(f"torchrun and its two processes took more than {TOGETHER} s") from None
     if torchrun.returncode:
         raise RuntimeError(f"torchrun ended with {torchrun.returncode}: {last_line(told)}")
@@ -305,7 +305,7 @@ def start_together(settings: Settings, path: Path) -> list[Tensor]:
 
 
 def work_together(settings: Settings, path: Path) -> None:
-    """What each of torchrun's processes does."""
+    """Compute the gradients in one of torchrun's processes; the first one saves them."""
     with open_processes() as processes:
         gradients = gradients_of_a_step(settings, processes, pairs=1)
         if processes.first:
@@ -313,8 +313,8 @@ def work_together(settings: Settings, path: Path) -> None:
 
 
 def gradients_of_a_step(settings: Settings, processes: Processes, pairs: int) -> list[Tensor]:
-    """Each player's, of this process's share of two pairs of pictures, averaged over all of them."""
-    torch.backends.cudnn.allow_tf32 = False  # it rounds more than the tolerance
+    """Return each player's gradient for this process's share of two pairs of pictures, averaged over the processes."""
+    torch.backends.cudnn.allow_tf32 = False  # its rounding exceeds the tolerance
     learner = learner_of(recipe_of(settings, small=True, training={"batch_size": pairs}), processes)
     both = batch_of(settings, (settings.size // 4, settings.size // 4), 0, 2)
     learner.step(Batch(*(domain[processes.rank * pairs :][:pairs] for domain in both)))
@@ -332,11 +332,11 @@ TRAINING: dict[str, dict[str, Any]] = {
     "training, bf16, channels_last, graph": {"precision": "bf16", "channels_last": "on", "graph": "on"},
     "training, fp16, channels_last, graph": {"precision": "fp16", "channels_last": "on", "graph": "on"},
 }
-"""By the levers of a recipe. Whether those join that compile, the trainer finds out."""
+"""Speed options of each row. Compiling is only measured in the options that the trainer chooses."""
 
 
 def time_plain(settings: Settings) -> Iterator[Row]:
-    """Steps of the plain program."""
+    """Time steps of the plain program."""
     step = plain(settings.width, settings.blocks, choose_device(settings.device))
     batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
     a, b = (domain.float() / 127.5 - 1 for domain in batch)
@@ -345,7 +345,7 @@ def time_plain(settings: Settings) -> Iterator[Row]:
 
 
 def time_training(settings: Settings, what: str) -> Iterator[Row]:
-    """Steps of ours, as the trainer takes them."""
+    """Time our steps, as the trainer runs them."""
     speed = TRAINING[what]
     missing = missing_here(speed.get("precision", "float32"), settings)
     if "graph" in speed and not has_graphs(SpeedConfig(), choose_device(settings.device)):
@@ -359,17 +359,17 @@ def time_training(settings: Settings, what: str) -> Iterator[Row]:
 
 
 def time_choosing(settings: Settings) -> Iterator[Row]:
-    """The levers that the trainer chooses for a long run, and their steps."""
+    """Time steps with the speed options that the trainer chooses for a long run."""
     learner = learner_of(recipe_of(settings, speed=dict.fromkeys(("precision", "compile", "graph"), "auto")))
     batch = batch_of(settings, (settings.size, settings.size), 0, settings.batch)
     with tempfile.TemporaryDirectory() as folder:
         told = tune(learner, batch, settings.steps, Path(folder))
-    row = timed("training, by the levers that the trainer chooses", lambda: learner.step(batch), settings)
+    row = timed("training, with the speed options that the trainer chooses", lambda: learner.step(batch), settings)
     yield row._replace(beside=PLAIN, details=f"{told}; {row.details}")
 
 
 def timed(what: str, step: Callable[[], object], settings: Settings) -> Row:
-    """Time a step, once it is warm, in bursts for as long as the settings say."""
+    """Time a step after warming up, in bursts, for the time in the settings."""
     device = choose_device(settings.device)
     begin = time.perf_counter()
     for _ in range(UNRECORDED + 2):
@@ -386,7 +386,7 @@ def timed(what: str, step: Callable[[], object], settings: Settings) -> Row:
 
 
 def time_translating(settings: Settings) -> Iterator[Row]:
-    """A directory of JPEGs, reading and writing included, by the plain loop and by ours."""
+    """Time the translation of a directory of JPEGs, with reading and writing, by the plain loop and by ours."""
     plain_one = "translating, plain: one picture after the other, eager float32"
     for number, precision in enumerate(("float32", *PRECISIONS)):
         what = f"translating, {precision}"
@@ -413,15 +413,15 @@ def time_translating(settings: Settings) -> Iterator[Row]:
 
 
 def missing_here(precision: Precision, settings: Settings) -> str:
-    """Why there is no such precision here; empty where there is."""
+    """Return why a precision is not available here; empty if it is."""
     if precision == "tf32" and settings.device != "cuda":
         return "only cuda has tf32"
     lacks = precision == "bf16" and not has_bf16(choose_device(settings.device))
-    return "this machine computes no bf16 in hardware" if lacks else ""
+    return "this machine has no bf16 in hardware" if lacks else ""
 
 
 def look_at_the_machine(settings: Settings) -> Iterator[Row]:
-    """What everything below ran on."""
+    """Return the facts about the machine and the settings."""
     device = choose_device(settings.device)
     facts = provenance(device)
     if device.type == "cuda":
@@ -442,17 +442,17 @@ def _driver() -> str:
     try:
         return subprocess.run(query, capture_output=True, encoding="utf-8", timeout=20, check=True).stdout.split()[0]
     except (OSError, subprocess.SubprocessError, IndexError):
-        return "not told by nvidia-smi"
+        return "unknown to nvidia-smi"
 
 
 def failed(what: str, error: BaseException) -> Row:
-    """The row of something that raised."""
+    """Return the row for an exception."""
     return Row(what, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
 def last_line(text: str) -> str:
-    """The last line that says anything."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no word")
+    """Return the last line that is not empty."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")
 
 
 STAGES: tuple[Stage, ...] = (
@@ -464,6 +464,6 @@ STAGES: tuple[Stage, ...] = (
     Stage("plain", PLAIN, 15, time_plain),
     *(Stage(what.replace(" ", ""), what, 20, partial(time_training, what=what)) for what in TRAINING),
     Stage("translating", "translating", 60, time_translating),
-    Stage("choosing", "training, by the levers that the trainer chooses", 120, time_choosing),
+    Stage("choosing", "training, with the speed options that the trainer chooses", 120, time_choosing),
 )
-"""In this order: what is right before what is fast, and what may take long last."""
+"""The stages in order: checks come before timings, and the slowest stages last."""

@@ -1,10 +1,10 @@
-"""Try every combination of levers on a recipe's networks: is it right here, and how fast is it?
+"""Check and time every combination of speed options on the networks of a recipe.
 
     python experiments/benchmarks/levers.py experiments/horse2zebra.yaml --size 256
 
-Each row is a step's losses and gradients (a generator's pictures with --translate) by one combination, checked against
-plain eager float32 and timed in turns with the plain program of `plain.py`, which has no part of ours in it. `trainer`
-marks what a long run would choose by itself.
+Each row is one combination. Its losses and gradients (with --translate, the pictures of a generator) are checked
+against plain eager float32, and it is timed in turns with the program in `plain.py`, which is independent of our code.
+`trainer` marks the combination that a long run would choose.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ FOREVER = 10.0**9
 
 
 class Row(NamedTuple):
-    """One combination."""
+    """The results of one combination."""
 
     levers: Levers
     agrees: str
-    """Empty where it agrees with plain float32, else in what not."""
+    """How it differs from plain float32; empty if it agrees."""
     seconds: float
     times: float
-    """As fast as the plain program, the median over turns."""
+    """How many times as fast as the plain program it is, the median over turns."""
 
 
 def combinations(device: torch.device, *, graphs: bool) -> list[Levers]:
-    """All that the device may be able to do; fp16 on a CPU, which takes minutes, is left out."""
+    """Return all combinations that the device may support; fp16 on a CPU is left out, because it takes minutes."""
     on_cuda = device.type == "cuda"
     precisions = ["float32", *(["tf32", "fp16"] if on_cuda else []), *(["bf16"] if has_bf16(device) else [])]
     compiling = ["off", *(["on"] if has_compiler(device) else []), *(["simd256"] if not on_cuda else [])]
     switch = (False, True)
-    # What is compiled anew for other options is forgotten when they change: one after the other.
+    # Changing the compile option discards what was compiled, so all rows with one such option are measured together.
     ordered = itertools.product(compiling, precisions, switch, switch if graphs else (False,))
     return [Levers(precision, last, how, graph) for how, precision, last, graph in ordered]  # type: ignore[arg-type]
 
 
 def seconds(work: Callable[[], object], wait: Callable[[], object]) -> float:
-    """Of one call."""
+    """Return the seconds of one call."""
     wait()
     begin = time.perf_counter()
     work()
@@ -71,7 +71,7 @@ def seconds(work: Callable[[], object], wait: Callable[[], object]) -> float:
 
 
 def rows(bench: Bench, reference: Callable[[], object], candidates: list[Levers], turns: int) -> list[Row]:
-    """Every combination, checked and timed in turns with the reference program."""
+    """Check every combination, and time it in turns with the reference program."""
     bench.use(PLAIN)
     expected = {name: value.clone() for name, value in bench.probe().items()}
     reference()
@@ -92,12 +92,12 @@ def rows(bench: Bench, reference: Callable[[], object], candidates: list[Levers]
 
 
 Trial: TypeAlias = tuple[Bench, Callable[[], object]]
-"""What is measured, and the plain program beside it."""
+"""What is measured, and the plain program that it is compared with."""
 
 
 @contextmanager
 def training(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
-    """A step without its last part, moving the weights, which the levers leave alone; and the plain program's whole."""
+    """Yield our step without the weight update, which no option affects, and a whole step of the plain program."""
     learner = Learner(recipe, args.device, epoch=1000)
     shape = (recipe.training.batch_size, 3, args.size, args.size)
     pixels = Batch(*(torch.randint(0, 256, shape, dtype=torch.uint8) for _ in "ab"))
@@ -111,7 +111,7 @@ def training(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
 
 @contextmanager
 def translating(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
-    """A picture by a fresh generator; and by the plain one."""
+    """Yield the translation of a picture by our generator with random weights, and by the plain one."""
     config = recipe.method.generator
     assert isinstance(config, ResnetConfig)
     torch.manual_seed(0)
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="timings of each row")
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto")
     parser.add_argument(
-        "--translate", action="store_true", help="a picture by one generator instead of a training step"
+        "--translate", action="store_true", help="measure a generator's translation instead of a training step"
     )
     args = parser.parse_args()
     args.device = choose_device(args.device)

@@ -1,9 +1,9 @@
-"""Count the pairs of pictures that the loader alone can feed, and what each part of it costs.
+"""Measure how many pairs of pictures per second the loader alone delivers, and the speed of decoding.
 
     python experiments/benchmarks/loader.py [--data.root data/horse2zebra]
 
-Without a data set, noise of 256 pixels stands in for both domains. The first pass decodes and resizes every picture;
-the passes after it find them in RAM, as every epoch of a training but its first does.
+Without a data set, both domains are noise of 256 x 256 pixels. The first pass decodes and resizes every picture; the
+following ones read them from RAM, like every epoch of a training after the first.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def open_loader(config: DataConfig, batch: int) -> Loader:
 
 
 def pairs_per_second(loader: Loader, start: int, pairs: int) -> float:
-    """Over `pairs` pairs from number `start` on."""
+    """Return the pairs per second over `pairs` pairs, starting at pair `start`."""
     begin = time.perf_counter()
     for _ in loader.batches(start, start + pairs):
         pass
@@ -52,7 +52,7 @@ def pairs_per_second(loader: Loader, start: int, pairs: int) -> float:
 
 
 def measure(args: argparse.Namespace, root: Path) -> dict[str, Any]:
-    """Everything that is printed, as plain data."""
+    """Measure everything that is printed; returns plain data."""
     loader = open_loader(DataConfig(root=root, workers=args.workers), args.batch)
     for folder in (loader.a, loader.b):  # the first pass, one picture after the other
         begin = time.perf_counter()
@@ -73,11 +73,11 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data.root", dest="root", type=Path, help="a data set; by default one is made")
-    parser.add_argument("--workers", type=int, default=DataConfig().workers, help="of the loader")
+    parser.add_argument("--workers", type=int, default=DataConfig().workers, help="worker threads of the loader")
     parser.add_argument("--batch", type=int, default=1, help="pairs in a batch")
-    parser.add_argument("--pairs", type=int, default=2000, help="in a pass")
-    parser.add_argument("--passes", type=int, default=7, help="the median is reported")
-    parser.add_argument("--json", type=Path, help="write everything there too")
+    parser.add_argument("--pairs", type=int, default=2000, help="pairs in a pass")
+    parser.add_argument("--passes", type=int, default=7, help="number of passes; the median is reported")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         if args.root is None:

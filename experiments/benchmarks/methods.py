@@ -1,9 +1,9 @@
-"""Time a step of every method, and the memory of a process that trains by it.
+"""Measure the time of a training step of every method, and the peak memory of its process.
 
     python experiments/benchmarks/methods.py [--size 128] [--method '{kind: cut, generator: {kind: resnet, blocks: 6}}']
 
-Reference widths, a batch of one, noise instead of pictures, eager kernels. Each method and precision has a process of
-its own, and so its own memory.
+The networks have the reference widths, the batch size is 1, the pictures are noise and nothing is compiled. Each
+method and precision runs in its own process, so that its memory is measured separately.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WARM_UP, TIMED = 2, 4
 
 
 def measure(method: str, precision: Precision, size: int) -> tuple[float, float]:
-    """The median time of a step in ms, and the most memory that the process had in GiB."""
+    """Return the median time of a step in ms, and the peak memory of the process in GiB."""
     recipe = recipe_from({"method": yaml.safe_load(method)}, "--method")
     learner = Learner(recipe, torch.device("cpu"), epoch=1000)
     learner.use(Levers(precision=precision))
@@ -51,7 +51,7 @@ def main() -> None:
     """Print a row for each method and precision."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=128, help="pixels of a side")
-    parser.add_argument("--method", action="append", help="as in a recipe, in YAML; by default all of them")
+    parser.add_argument("--method", action="append", help="`method` section of a recipe, in YAML; default: all methods")
     args = parser.parse_args()
     spawn = multiprocessing.get_context("spawn")
     print(f"{'ms':>7} {'GiB':>6}  precision  method")

@@ -1,12 +1,12 @@
-"""Time and memory of the distances between two sets of features, and what FID's intervals are worth.
+"""Measure the time and memory of the distances between two sets of features, and the quality of FID's intervals.
 
     python experiments/benchmarks/metrics.py [--pictures 250 500 1000 5000] [--sizes 512 2048]
     python experiments/benchmarks/metrics.py --intervals --pictures 250 500 1000
     python experiments/benchmarks/metrics.py --intervals --folders trainA trainB --weights squeezenet1_1.safetensors
 
-The features are drawn: as many-tailed, correlated and rectified as those of a network. `--intervals` compares the 95 %
-interval of the exact bootstrap with the one to first order, and both with the spread of FID over sets drawn anew;
-`--folders` takes SqueezeNet's features of real pictures, which nobody can draw anew.
+The features are random, but heavy-tailed, correlated and rectified like those of a network. `--intervals` compares the
+95 % interval of the exact bootstrap with the first-order one, and both with the spread of FID over independently drawn
+sets. `--folders` uses SqueezeNet's features of real pictures instead, for which there is no such spread.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from cyclegan.metrics.features import load_features
 from cyclegan.metrics.frechet import frechet
 
 ANEW = 40
-"""Pairs of sets whose FID shows how far it really spreads."""
+"""Number of independent pairs of sets from which the true spread of FID is estimated."""
 
 
 def draw(pictures: int, size: int, seed: int, shift: float = 0.0) -> Tensor:
-    """Features, float32 (pictures, size)."""
+    """Draw random features, float32 (pictures, size)."""
     fixed = torch.Generator().manual_seed(99)
     mixed = torch.randn(size, size, generator=fixed) * torch.arange(1, size + 1).rsqrt()[:, None]
     generator = torch.Generator().manual_seed(seed)
@@ -49,11 +49,11 @@ def draw(pictures: int, size: int, seed: int, shift: float = 0.0) -> Tensor:
 
 
 def cost(pictures: int, size: int, threads: int) -> dict[str, float]:
-    """Time, and memory on top of the features, of the distances of two sets, in a fresh process."""
+    """Return the time of the distances of two sets, and their memory beyond the features; run it in a new process."""
     torch.set_num_threads(threads)
     fake, real = draw(pictures, size, 1, 0.01), draw(pictures, size, 2)
-    distances(fake[:60, :60], real[:60, :60], resamples=2)  # what a first call loads
-    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak begins here (Linux)
+    distances(fake[:60, :60], real[:60, :60], resamples=2)  # warm-up
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets the peak memory (Linux)
     before, begin, work = resident("VmRSS"), time.perf_counter(), time.process_time()
     distances(fake, real)
     took = {"seconds": time.perf_counter() - begin, "CPU seconds": time.process_time() - work}
@@ -61,13 +61,13 @@ def cost(pictures: int, size: int, threads: int) -> dict[str, float]:
 
 
 def resident(kind: str) -> float:
-    """MiB of this process in memory: now (VmRSS), or at most (VmHWM)."""
+    """Return the memory of this process in MiB: current (VmRSS) or peak (VmHWM)."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
 
 
 def widths(fake: Tensor, real: Tensor) -> tuple[float, float]:
-    """Of FID's interval: of the exact bootstrap, and to first order."""
+    """Return the widths of FID's interval: by the exact bootstrap, and to first order."""
     found = []
     for exact in (10**9, 0):
         module.EXACT = exact
@@ -77,7 +77,7 @@ def widths(fake: Tensor, real: Tensor) -> tuple[float, float]:
 
 
 def drawn_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """For every number and size, means over `--sets` pairs of sets."""
+    """Yield a row for each number of pictures and feature size, with means over `--sets` pairs of sets."""
     for size in args.sizes:
         for pictures in args.pictures:
             pairs = ((draw(pictures, size, 2 * i, 0.01), draw(pictures, size, 2 * i + 1)) for i in range(ANEW))
@@ -91,7 +91,7 @@ def drawn_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def real_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Of pictures taken at random from two folders."""
+    """Yield a row for each number of pictures, drawn at random from two folders."""
     network = load_features("squeezenet1_1", args.weights)
     seen = [network.of(map(from_bytes, Pictures(Source(folder), (args.side, args.side)))) for folder in args.folders]
     for pictures in args.pictures:
@@ -102,7 +102,7 @@ def real_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def costs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row for each number and size."""
+    """Yield the cost for each number of pictures and feature size."""
     for size in args.sizes:
         for pictures in args.pictures:
             with get_context("spawn").Pool(1) as pool:
@@ -112,15 +112,15 @@ def costs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pictures", type=int, nargs="+", default=[250, 500, 1000, 5000], help="in each set")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 2048], help="of the features")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="that compute")
+    parser.add_argument("--pictures", type=int, nargs="+", default=[250, 500, 1000, 5000], help="pictures in each set")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 2048], help="dimensions of the features")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads")
     parser.add_argument("--intervals", action="store_true", help="compare FID's intervals")
-    parser.add_argument("--sets", type=int, default=3, help="pairs of sets that have intervals")
-    parser.add_argument("--folders", type=Path, nargs=2, help="two of real pictures, for the intervals")
-    parser.add_argument("--weights", type=Path, help="SqueezeNet's, for the folders")
-    parser.add_argument("--side", type=int, default=256, help="of the pictures in the folders, in pixels")
-    parser.add_argument("--json", type=Path, help="write everything there too")
+    parser.add_argument("--sets", type=int, default=3, help="pairs of sets for which intervals are computed")
+    parser.add_argument("--folders", type=Path, nargs=2, help="two folders of real pictures, for --intervals")
+    parser.add_argument("--weights", type=Path, help="file of SqueezeNet's weights, for --folders")
+    parser.add_argument("--side", type=int, default=256, help="side of the pictures of --folders, in pixels")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     rows = (real_intervals if args.folders else drawn_intervals if args.intervals else costs)(args)

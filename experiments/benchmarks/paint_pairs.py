@@ -1,8 +1,8 @@
-"""Make a data set of pairs: photographs, and what the built-in painter makes of each.
+"""Make a paired data set: photographs, and a painting of each by the built-in painter.
 
     python experiments/benchmarks/paint_pairs.py data/horse2zebra data/painted
 
-Takes trainA and testA of a data set; writes trainA and trainB at 144 pixels, testA and testB at 128.
+Reads trainA and testA of a data set; writes trainA and trainB at 144 pixels, testA and testB at 128.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""CycleGAN as the authors' code trains it, eager, in one page: what the benchmarks measure against.
+"""A minimal eager CycleGAN that trains like the authors' code: the baseline of the benchmarks.
 
-Written from a description of that code and independent of the package, so that nothing of ours can slow it down.
+It is written from a description of that code and does not use the package, so our code cannot slow it down.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Block(nn.Module):
 
 
 def plain_generator(width: int, blocks: int) -> nn.Sequential:
-    """`resnet_9blocks`, with the biases that the authors have before the norms."""
+    """Return the authors' `resnet_9blocks` (with 9 blocks), including its biases before the norms."""
     w = width
 
     def up(i: int, o: int) -> tuple[nn.Module, ...]:
@@ -66,7 +66,7 @@ def plain_discriminator(width: int) -> nn.Sequential:
 
 
 def start_weights(module: nn.Module) -> None:
-    """N(0, 0.02), biases 0."""
+    """Initialize weights from N(0, 0.02), biases with 0."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
         assert module.bias is not None
@@ -74,13 +74,13 @@ def start_weights(module: nn.Module) -> None:
 
 
 class PlainPool:
-    """Fifty old fakes in a list."""
+    """A history of 50 generated images (Shrivastava et al. 2017)."""
 
     def __init__(self) -> None:
         self.images: list[Tensor] = []
 
     def __call__(self, fakes: Tensor) -> Tensor:
-        """What the discriminator sees in place of (N, C, H, W) fakes."""
+        """Return the images (N, C, H, W) that the discriminator sees instead of the new ones."""
         seen = []
         for fake in fakes.detach().unsqueeze(1):
             if len(self.images) < 50:
@@ -96,7 +96,7 @@ class PlainPool:
 
 
 def plain(width: int, blocks: int, device: torch.device) -> Step:
-    """A step as the authors take it: six generator passes, generators first, then discriminators."""
+    """Return a step like the authors': six generator passes; the generators step first, then the discriminators."""
     a_to_b, b_to_a = (plain_generator(width, blocks).to(device).apply(start_weights) for _ in range(2))
     discriminator_a, discriminator_b = (plain_discriminator(width).to(device).apply(start_weights) for _ in range(2))
     generators, discriminators = nn.ModuleList([a_to_b, b_to_a]), nn.ModuleList([discriminator_a, discriminator_b])
@@ -111,7 +111,7 @@ def plain(width: int, blocks: int, device: torch.device) -> Step:
         fake_b, fake_a = a_to_b(a), b_to_a(b)
         cycle_a, cycle_b = b_to_a(fake_b), a_to_b(fake_a)
 
-        discriminators.requires_grad_(False)  # as the authors do: spares the gradients of their weights
+        discriminators.requires_grad_(False)  # as the authors do, to skip their weight gradients
         loss = (
             squared(discriminator_b(fake_b), 1)
             + squared(discriminator_a(fake_a), 1)

@@ -2,9 +2,9 @@
 
     python experiments/benchmarks/step.py --json step.json
 
-The plain program is the one in `plain.py`. Both get the same pictures, already on the device. `peak` is the share of
-the speed that a large matrix multiplication reaches in the same precision on the same machine; both steps are charged
-the plain one's arithmetic.
+The plain program is the one in `plain.py`. Both get the same pictures, which are already on the device. `peak` is the
+speed relative to that of a large matrix multiplication in the same precision on the same machine; the number of
+operations is that of the plain step for both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Pictures = Iterator[tuple[Tensor, Tensor]]
 
 
 def arithmetic(args: argparse.Namespace) -> int:
-    """Floating point operations of one plain step, counted without doing them."""
+    """Count the floating point operations of one plain step, without computing them."""
     nothing = torch.device("meta")
     step = plain(args.width, args.blocks, nothing)
     a, b = (torch.empty(args.batch, 3, args.size, args.size, device=nothing) for _ in range(2))
@@ -52,7 +52,7 @@ def arithmetic(args: argparse.Namespace) -> int:
 
 
 class Levers(NamedTuple):
-    """What makes our step faster than eager float32, each on or off."""
+    """The options that make our step faster or smaller than eager float32, each on or off."""
 
     bf16: bool
     channels_last: bool
@@ -62,13 +62,13 @@ class Levers(NamedTuple):
 
 
 def defaults(device: torch.device) -> Levers:
-    """What pays on most machines of this kind; the trainer tries them instead, as `levers.py` does."""
+    """Return the options that are fastest on most machines of this kind; the trainer tries them out instead."""
     on_cuda = device.type == "cuda"
     return Levers(has_bf16(device), on_cuda, not compiler_problem(device), on_cuda, checkpoint=False)
 
 
 def ours(levers: Levers, args: argparse.Namespace) -> Step:
-    """A step as `Trainer.step` takes it."""
+    """Return a step like that of `Learner.step`."""
     config = CycleganConfig(
         generator=ResnetConfig(width=args.width, blocks=args.blocks), discriminator=PatchganConfig(width=args.width)
     )
@@ -105,7 +105,7 @@ def ours(levers: Levers, args: argparse.Namespace) -> Step:
 
 
 def chosen(args: argparse.Namespace) -> dict[str, Levers]:
-    """The rows to measure: the defaults, changed by the options; with --levers, one lever more in each row."""
+    """Return the rows to measure: the defaults changed by the command line; with --levers, a row for each option."""
     given = {name: value for name in Levers._fields if (value := getattr(args, name)) is not None}
     final = defaults(args.device)._replace(**given)
     if not args.levers:
@@ -121,23 +121,23 @@ def chosen(args: argparse.Namespace) -> dict[str, Levers]:
 
 
 class Side(NamedTuple):
-    """One of the two programs, warm."""
+    """One of the two programs, after warm-up."""
 
     name: str
     precision: str
     step: Step
     memory: int | None
-    """Bytes of the device's memory that it holds at its peak, beyond what was held before it; None on a CPU."""
+    """Peak memory that it reserves on the device, in bytes; None on a CPU."""
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done everything it was told."""
+    """Wait until the device has finished all work."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
 
 def seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
-    """Of one call of `work`, on average over `times` of them in a row."""
+    """Return the mean seconds of a call of `work`, over `times` calls in a row."""
     wait(device)
     begin = time.perf_counter()
     for _ in range(times):
@@ -147,7 +147,7 @@ def seconds(work: Callable[[], object], times: int, device: torch.device) -> flo
 
 
 def peak_speed(precision: str, device: torch.device) -> float:
-    """Operations per second of the best of several square matrix multiplications."""
+    """Return the operations per second of the fastest of several square matrix multiplications."""
     n, tries, times = (2048, 8, 1) if device.type == "cpu" else (8192, 10, 10)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     x, y = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
@@ -166,7 +166,7 @@ def peak_speed(precision: str, device: torch.device) -> float:
 
 
 def warm(name: str, precision: str, build: Callable[[], Step], pictures: Pictures, args: argparse.Namespace) -> Side:
-    """Build a program, run it until it is at its speed, and note the memory it takes."""
+    """Build a program, warm it up, and measure its memory."""
     on_cuda = args.device.type == "cuda"
     if on_cuda:
         torch.cuda.empty_cache()
@@ -186,14 +186,14 @@ def warm(name: str, precision: str, build: Callable[[], Step], pictures: Picture
 
 
 def random_pictures(args: argparse.Namespace) -> Pictures:
-    """Eight pairs of batches on the device, over and over."""
+    """Return eight pairs of batches on the device, repeated forever."""
     shape = (args.batch, 3, args.size, args.size)
     batches = [torch.rand(shape, device=args.device) * 2 - 1 for _ in range(16)]
     return itertools.cycle(zip(batches[::2], batches[1::2], strict=True))
 
 
 class Quartiles(NamedTuple):
-    """A quarter, a half and three quarters of the values are below."""
+    """The 25th, 50th and 75th percentiles."""
 
     low: float
     median: float
@@ -201,17 +201,17 @@ class Quartiles(NamedTuple):
 
 
 def quartiles(values: list[float]) -> Quartiles:
-    """The quartiles; of a single value, that value."""
+    """Return the quartiles of the values; for a single value, the value itself."""
     return Quartiles(*quantiles(values, n=4, method="inclusive")) if len(values) > 1 else Quartiles(*values * 3)
 
 
 def take(step: Step, pictures: Pictures) -> None:
-    """One step on the next pictures."""
+    """Run one step on the next pictures."""
     step(*next(pictures))
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Everything that is printed, as plain data."""
+    """Measure everything that is printed; returns plain data."""
     torch.backends.cudnn.benchmark = True
     on_cuda = args.device.type == "cuda"
     plain_precision = "tf32" if on_cuda and torch.backends.cudnn.allow_tf32 else "float32"
@@ -228,7 +228,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for side in sides:
             times[side.name].append(seconds(partial(take, side.step, pictures), args.burst, args.device))
 
-    # Once more, in case another program was in the way the first time.
+    # Measured again, in case another program disturbed the first measurement.
     peaks = {precision: max(speed, peak_speed(precision, args.device)) for precision, speed in peaks.items()}
     flops = arithmetic(args)
     rows = []
@@ -263,7 +263,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """The result for a person."""
+    """Print the result as a table."""
     peaks = ", ".join(f"{name} {speed / 1e12:.3g}" for name, speed in result["peak_flops_per_second"].items())
     print(f"{result['machine']}, torch {result['torch']}; {result['flops_per_step'] / 1e12:.3g} TFLOP per step")
     print(f"matrix multiplication peak in TFLOP/s: {peaks}\n")
@@ -279,13 +279,13 @@ def print_table(result: dict[str, Any]) -> None:
 
 
 def times_faster(row: dict[str, Any]) -> str:
-    """Than plain, with quartiles."""
+    """Return how many times as fast as the plain program a row is, with quartiles."""
     low, middle, high = row["times_faster"].values()
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def arguments() -> argparse.Namespace:
-    """The command line, with `auto` resolved."""
+    """Parse the command line, and resolve `auto`."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", type=int, default=256, help="side of the pictures")
     parser.add_argument("--width", type=int, default=64, help="channels of all four networks (ngf, ndf)")
@@ -294,12 +294,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto")
     for lever in Levers._fields:
         option = f"--{lever.replace('_', '-')}"
-        parser.add_argument(option, action=argparse.BooleanOptionalAction, help="of ours; default: as the trainer does")
-    parser.add_argument("--levers", action="store_true", help="a row for each lever, every row with one more")
-    parser.add_argument("--steps", type=int, default=20, help="turns that each program gets")
+        parser.add_argument(option, action=argparse.BooleanOptionalAction, help="option of our step")
+    parser.add_argument("--levers", action="store_true", help="measure a row for each option, each row with one more")
+    parser.add_argument("--steps", type=int, default=20, help="number of turns of each program")
     parser.add_argument("--burst", type=int, help="steps in a turn; default: 10 on a GPU, 1 on a CPU")
     parser.add_argument("--warmup", type=int, default=5, help="steps before the first turn")
-    parser.add_argument("--json", type=Path, help="write everything there too")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
 
     args.device = choose_device(args.device)

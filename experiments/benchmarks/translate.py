@@ -1,9 +1,9 @@
-"""Time the translation of a directory of JPEGs, reading and writing included: a plain loop and ours, in turns.
+"""Time the translation of a directory of JPEGs, with reading and writing, by a plain loop and by ours in turns.
 
     python experiments/benchmarks/translate.py --json translate.json
 
-The plain loop takes one picture at a time through an eager float32 network. Both have the same weights and write the
-same format, so their pictures are compared too: `difference` is in steps of 0..255.
+The plain loop translates one picture at a time with an eager float32 network. Both use the same weights and write the
+same format, so their pictures are compared too: `difference` is in pixel values, 0..255.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cyclegan.networks.config import ResnetConfig
 
 
 def make_pictures(folder: Path, number: int, size: int) -> None:
-    """Smooth noise with grain, about as hard to compress as a photograph."""
+    """Write pictures of smooth noise with grain, about as hard to compress as photographs."""
     folder.mkdir()
     random = np.random.default_rng(0)
     for i in range(number):
@@ -43,7 +43,7 @@ def make_pictures(folder: Path, number: int, size: int) -> None:
 
 @torch.no_grad()
 def plain(network: torch.nn.Module, source: Path, out: Path, device: torch.device) -> None:
-    """As a script would do it."""
+    """Translate a folder like a simple script."""
     out.mkdir()
     for path in sorted(source.iterdir()):
         image = to_tensor(Image.open(path).convert("RGB"))[None].to(device)
@@ -51,12 +51,12 @@ def plain(network: torch.nn.Module, source: Path, out: Path, device: torch.devic
 
 
 def pixels(folder: Path) -> np.ndarray:
-    """Every picture of a folder, (N, H, W, 3)."""
+    """Read all pictures of a folder, (N, H, W, 3)."""
     return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.jpg"))]).astype(np.int16)
 
 
 def coding(source: Path, scratch: Path) -> float:
-    """Pictures per second that can be read and written by one thread, without a network."""
+    """Return how many pictures per second one thread reads and writes, without a network."""
     paths = sorted(source.iterdir())
     begin = time.perf_counter()
     for path in paths:
@@ -65,7 +65,7 @@ def coding(source: Path, scratch: Path) -> float:
 
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Everything that is printed, as plain data."""
+    """Measure everything that is printed; returns plain data."""
     torch.manual_seed(0)
     network = ResnetConfig(width=args.width, blocks=args.blocks).build().to(args.device).eval()
     translator = Translator(network, device=args.device.type, precision=args.precision)
@@ -75,7 +75,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
     make_pictures(folder / "source", args.number, args.size)
     times: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(args.turns + 1):  # the first warms up
+    for turn in range(args.turns + 1):  # the first one is for warm-up
         for name, translate in sides.items():
             shutil.rmtree(folder / name, ignore_errors=True)
             begin = time.perf_counter()
@@ -100,7 +100,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def middle(values: list[float]) -> float:
-    """The median."""
+    """Return the median."""
     return values[0] if len(values) == 1 else quantiles(values, n=2)[0]
 
 
@@ -112,9 +112,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64, help="channels of the generator (ngf)")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks of the generator")
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto")
-    parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto", help="of ours")
-    parser.add_argument("--turns", type=int, default=5, help="passes over the directory that each program gets")
-    parser.add_argument("--json", type=Path, help="write everything there too")
+    parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto", help="our precision")
+    parser.add_argument("--turns", type=int, default=5, help="passes over the directory by each program")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     args.device = choose_device(args.device)
     args.number = args.number or (12 if args.device.type == "cpu" else 2048)

@@ -49,8 +49,8 @@ def test_what_the_system_refuses_is_no_mistake(error: Exception, code: int) -> N
 TOLD: list[tuple[BaseException, int, str]] = [
     (PermissionError(errno.EACCES, "Permission denied", "/x/y"), REFUSED, "/x/y: Permission denied"),
     (OSError(errno.EIO, "Input/output error"), REFUSED, "[Errno 5] Input/output error"),
-    (MemoryError(), REFUSED, "out of memory; what helps: smaller pictures, or a device with more memory"),
-    (torch.OutOfMemoryError("CUDA out of memory."), REFUSED, "out of memory; what helps: smaller pictures, or a de"),
+    (MemoryError(), REFUSED, "out of memory; try smaller pictures, or a device with more memory"),
+    (torch.OutOfMemoryError("CUDA out of memory."), REFUSED, "out of memory; try smaller pictures, or a de"),
 ]
 
 

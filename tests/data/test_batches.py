@@ -1,4 +1,4 @@
-"""A folder is gone through in batches as often as asked, and nothing in it is left out in silence."""
+"""A folder can be iterated in batches more than once, and nothing in it is skipped silently."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_pictures_are_fitted_to_height_and_width(tmp_path: Path) -> None:
 def test_another_size_is_named_even_in_a_later_batch(tmp_path: Path) -> None:
     write_pictures(tmp_path, BATCH)
     Image.new("RGB", (50, 30)).save(tmp_path / "odd.png")
-    with pytest.raises(ValueError, match=r"2 sizes; give --size .* \(.*odd.png has 50 x 30 pixels, those before 40 x"):
+    with pytest.raises(ValueError, match=r"size for all, --size .* \(.*odd.png has 50 x 30 pixels, those before 40 x"):
         list(Pictures(Source(tmp_path)))
 
 
@@ -46,7 +46,7 @@ def test_partners_come_in_the_order_of_the_pictures(tmp_path: Path) -> None:
     (tmp_path / "b" / "more" / "4.png").rename(tmp_path / "b" / "more" / "z.tif.png")
     pictures = Pictures(Source(tmp_path / "a"))
     seen = torch.cat(list(pictures))
-    with pytest.raises(FileNotFoundError, match=r"b: no picture for .*a/0.png; give one for each, or none"):
+    with pytest.raises(FileNotFoundError, match=r"b: no partner for .*a/0.png; every picture needs one"):
         pictures.partners(Source(tmp_path / "b"))
     (tmp_path / "b" / "more" / "z.tif.png").rename(tmp_path / "b" / "more" / "z.bmp")
     assert torch.equal(torch.cat(list(pictures.partners(Source(tmp_path / "b" / "more")))), seen)

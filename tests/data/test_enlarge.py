@@ -1,4 +1,4 @@
-"""A picture that is smaller than a crop is enlarged, the same way each time, and told."""
+"""A picture that is smaller than a crop is enlarged, the same way each time, and reported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CROPS: dict[str, dict[str, Any]] = {
     "RandomResizedCrop": {"size": [24, 32]},
     "RandomSizedCrop": {"min_max_height": [16, 24], "size": [24, 32], "w2h_ratio": 1.5},
 }
-"""All that a picture alone is enough for."""
+"""Transforms that need nothing but a picture."""
 
 
 def noise(height: int, width: int) -> Pixels:
@@ -92,7 +92,7 @@ def test_a_long_strip_loses_its_ends_and_not_all_memory() -> None:
 
 def test_what_is_too_small_whatever_comes_in_is_one_line() -> None:
     fixed: list[Transform] = [{"LongestMaxSize": {"max_size": 16}}, {"CenterCrop": {"height": 32, "width": 32}}]
-    with pytest.raises(TooSmall, match="its 16 x 16 pixels are fewer than the 32 x 32 that a crop in"):
+    with pytest.raises(TooSmall, match="its 16 x 16 pixels are too few for a crop of 32 x 32 in"):
         augmented(fixed, noise(20, 20), 0)
 
 
@@ -102,7 +102,7 @@ def test_a_crop_larger_than_what_is_left_for_it_is_a_mistake_of_the_recipe(betwe
     with pytest.raises(ValueError) as caught:
         Augment([*transforms, {"RandomCrop": {"height": 32, "width": 32}}])
     where = f"data.transforms.{1 + len(between)}: RandomCrop"
-    assert str(caught.value) == f"{where} takes 32 x 32 pixels, and those before it leave 30 x 40"
+    assert str(caught.value) == f"{where} takes 32 x 32 pixels, but the transforms before it leave 30 x 40"
     Augment([*transforms, {"PadIfNeeded": {"min_height": 50}}, {"RandomCrop": {"height": 32, "width": 32}}])
 
 
@@ -141,7 +141,7 @@ def test_a_small_picture_ends_no_training_and_is_told_once(
         tiny_recipe(with_a_small_one, data=crop, training={"lr_schedule": {"constant": "20 images"}}), tmp_path / "run"
     )
     told = capfd.readouterr().err
-    line = "trainB: 1 of 4 pictures is smaller than a crop in data.transforms takes, and is enlarged: 1.png"
+    line = "trainB: 1 of 4 pictures is smaller than a crop in data.transforms and is enlarged: 1.png"
     assert told.count(line) == told.count("enlarged") == 1
 
 

@@ -1,4 +1,4 @@
-"""A data set arrives whole or not at all, over any connection, and writes nowhere else."""
+"""A data set is downloaded completely or not at all, over any connection, and nothing is written elsewhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def zipped(files: dict[str | ZipInfo, bytes] | dict[str, bytes]) -> bytes:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one archive at /toy.zip, as well or as badly as a test asks, and remembers what it sent."""
+    """Serves one archive at /toy.zip with the faults that a test asks for, and records what it sent."""
 
     archive = zipped(FILES)
     knows_range = True
@@ -50,7 +50,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def data_sets(self) -> dict[str, DataSet]:
-        """A data set of which the server's archive is the one expected."""
+        """A data set whose expected archive is the server's."""
         sha256 = hashlib.sha256(self.archive).hexdigest()
         return {"toy": DataSet((self.url,), sha256, len(self.archive), "a toy")}
 
@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         status, body = (206 if start else 200), self.server.archive[start:]
         if start and start >= size:
             status, body = 416, b""
-        self.server.sent.append((status, len(body[: self.server.cut_after])))  # before whoever asked has any of it
+        self.server.sent.append((status, len(body[: self.server.cut_after])))  # before the client has any of it
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         if start:
@@ -95,7 +95,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def mirror() -> Iterator[Server]:
-    """Another one, with the right archive."""
+    """Another server, with the right archive."""
     yield from serving()
 
 
@@ -109,7 +109,7 @@ def serving() -> Iterator[Server]:
 
 
 def on_both(server: Server, mirror: Server) -> dict[str, DataSet]:
-    """What the mirror has, to be had from the server too, where it is asked for first."""
+    """The data set of the mirror, with the address of the server before that of the mirror."""
     return {"toy": mirror.data_sets["toy"]._replace(urls=(server.url, mirror.url))}
 
 
@@ -167,7 +167,7 @@ def test_an_archive_longer_than_the_servers_is_fetched_anew(server: Server, tmp_
 
 def test_a_cut_connection_keeps_what_came_and_the_next_try_goes_on(server: Server, tmp_path: Path) -> None:
     server.cut_after = 4000
-    with pytest.raises(ConnectionError, match=r"cut after 4,000 of 10,\d+ bytes, which are kept\); try again"):
+    with pytest.raises(ConnectionError, match=r"lost after 4,000 of 10,\d+ bytes, which are kept\); try again"):
         fetch("toy", tmp_path, data_sets=server.data_sets)
     assert names(tmp_path) == ["toy.zip.part"]
     server.cut_after = None
@@ -200,7 +200,7 @@ def test_an_archive_of_another_size_is_not_even_fetched(server: Server, tmp_path
 
 def test_without_a_checksum_only_https_will_do(server: Server, tmp_path: Path) -> None:
     toy = server.data_sets["toy"]._replace(sha256=None)
-    with pytest.raises(ValueError, match="it is not https, and no SHA-256 is known to check it by"):
+    with pytest.raises(ValueError, match="it is not https, and no SHA-256 is known to verify it"):
         fetch("toy", tmp_path, data_sets={"toy": toy})
     assert names(tmp_path) == [] and server.sent == []
 
@@ -208,11 +208,11 @@ def test_without_a_checksum_only_https_will_do(server: Server, tmp_path: Path) -
 def test_without_a_checksum_nobody_is_sent_on_to_http(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fetched page is http here, for want of a certificate; that it was asked for as https is what counts."""
+    """The test has no certificate, so it redirects to http and checks that https was requested."""
     server.sends_on_to = "http://127.0.0.1:9/toy.zip"
     monkeypatch.setattr("cyclegan.util.download.Request", lambda url, **rest: Request(f"http{url[5:]}", **rest))
     toy = server.data_sets["toy"]._replace(sha256=None, urls=(server.url.replace("http", "https"),))
-    with pytest.raises(ConnectionError, match=r"it sends us on to http://127\.0\.0\.1:9/toy\.zip, which is not https"):
+    with pytest.raises(ConnectionError, match=r"it redirects to http://127\.0\.0\.1:9/toy\.zip, which is not https"):
         fetch("toy", tmp_path, data_sets={"toy": toy})
 
 
@@ -286,9 +286,9 @@ def special(kind: int) -> ZipInfo:
         ("..\\escaped.txt", "would write outside"),
         ("toy\\..\\..\\escaped.txt", "would write outside"),
         ("//server/share/escaped.txt", "would write outside"),
-        (special(stat.S_IFLNK), "holds a link or device"),
-        (special(stat.S_IFCHR), "holds a link or device"),
-        (special(stat.S_IFIFO), "holds a link or device"),
+        (special(stat.S_IFLNK), "contains a link or device"),
+        (special(stat.S_IFCHR), "contains a link or device"),
+        (special(stat.S_IFIFO), "contains a link or device"),
     ],
 )
 def test_an_unsafe_archive_is_refused_and_nothing_written(
@@ -311,7 +311,7 @@ def test_a_bomb_is_refused(server: Server, tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_bomb_that_declares_less_than_it_holds_is_refused(server: Server, tmp_path: Path) -> None:
     server.archive = zipped({"toy/trainA/x.jpg": bytes(10**6)}).replace(struct.pack("<L", 10**6), struct.pack("<L", 9))
-    with pytest.raises(ValueError, match="no whole zip file"):
+    with pytest.raises(ValueError, match="is not a complete zip file"):
         fetch("toy", tmp_path, data_sets=server.data_sets)
     assert names(tmp_path) == []
 
@@ -319,7 +319,7 @@ def test_a_bomb_that_declares_less_than_it_holds_is_refused(server: Server, tmp_
 @pytest.mark.parametrize("name", ["toy/trainA/x", "toy/" + "x" * 300, "toy/trainA/x/y/z"])
 def test_names_that_no_folder_can_hold_are_refused(name: str, server: Server, tmp_path: Path) -> None:
     server.archive = zipped({"toy/trainA/x/y": b"a", "toy/trainA": b"b", name: b"c"})
-    with pytest.raises(ValueError, match=r"toy\.zip\.part is no whole zip file") as caught:
+    with pytest.raises(ValueError, match=r"toy\.zip\.part is not a complete zip file") as caught:
         fetch("toy", tmp_path, data_sets=server.data_sets)
     assert names(tmp_path) == [] and "\n" not in str(caught.value)
 
@@ -351,20 +351,22 @@ def test_a_damaged_archive_is_unpacked_whole_or_refused_in_one_line(
 @pytest.mark.parametrize("archive", [b"<html>moved</html>", zipped(FILES).replace(b"aaaa", b"aaab"), b""])
 def test_what_is_no_whole_zip_file_is_deleted(archive: bytes, server: Server, tmp_path: Path) -> None:
     server.archive = archive
-    with pytest.raises(ValueError, match=r"toy\.zip\.part is no whole zip file"):
+    with pytest.raises(ValueError, match=r"toy\.zip\.part is not a complete zip file"):
         fetch("toy", tmp_path, data_sets=server.data_sets)
     assert names(tmp_path) == []
 
 
 def test_a_data_set_that_is_there_is_left_alone(server: Server, tmp_path: Path) -> None:
     (tmp_path / "toy").mkdir()
-    with pytest.raises(FileExistsError, match="already there"):
+    with pytest.raises(FileExistsError, match="already exists"):
         fetch("toy", tmp_path, data_sets=server.data_sets)
     assert server.sent == []
 
 
 def test_an_unknown_name_shows_the_nearest_and_all(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'horse2zebr'; did you mean horse2zebra\? there are ae_photos, apple2orange"):
+    with pytest.raises(
+        ValueError, match=r"'horse2zebr'; did you mean horse2zebra\? choose one of ae_photos, apple2orange"
+    ):
         fetch("horse2zebr", tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Any picture people have reads as upright 8-bit RGB; any other file gives one line; numbers survive the trip."""
+"""Every picture is read as upright 8-bit RGB, any other file gives a one-line error, and values survive round trips."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_what_is_no_picture_says_so_in_one_line(name: str, tmp_path: Path) -> No
 
 
 def test_no_picture_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever shrinks a mapped file kills the process that reads it."""
+    """A process is killed when a file that it has mapped shrinks."""
 
     def fail(*arguments: object) -> None:
         raise AssertionError("mapped")
@@ -136,7 +136,7 @@ def test_linked_folders_are_entered_once_and_loops_end(tmp_path: Path) -> None:
     (tmp_path / "set" / "two").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "set" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     found = [path.relative_to(tmp_path / "set").as_posix() for path in find_images(tmp_path / "set")]
-    assert found == ["gone.png", "one/x.png"]  # what is gone is found, so that reading it tells
+    assert found == ["gone.png", "one/x.png"]  # a missing file is found, so that reading it reports it
 
 
 @pytest.mark.parametrize(("folder", "reason"), [("missing", "is not a folder"), ("", r"looked for \.bmp \.gif")])
@@ -164,7 +164,7 @@ def test_a_failed_write_leaves_the_old_picture_alone(tmp_path: Path) -> None:
 
 
 def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"x\.xyz ends in none of"):
+    with pytest.raises(ValueError, match=r"x\.xyz has no known suffix; choose one of"):
         write_image(Image.new("RGB", (8, 8)), tmp_path / "x.xyz")
 
 

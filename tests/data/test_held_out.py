@@ -1,4 +1,4 @@
-"""Pictures are held out by their names: no other file has a say, and bytes are known again under any name."""
+"""The choice of a held-out picture depends on its name only, and it is recognised by its bytes when it is renamed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_two_folders_hold_out_pictures_of_the_same_names(folder: Path, tmp_path:
 
 
 def test_the_draw_is_the_same_everywhere(folder: Path) -> None:
-    """The names as BLAKE2b sorts them, keyed by the seed: no library, machine or locale has a part in it."""
+    """The names sorted by BLAKE2b, keyed by the seed: no library, machine or locale affects the order."""
     assert list(drawn(folder)) == ["18.png", "29.png", "26.png", "16.png", "1.png", "8.png", "17.png", "15.png"]
 
 
@@ -66,7 +66,7 @@ def test_one_that_cannot_be_read_is_told_and_another_drawn(folder: Path) -> None
     chosen = draw(folder, files_in(folder), 8, 0, told.append)
     assert chosen[first] == "" and sum(map(bool, chosen.values())) == 8 and last in chosen
     [line] = told
-    assert line.startswith(f"left out, and another picture held out for it: {folder / first} cannot be read")
+    assert line.startswith(f"skipped, and another picture is held out instead: {folder / first} cannot be read")
     pictures = Folder(Source(folder), lambda x: x, memory=0, warn=silence)
     pictures.hold_out(chosen)
     assert len(pictures.held_out) == 8 and len(pictures) == 21 and folder / first not in pictures.files
@@ -75,8 +75,8 @@ def test_one_that_cannot_be_read_is_told_and_another_drawn(folder: Path) -> None
 @pytest.mark.parametrize(
     ("number", "broken", "told"),
     [
-        (30, 0, r"A: holds 30 pictures, and data\.validation keeps 30 out of training; give it a lower number"),
-        (20, 15, r"A: only 15 pictures can be read, and data\.validation keeps 20 out of training"),
+        (30, 0, r"A: has 30 pictures, but data\.validation holds out 30; lower it"),
+        (20, 15, r"A: only 15 pictures can be read, but data\.validation holds out 20; lower it"),
     ],
 )
 def test_too_few_are_one_line(folder: Path, number: int, broken: int, told: str) -> None:
@@ -110,7 +110,7 @@ def test_what_became_of_files_is_seen(folder: Path) -> None:
 
 
 def test_nothing_that_was_held_out_is_ever_learned_from(folder: Path) -> None:
-    """By its bytes, whatever is added, removed, renamed and copied in twenty lives of a run."""
+    """A held-out picture is recognised by its bytes, while files are added, removed, renamed and copied 20 times."""
     random, chosen = np.random.default_rng(0), drawn(folder)
     secret = {(folder / name).read_bytes() for name in chosen}
     for life in range(20):

@@ -28,7 +28,7 @@ def silence(line: str) -> None:
 
 
 def flat_pictures(folder: Path, number: int) -> None:
-    """Picture i has red level i."""
+    """Write pictures; picture i has red level i."""
     folder.mkdir(parents=True)
     for i in range(number):
         Image.new("RGB", (20, 20), (i, 0, 0)).save(folder / f"{i:03}.png")
@@ -180,9 +180,9 @@ def test_augmentation_is_a_function_of_the_key() -> None:
         ({"Blur": {"blur_limit": [7, 3]}}, "data.transforms.0.Blur: blur_limit: Invalid range"),
         (
             {"ImageOnlyTransform": {}},
-            "data.transforms.0: 'ImageOnlyTransform' is what transforms are made of",
+            "data.transforms.0: 'ImageOnlyTransform' is an abstract base class",
         ),
-        ({"Resize": {"height": 10**9, "width": 3}}, "data.transforms.0.Resize.height: 1000000000 is beyond 65,536"),
+        ({"Resize": {"height": 10**9, "width": 3}}, "data.transforms.0.Resize.height: 1000000000 exceeds 65,536"),
         ({"RandomCrop": {}, "Resize": {}}, "data.transforms.0: write one transform as"),
     ],
 )

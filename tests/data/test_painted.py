@@ -1,4 +1,4 @@
-"""The built-in data set: photographs, paintings, and what is known of both."""
+"""The built-in data set: its photographs, its paintings, and the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of `pictures.py`, kind by kind: no file stops a training or a translation, none is lost in silence."""
+"""Every kind of file in `pictures.py`: none stops a training or a translation, and none is skipped silently."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def augment() -> Augment:
 
 
 def put(kind: Kind, folder: Path) -> Path:
-    """The file of this kind in the folder, where the system lets it be."""
+    """Write the file of this kind into the folder, if the system allows it."""
     if SUPERUSER and kind.outcome == "Permission denied":
         pytest.skip("the superuser may read everything")
     try:
@@ -53,7 +53,7 @@ def put(kind: Kind, folder: Path) -> Path:
 
 
 def assert_one_line(line: str, path: Path, reason: str) -> None:
-    """Names the file and the reason, and every stream prints it as it is."""
+    """Check that the line has the file and the reason, and no character that a stream cannot print."""
     assert shown(path) in line and reason in line
     assert len(line.splitlines()) == 1 and line.isprintable()
     stream = TextIOWrapper(BytesIO(), "utf-8", errors="strict")
@@ -107,7 +107,7 @@ def test_training(name: str, augment: Augment, tmp_path: Path, capfd: pytest.Cap
     if isinstance(kind.outcome, str):
         [line] = told
         assert_one_line(line, path, kind.outcome)
-        assert line.startswith("left out: ") and list(a.broken) == [a.files.index(path)]
+        assert line.startswith("skipped: ") and list(a.broken) == [a.files.index(path)]
     else:
         assert not told and not a.broken and (path in a.files) == (kind.outcome is not None)
     assert capfd.readouterr() == ("", "")
@@ -150,7 +150,7 @@ def test_a_picture_that_the_transforms_do_not_take_is_named(tmp_path: Path) -> N
     write_pictures(tmp_path, 1, size=12)
     augment = Augment([{"LongestMaxSize": {"max_size": 16}}, {"CenterCrop": {"height": 64, "width": 64}}])
     folder = Folder(Source(tmp_path), augment.prepare, memory=0, warn=print)
-    with pytest.raises(ValueError, match=r"0\.png: its 16 x 16 pixels are fewer"):
+    with pytest.raises(ValueError, match=r"0\.png: its 16 x 16 pixels are too few"):
         _ = folder[0]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of one name, or halves of one file, are pairs: found, told where they are not, cropped and flipped alike."""
+"""Pictures of one name, or halves of one file, are pairs: found, reported if incomplete, and augmented alike."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALIKE: list[dict[str, Any]] = [
 
 
 def copies(root: Path, number: int = 6, a: str = "trainA", b: str = "trainB") -> dict[Any, Source]:
-    """The same pictures in both domains, so that what happens to them must be the same too."""
+    """The same pictures in both domains, so that their augmented versions must be equal too."""
     for name in (a, b):
         write_pictures(root / name, number)
     return {"a": Source(root / a), "b": Source(root / b)}
@@ -88,7 +88,7 @@ def test_a_pair_with_one_broken_picture_is_left_out_whole(tmp_path: Path) -> Non
 def test_the_pictures_of_a_pair_must_have_one_size(tmp_path: Path) -> None:
     places = copies(tmp_path, 2)
     write_pictures(tmp_path / "trainB", 2, size=50)
-    with pytest.raises(ValueError, match=r"\d.png: its pair differs in size, 40 x 40 and 50 x 50; begin .* a Resize"):
+    with pytest.raises(ValueError, match=r"\d.png: its pair has two sizes, 40 x 40 and 50 x 50; put a Resize first"):
         next(open_loader(places, ALIKE).batches(0, 1))
     next(open_loader(places, [{"Resize": {"height": 30, "width": 30}}, *ALIKE]).batches(0, 1))
 
@@ -118,19 +118,19 @@ def test_pictures_without_a_partner_are_told_by_number_and_name(tmp_path: Path) 
     assert [path.name for path in found.a] == [path.name for path in found.b] == ["12.png", "13.png"]
     one, many = found.alone
     a, b = tmp_path / "trainA", tmp_path / "trainB"
-    assert one == f"{a}: 1 picture has no partner in {b} and is left out: 14.png"
+    assert one == f"{a}: 1 picture has no partner in {b} and is skipped: 14.png"
     named = "0.png, 1.png, 10.png, 11.png, 2.png, 3.png, 4.png, 5.png, 6.png, 7.png"
-    assert many == f"{b}: 12 pictures have no partner in {a} and are left out: {named}, and 2 more"
+    assert many == f"{b}: 12 pictures have no partner in {a} and are skipped: {named}, and 2 more"
 
 
 def test_no_pair_at_all_and_two_partners_are_mistakes(tmp_path: Path) -> None:
     places = copies(tmp_path, 2)
     (tmp_path / "trainB" / "0.png").rename(tmp_path / "trainB" / "1.jpg")
-    with pytest.raises(ValueError, match=r"1\.jpg and 1\.png have the same name, and pairs are found by it"):
+    with pytest.raises(ValueError, match=r"1\.jpg and 1\.png have the same name, so their pair is ambiguous"):
         find_pairs(places)
     (tmp_path / "trainB" / "1.png").unlink()
     (tmp_path / "trainB" / "1.jpg").rename(tmp_path / "trainB" / "x.jpg")
-    with pytest.raises(FileNotFoundError, match=r"no picture has a partner of its name; is data\.pairs right\?"):
+    with pytest.raises(FileNotFoundError, match=r"no picture has a partner of the same name; check data\.pairs"):
         find_pairs(places)
 
 
@@ -154,7 +154,7 @@ def test_a_half_is_a_crop_of_what_is_read(tmp_path: Path) -> None:
     assert Source(tmp_path, "right").read(path) == whole.crop((5, 0, 9, 9))
     assert Source(tmp_path).read(path) == whole
     Image.new("RGB", (1, 9)).save(path)
-    with pytest.raises(UnreadableImage, match=r"0\.png cannot be read: it is 1 pixel wide, and has no two halves"):
+    with pytest.raises(UnreadableImage, match=r"0\.png cannot be read: it is 1 pixel wide and has no halves"):
         Source(tmp_path, "left").read(path)
 
 
@@ -165,11 +165,11 @@ def test_a_missing_folder_says_what_a_data_set_holds(tmp_path: Path) -> None:
         return re.sub(r".*?: no such folder; ", "", str(error.value))
 
     known = "cyclegan fetch downloads known ones"
-    assert complaint() == complaint(pairs="stem") == f"a data set holds trainA and trainB; {known}"
-    assert complaint(pairs="side_by_side") == f"a data set holds train, of pictures side by side; {known}"
+    assert complaint() == complaint(pairs="stem") == f"a data set needs trainA and trainB; {known}"
+    assert complaint(pairs="side_by_side") == f"a data set needs train, with pictures side by side; {known}"
     (tmp_path / "train").mkdir()
     check_learned(DataConfig(root=tmp_path, pairs="side_by_side"))
-    hint = "is there: if its pictures are pairs, set data.pairs to side_by_side"
+    hint = "exists: if its pictures are pairs, set data.pairs to side_by_side"
     assert complaint() == f"{tmp_path / 'train'} {hint}"
 
 
@@ -191,7 +191,7 @@ def test_sets_of_pairs_may_have_val_instead_of_test(tmp_path: Path) -> None:
 
 
 def test_two_pictures_may_share_a_truth(tmp_path: Path) -> None:
-    """In pairs that is a mistake, but a truth may stand for the same picture in two formats."""
+    """Two files of one name are an error in a data set of pairs, but a truth may have one picture for both."""
     places = copies(tmp_path, 1, "testA", "truthB")
     Image.open(tmp_path / "testA" / "0.png").save(tmp_path / "testA" / "0.bmp")
     truth = tmp_path / "truthB" / "0.png"

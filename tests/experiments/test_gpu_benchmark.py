@@ -98,7 +98,7 @@ on_posix = pytest.mark.skipif(os.name != "posix", reason="its codes are signals"
     [
         ("print('fine')", ""),
         ("import sys; sys.exit('first\\nout of luck')", "ended with 1: out of luck"),
-        pytest.param("import os; os.abort()", "ended with -6: no word", marks=on_posix),
+        pytest.param("import os; os.abort()", "ended with -6: no output", marks=on_posix),
     ],
 )
 def test_how_a_stage_ends_is_told(program: str, told: str) -> None:
@@ -273,7 +273,7 @@ def test_translating_is_timed_beside_plain(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_the_trainer_chooses_is_timed_and_told() -> None:
     """For a run so short that nothing would repay trying."""
     [row] = gpu_checks.time_choosing(replace(TINY, steps=1))
-    assert row.outcome == "measured" and row.details.startswith("levers: --speed.precision float32")
+    assert row.outcome == "measured" and row.details.startswith("speed: --speed.precision float32")
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

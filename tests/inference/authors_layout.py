@@ -1,4 +1,4 @@
-"""Generators laid out module by module as those of the reference and of CUT, to import and to compare with.
+"""Generators with the same module layout as those of the reference and of CUT, to import and to compare with.
 
 They share no line with `cyclegan`; that the package agrees with the authors' own files is claimed in test_published.py.
 """
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Down(nn.Module):
-    """CUT's: blur and take every second pixel."""
+    """CUT's downsampling: blur, then take every second pixel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """CUT's: zeros between the pixels, and a blur."""
+    """CUT's upsampling: insert zeros between the pixels, then blur."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Block(nn.Module):
 
 
 class Resnet(nn.Module):
-    """With `bias` None, as theirs: instance norm has biases before it, batch norm none."""
+    """Build the authors' generator; with `bias` None as theirs: biases before instance norm, none before batch norm."""
 
     def __init__(
         self, width: int = 4, blocks: int = 2, kind: str = "instance", *,
@@ -80,7 +80,7 @@ class Resnet(nn.Module):
 
 
 class Level(nn.Module):
-    """Of a U-Net: all that lies below a size, whose result stands beside its input."""
+    """A level of a U-Net with all levels below it; returns its result concatenated to its input."""
 
     def __init__(self, outer: int, inner: int, kind: str, below: Level | None, dropout: bool) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class Discriminator(nn.Module):
 
 
 def trained(network: nn.Module, seed: int = 0) -> nn.Module:
-    """As if it had learned: every weight, bias and statistic says something. In evaluation mode."""
+    """Give every weight, bias and statistic a random value, as if trained; in evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
     for name, weight in network.state_dict().items():
         if weight.is_floating_point() and not name.endswith("filt"):

@@ -1,4 +1,4 @@
-"""A hub on this machine: as much of the Hugging Face API as pushing and loading a generator asks for."""
+"""A local stand-in for the hub: the part of the Hugging Face API that pushing and loading a generator use."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Any
 
 
 class FakeHub(http.server.ThreadingHTTPServer):
-    """Repositories by name, each a dictionary of files; everything asked is in `asked`."""
+    """Repositories by name, each a dictionary of files; `asked` records all requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories: dict[str, dict[str, bytes]] = {}
         self.private: dict[str, bool] = {}
         self.sizes: dict[str, int | None] = {}
-        """What is said about files, by name, instead of the truth."""
+        """Sizes to report instead of the true ones, by file name."""
         self.commits: list[list[str]] = []
         self.asked: list[str] = []
         self.uploaded: dict[str, bytes] = {}
         self.answer: int | None = None
-        """Said to everything, if it is set."""
+        """The answer to every request, if it is set."""
         self.token = "token"
 
     def commit(self, name: str) -> str:
-        """The library believes that one commit is always the same files."""
+        """The commit hash; the library assumes that a commit never changes."""
         return hashlib.sha1(repr(sorted(self.repositories[name].items())).encode()).hexdigest()
 
     @property

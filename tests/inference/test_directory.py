@@ -1,4 +1,4 @@
-"""One picture's failure is its own: memory, network, name. A system that refuses ends all, and nothing is lost."""
+"""A picture that fails does not stop the others; when writing fails, translating ends and nothing is lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.tiny import outputs, write_pictures
 PLAIN = ("--device", "cpu", "--precision", "float32")
 
 LARGE = 24
-"""Pixels on a side of what does not fit in these tests; other pictures have 16."""
+"""Side, in pixels, of pictures that do not fit into memory in these tests; other pictures have 16."""
 
 
 def network() -> ResnetGenerator:
@@ -67,18 +67,18 @@ def pictures(tmp_path: Path) -> Path:
 
 CPU_FULL = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 21474836480 bytes.")
 GPU_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-TOO_LARGE = "24 x 24 pixels, out of memory{}; what helps: a smaller --size, or a smaller picture"
+TOO_LARGE = "24 x 24 pixels, out of memory{}; try a smaller --size, or a smaller picture"
 FAILURES = [
-    (CPU_FULL, TOO_LARGE.format(" (20.0 GiB more were asked for)")),
-    (GPU_FULL, TOO_LARGE.format(" (2.0 GiB more were asked for)")),
+    (CPU_FULL, TOO_LARGE.format(" (20.0 GiB more were requested)")),
+    (GPU_FULL, TOO_LARGE.format(" (2.0 GiB more were requested)")),
     (MemoryError(), TOO_LARGE.format("")),
     (RuntimeError("Padding size should be less\nthan the input"), "Padding size should be less than the input"),
-    (ValueError("the image holds NaN"), "the image holds NaN"),
+    (ValueError("the image contains NaN"), "the image contains NaN"),
 ]
 
 
 def failing_at_large(work: Callable[..., Any], error: Exception) -> Callable[..., Any]:
-    """The work, which raises the error for what is made of the large picture."""
+    """Wrap a function so that it raises the error for the large picture."""
 
     def failing(given: Any, *more: Any) -> Any:
         size = given.shape[-1] if isinstance(given, Tensor) else given.size[0]
@@ -123,7 +123,7 @@ def test_memory_may_run_out_while_decoding(
 def test_a_batch_that_fails_is_tried_again_one_by_one(
     error: Exception, calls: list[int], translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one of a size that does not fit is not tried twice."""
+    """A size whose batch does not fit into memory is not tried again."""
     write_pictures(tmp_path / "in", 5, size=16)
     whole, seen, freed = translator.translate_bytes, list[int](), list[bool]()
 
@@ -162,7 +162,7 @@ def test_a_picture_too_large_for_the_memory_of_this_machine(generator: Path, tmp
 
 
 def disk_that_refuses(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
-    """The output of this name with this error number."""
+    """Make writing the output of this name fail with this error number."""
 
     def refusing(path: Path, *more: Any, **named: Any) -> None:
         if path.name == name:
@@ -199,7 +199,7 @@ def test_a_disk_that_refuses_ends_it_with_what_was_done(
         translate_directory(translator, tmp_path / "in", tmp_path / "out")
     end, out = caught.value, tmp_path / "out"
     done = len(end.outcome.translated)
-    assert str(end) == f"{out}/1.png cannot be written: refused; {done} of 40 are translated, go on with --resume"
+    assert str(end) == f"{out}/1.png cannot be written: refused; {done} of 40 are translated; continue with --resume"
     assert end.errno == number and done == len(outputs(out)) and "1.png" not in outputs(out)
     assert len(seen) < 20  # nothing is computed that cannot be written
     monkeypatch.undo()
@@ -224,7 +224,7 @@ def test_a_really_full_disk_loses_nothing(
     assert 0 < len(done) < 16 and all(read_image(path).size == (150, 150) for path in done.values())
     assert told.out == f"{len(done)} translated to {out}\n"
     assert told.err.endswith(
-        f"cannot be written: No space left on device; {len(done)} of 16 are translated, go on with --resume\n"
+        f"cannot be written: No space left on device; {len(done)} of 16 are translated; continue with --resume\n"
     )
     assert run_main(*words, "--resume") == REFUSED
     again = outputs(out)
@@ -265,7 +265,7 @@ def test_a_second_process_is_refused_in_one_line(generator: Path, pictures: Path
         second = forks.start("translate", generator, pictures, out, *PLAIN, log=tmp_path / "log")
         assert second.wait() == MISTAKE
     [line] = second.told.splitlines()
-    assert line.startswith(f"cyclegan: {out}: process {os.getpid()} on ") and " is at work in it; wait" in line
+    assert line.startswith(f"cyclegan: {out}: in use by process {os.getpid()} on ") and "; wait until it ends" in line
     assert not outputs(out)
 
 
@@ -294,7 +294,7 @@ def test_a_killed_process_keeps_nobody_out(generator: Path, tmp_path: Path, fork
     assert done > 0
     second = forks.start(*words, log=tmp_path / "second")
     assert second.wait() == 0
-    assert second.told == f"{30 - done} translated to {tmp_path}/out, {done} were there already\n"
+    assert second.told == f"{30 - done} translated to {tmp_path}/out, {done} already done\n"
     assert not list((tmp_path / "out").glob("*.part")) and not (tmp_path / "out" / LOCK).exists()
 
 
@@ -306,4 +306,6 @@ def test_a_disk_without_locks_is_told(translator: Translator, pictures: Path, mo
     notes: list[str] = []
     outcome = translate_directory(translator, pictures, pictures.parent / "out", note=notes.append)
     assert len(outcome.translated) == 5
-    assert notes == [f"{pictures.parent}/out: its disk has no locks; let no other process translate into it meanwhile"]
+    assert notes == [
+        f"{pictures.parent}/out: cannot be locked on this file system; do not translate into it from another process"
+    ]

@@ -1,4 +1,4 @@
-"""Any translation is scored by a protocol that stands beside its figures."""
+"""Evaluation scores translations and records the protocol with the scores."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_is_written_is_what_is_read(run: Path, weights: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     "figures, told",
     [
-        ({"fud": {"value": 1.0}}, "no figure that is known here"),
+        ({"fud": {"value": 1.0}}, "unknown score"),
         ({"fid": {"value": math.nan}}, "finite number"),
         ({"fid": {"value": 1.0, "low": -math.inf, "high": 2.0}}, "finite number"),
         ({"fid": {"low": 1.0, "high": 2.0}}, "field required"),
@@ -153,7 +153,7 @@ def test_a_translation_is_scored_against_its_paired_truth(
     with pytest.raises(SystemExit):
         main(["evaluate", str(run), "--data", str(data), "--features.network", "squeezenet1_1",
               "--features.weights", str(weights)])  # fmt: skip
-    assert f"truthB: no picture for {data / 'testA' / '2.png'}" in capsys.readouterr().err
+    assert f"truthB: no partner for {data / 'testA' / '2.png'}" in capsys.readouterr().err
 
 
 def test_the_recipe_of_a_run_says_by_whose_eyes(run: Path, tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_copies_of_one_picture_are_scored_with_a_warning(
     for number in range(8):
         (tmp_path / "fake" / f"{number}.png").write_bytes(picture)
     data = evaluated(tmp_path / "m.json", weights, "--fake", tmp_path / "fake", "--real", run.parent / "data" / "testB")
-    few = "8 pictures against 12 are few: the figures mean little; use at least 50 of each"
-    copies = "the 8 pictures are copies of only 1: the figures and their intervals mean nothing"
+    few = "8 pictures against 12 are few, so the scores are unreliable; use at least 50 of each"
+    copies = "the 8 pictures are copies of only 1: the scores and their intervals are meaningless"
     assert data["scores"][0]["warnings"] == [few, copies]
     told = capsys.readouterr().out
     assert f"warning: {tmp_path / 'fake'}: {few}\n" in told and f"warning: {tmp_path / 'fake'}: {copies}\n" in told
@@ -199,13 +199,13 @@ def test_pictures_of_mixed_sizes_are_fitted_to_one(run: Path, weights: Path, tmp
 @pytest.mark.parametrize(
     "words, told",
     [
-        ("--fake mixed --real real", "mixed: pictures of 2 sizes; give --size 256 to fit them to one"),
+        ("--fake mixed --real real", "mixed: pictures differ in size; give one size for all, --size 256"),
         ("--fake few --real real", "2 and 9 pictures are too few to compare; take at least 4 of each"),
         ("--fake empty --real real", "no picture in empty"),
         ("--fake nowhere --real real", "nowhere is not a folder"),
         ("--fake broken --real real", "broken: no picture in it can be read"),
-        ("--fake real", "give a run, or --fake and --real"),
-        ("", "give a run, or --fake and --real"),
+        ("--fake real", "give either MODEL, or --fake and --real"),
+        ("", "give either MODEL, or --fake and --real"),
         ("nowhere", "nowhere: no such"),
     ],
 )
@@ -246,7 +246,7 @@ def test_weights_that_cannot_be_used_are_one_line(name: str, told: str, tmp_path
 
 
 def test_inception_is_loaded_from_a_file_and_sees_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the trained one, which is downloaded: the same layers, with numbers of chance."""
+    """The layers of Inception with random weights, because the trained ones would be downloaded."""
     torch.save({}, tmp_path / "none.pth")
     with monkeypatch.context() as patched:
         patched.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
@@ -303,7 +303,7 @@ def test_figures_of_another_protocol_are_kept(
         for name in ("metrics-1.json", "metrics.json")
     ]
     assert fakes == [str(Path(name).resolve()) for name in ("one", "two")] and len(list(Path().glob("*.json"))) == 2
-    assert capsys.readouterr().out.count("moved what it held before, of another protocol, to metrics-1.json") == 1
+    assert capsys.readouterr().out.count("moved earlier scores, computed in another way, to metrics-1.json") == 1
     Path("metrics.json").write_text("mine", encoding="utf-8")
     assert run_main("evaluate", "--fake", "one", "--real", "real", *named) == 0
     assert Path("metrics-2.json").read_text(encoding="utf-8") == "mine"

@@ -1,4 +1,4 @@
-"""Generators go to a hub and come back; nothing here reaches the network, the hub is on this machine."""
+"""Generators are pushed to a hub and loaded from it; the hub is a local stand-in, so nothing uses the network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
-    """Where the library thinks that the hub is, with an empty cache, and a folder of its own to work in."""
+    """Point the library to the stand-in, with an empty cache and a new working folder."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -54,7 +54,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
 
 
 def forget_sessions() -> None:
-    """A session goes on as it was made, online or offline."""
+    """Close the library's sessions, which keep the mode (online or offline) that they were created in."""
     for name in ("reset_sessions", "close_session"):  # before huggingface_hub 1, and since
         getattr(huggingface_hub.utils._http, name, lambda: None)()
 
@@ -90,7 +90,7 @@ def test_generator_card_and_sheet_are_pushed_in_one_commit_and_load_from_there(
     assert "cyclegan translate someone/h2z photos out" in files["README.md"].decode()
     told = capsys.readouterr()
     assert told.out.splitlines()[-1] == f"pushed to {hub.address}/someone/h2z"
-    assert re.search(r"^pushing 0\.\d MiB to someone/h2z$", told.err, re.MULTILINE)
+    assert re.search(r"^uploading 0\.\d MiB to someone/h2z$", told.err, re.MULTILINE)
 
     picture = Image.effect_noise((24, 16), 50).convert("RGB")
     there, here = (Translator.load(source, "BtoA", device="cpu") for source in ("someone/h2z", run))
@@ -112,17 +112,17 @@ def test_pushing_again_replaces_our_card_and_no_other(
     assert run_main("export", run, "h2z.safetensors", "--push", "someone/h2z") == 0
     assert hub.repositories["someone/h2z"]["README.md"] == b"mine"
     assert b"# h2z" in hub.repositories["someone/h2z"]["h2z.md"]
-    assert "someone/h2z: its README.md is not of this generator: the card is h2z.md" in capsys.readouterr().out
+    assert "someone/h2z: its README.md belongs to something else; the card is h2z.md" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "words, told",
     [
-        ("--push h2z", "h2z: no name of a repository; write user/name"),
-        ("--push a/b/c", "a/b/c: no name of a repository; write user/name"),
-        ("--push some..one/h2z", "some..one/h2z: no name of a repository"),
-        ("--push someone/h2z@main", "someone/h2z@main: no name of a repository"),
-        ("--private", "--private: says how to --push"),
+        ("--push h2z", "h2z: not the name of a repository; write user/name"),
+        ("--push a/b/c", "a/b/c: not the name of a repository; write user/name"),
+        ("--push some..one/h2z", "some..one/h2z: not the name of a repository"),
+        ("--push someone/h2z@main", "someone/h2z@main: not the name of a repository"),
+        ("--private", "--private needs --push USER/NAME"),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_written_or_asked(
@@ -137,8 +137,8 @@ def test_a_mistake_is_told_before_anything_is_written_or_asked(
 @pytest.mark.parametrize(
     "answer, told",
     [
-        (401, "someone/h2z: the hub does not know who you are; log in by"),
-        (403, "someone/h2z: the hub refuses; is it yours"),
+        (401, "someone/h2z: the hub requires a login; log in with"),
+        (403, "someone/h2z: the hub denies access; check who owns it"),
         (418, "someone/h2z: the hub answered 418: "),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_refusal_is_one_line(
 def test_who_is_not_logged_in_is_told_how(hub: FakeHub, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hub.token = "another"
     assert run_main("export", run, "h2z.safetensors", "--push", "someone/h2z") == 2
-    assert "someone/h2z: the hub does not know who you are; log in by `hf auth login`" in capsys.readouterr().err
+    assert "someone/h2z: the hub requires a login; log in with `hf auth login`" in capsys.readouterr().err
     assert not hub.repositories
 
 
@@ -193,7 +193,7 @@ def test_a_revision_is_named_behind_an_at(hub: FakeHub, tmp_path: Path) -> None:
     commit = hub.commit("someone/h2z")
     assert open_model(Path(f"someone/h2z@{commit}")).choose() == "AtoB"
     assert f"GET /api/models/someone/h2z/revision/{commit}" in hub.asked
-    with pytest.raises(FileNotFoundError, match="someone/h2z@v9: the hub knows the repository, but not the revision"):
+    with pytest.raises(FileNotFoundError, match="someone/h2z@v9: the repository exists on the hub, but this revision"):
         open_model(Path("someone/h2z@v9"))
 
 
@@ -219,7 +219,7 @@ def cut(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "how, told",
     [
-        ("offline", "someone/h2z: HF_HUB_OFFLINE is set, and no copy of it is kept here"),
+        ("offline", "someone/h2z: HF_HUB_OFFLINE is set, and there is no cached copy"),
         ("unreachable", "someone/h2z: the hub cannot be reached"),
     ],
 )
@@ -235,12 +235,12 @@ def test_without_the_hub_and_without_a_copy_it_is_one_line(
 @pytest.mark.parametrize(
     "files, told",
     [
-        (None, "someone/h2z: not on this disk, and no such repository"),
+        (None, "someone/h2z: no such file, folder or repository"),
         ({}, "someone/h2z: no .safetensors file at the top of this repository"),
         ({"sub/g.safetensors": b""}, "someone/h2z: no .safetensors file at the top of this repository"),
         ({"a.safetensors": b"", "b.safetensors": b""}, "someone/h2z: none of its 2 .safetensors files was written by"),
-        ({f"{i}.safetensors": b"" for i in range(9)}, "someone/h2z: it holds 9 .safetensors files"),
-        ({"g.safetensors": b"\xff" * 99}, "g.safetensors: damaged, or no safetensors file"),
+        ({f"{i}.safetensors": b"" for i in range(9)}, "someone/h2z: has 9 .safetensors files"),
+        ({"g.safetensors": b"\xff" * 99}, "g.safetensors: damaged, or not a safetensors file"),
         ({"..\\g.safetensors": b"x"}, ""),
     ],
 )
@@ -322,7 +322,7 @@ def test_what_lies_on_this_disk_is_never_asked_of_the_hub(hub: FakeHub, tmp_path
 
 
 def test_a_real_process_loads_from_the_hub_and_then_without_it(hub: FakeHub, tmp_path: Path) -> None:
-    """As people have it: told by the environment, which the library reads once, where the hub is and whether to ask."""
+    """In a new process: the library reads the hub's address and offline mode from the environment only once."""
     hub.repositories["someone/h2z"] = {"g.safetensors": generator(tmp_path / "g")}
     place = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
     command = [sys.executable, "-m", "cyclegan", "show", "someone/h2z"]

@@ -1,4 +1,4 @@
-"""Weights of others: whatever holds a generator of the reference or of CUT translates as it did there."""
+"""Published weights: imported generators of the reference and of CUT translate as in the original program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def save(content: object, path: Path) -> Path:
 
 
 def which(path: Path, direction: Direction | None = None) -> dict[Direction, int]:
-    """By direction, the seed of the generator that is there: see `state`."""
+    """The seed (see `state`) of the generator that was found, by direction."""
     model = open_model(path, direction)
     heads = {way: network.state_dict()["head.weight"] for way, network in model.generators.items()}
     known = {seed: state(seed)["model.19.weight"] for seed in range(3)}
@@ -39,7 +39,7 @@ def which(path: Path, direction: Direction | None = None) -> dict[Direction, int
 
 
 def refusal(path: Path, direction: Direction | None = None) -> str:
-    """The line with which a file is refused, less its path."""
+    """The error message for a file, without its path."""
     with pytest.raises(ValueError) as caught:
         model = open_model(path, direction)
         model.choose(direction)
@@ -254,30 +254,30 @@ def without(network: nn.Module, name: str) -> State:
         ),
         (
             lambda: state() | {"model.4.weight": torch.zeros(9, 4, 3, 3)},
-            f"{RESNET}model.4.weight is 9 x 4 x 3 x 3, and its config asks for 8 x 4 x 3 x 3",
+            f"{RESNET}model.4.weight is 9 x 4 x 3 x 3, but its config needs 8 x 4 x 3 x 3",
         ),
         (
             lambda: state() | {"model.4.weight": torch.zeros(8, 4, 3, 3).int()},
             f"{RESNET}model.4.weight holds int32, not floats",
         ),
-        (lambda: Resnet(channels=1).state_dict(), f"{RESNET}for pictures of 1 channels, not 3"),
-        (lambda: Unet(depth=4).state_dict(), f"{UNET}its depth: input should be greater than or equal to 5 (it is 4)"),
+        (lambda: Resnet(channels=1).state_dict(), f"{RESNET}for pictures with 1 channels, not 3"),
+        (lambda: Unet(depth=4).state_dict(), f"{UNET}its depth: input should be greater than or equal to 5 (got 4)"),
         (
             lambda: Unet().state_dict() | {"model.model.1." + "model.3." * 400 + "model.1.weight": torch.zeros(1)},
-            f"{UNET}its depth: input should be less than or equal to 10 (it is 402)",
+            f"{UNET}its depth: input should be less than or equal to 10 (got 402)",
         ),
         (lambda: Discriminator().state_dict(), "weights of a discriminator, not a generator"),
         (
             lambda: nn.Sequential(nn.Linear(2, 3)).state_dict(),
             "no generator of the reference or of CUT (ResNet, U-Net): its weights begin with '0.weight'",
         ),
-        (lambda: {"D_A": {}, "optimizer_G": {}, "epoch": 3}, "holds D_A, optimizer_G, epoch; no generator among them"),
-        (lambda: {"a": {}, 3: {}}, "holds a, 3; no generator among them"),
+        (lambda: {"D_A": {}, "optimizer_G": {}, "epoch": 3}, "holds no generator, only D_A, optimizer_G, epoch"),
+        (lambda: {"a": {}, 3: {}}, "holds no generator, only a, 3"),
         (
             lambda: {str(i): 0 for i in range(99)},
-            "holds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...; no generator among them",
+            "holds no generator, only 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...",
         ),
-        (lambda: ITSELF, "holds epoch, G; no generator among them"),
+        (lambda: ITSELF, "holds no generator, only epoch, G"),
         (lambda: {"G": state(), "netG_A": state()}, "holds 'G' and 'netG_A', both of which may translate AtoB"),
         (lambda: {"G": {"G_A": state(), "G_B": state()}}, "holds generators within a generator"),
         (lambda: state() | {3: torch.zeros(1)}, "not a state dict of tensors: 3 is a Tensor"),
@@ -297,7 +297,7 @@ def test_what_is_missing_is_told_in_one_line(make: Callable[[], object], told: s
 def test_a_damaged_file_in_a_folder_is_named(tmp_path: Path) -> None:
     path = save(state(), tmp_path / "latest_net_G_A.pth")
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"latest_net_G_A\.pth: damaged, or no file of weights"):
+    with pytest.raises(ValueError, match=r"latest_net_G_A\.pth: damaged, or not a file of weights"):
         open_model(tmp_path)
 
 

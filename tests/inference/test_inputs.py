@@ -1,4 +1,4 @@
-"""Whatever holds a picture is translated as its file is, or refused in one line that says what to give."""
+"""Paths, Pillow images, arrays and tensors are translated like files; other inputs give a one-line error."""
 
 from __future__ import annotations
 
@@ -125,13 +125,13 @@ def test_a_tensor_comes_back_as_a_tensor_of_its_shape(translator: Translator) ->
 
 FLOATS = BYTES / 255.0
 REFUSED: dict[str, tuple[Any, str]] = {
-    "nothing": (None, "cannot translate a NoneType: give a path, a picture"),
+    "nothing": (None, "cannot translate a NoneType: give a path, a Pillow image"),
     "a list": ([[0, 0, 0]], "cannot translate a list: give"),
     "a stream": (io.BytesIO(), "cannot translate a BytesIO: give"),
     "a picture without pixels": (Image.new("RGB", (0, 4)), "no pixels"),
     "a cut picture": (None, "the picture cannot be read: "),
     "two channels": (BYTES[..., :2], r"an array \(9, 12, 2\) of uint8: give"),
-    "channels first": (BYTES.transpose(2, 0, 1), r"an array \(3, 9, 12\) of uint8; put the channels last"),
+    "channels first": (BYTES.transpose(2, 0, 1), r"an array \(3, 9, 12\) of uint8; put channels last"),
     "a batch of arrays": (BYTES[None], r"an array \(1, 9, 12, 3\) of uint8: give"),
     "one row of numbers": (BYTES[0, 0], r"an array \(3,\)"),
     "an array without pixels": (BYTES[:0], "no pixels"),
@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "floats as bytes": (BYTES.astype(np.float32), r"floats from 0 to 25\d: they must be in \[0, 1\]"),
     "floats of a network": (FLOATS * 2 - 1, r"floats from -1 to 1: they must be in \[0, 1\]"),
     "floats that are not finite": (np.where(FLOATS > 0.5, np.nan, FLOATS), "floats from nan to nan: they must"),
-    "a tensor of bytes": (torch.from_numpy(BYTES.transpose(2, 0, 1)), r"\(3, 9, 12\) of uint8; make it floats"),
+    "a tensor of bytes": (torch.from_numpy(BYTES.transpose(2, 0, 1)), r"\(3, 9, 12\) of uint8; convert it to floats"),
     "a tensor of integers": (torch.zeros(3, 4, 4, dtype=torch.int64), r"of int64: give"),
     "a tensor of complex numbers": (torch.zeros(3, 4, 4, dtype=torch.complex64), r"of complex64: give"),
     "a tensor with channels last": (torch.zeros(4, 4, 3), r"a tensor \(4, 4, 3\) of float32: give"),

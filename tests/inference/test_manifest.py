@@ -1,4 +1,4 @@
-"""`--resume` keeps what this translator finished with these options from these sources, and tells what it redoes."""
+"""`--resume` skips outputs of the same model, options and sources, and reports what it makes again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 class Resumed:
-    """A pass over pictures, then another with --resume after a change: what it kept, and its lines."""
+    """The results of a second pass with --resume, after a change to the first one's outputs."""
 
     def __init__(self, pictures: Path, change: Callable[[Path], object] = lambda out: None, **again: Any) -> None:
         out, self.notes = pictures.parent / "out", list[str]()
@@ -80,11 +80,11 @@ def touched_source(out: Path) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "truncated": (lambda out: os.truncate(out / "1.png", 40), "1 changed since"),
-    "another of the same size": (of_the_same_size, "1 changed since"),
-    "a link": (link, "1 changed since"),
-    "another source": (lambda out: plain("RGB", GREY)(out.parent / "in" / "1.png"), "1 of a source that changed"),
-    "a source of another time": (touched_source, "1 of a source that changed"),
+    "truncated": (lambda out: os.truncate(out / "1.png", 40), "1 changed since they were written"),
+    "another of the same size": (of_the_same_size, "1 changed since they were written"),
+    "a link": (link, "1 changed since they were written"),
+    "another source": (lambda out: plain("RGB", GREY)(out.parent / "in" / "1.png"), "1 whose source has changed"),
+    "a source of another time": (touched_source, "1 whose source has changed"),
 }
 
 
@@ -93,14 +93,14 @@ def test_what_is_not_as_it_was_finished_is_made_again_and_told(name: str, pictur
     change, why = CHANGES[name]
     resumed = Resumed(pictures, change)
     assert (resumed.kept, resumed.made) == (["0.png", "2.png", "3.png"], ["1.png"])
-    assert resumed.notes == [f"{pictures.parent}/out: making 1 that are there again: {why}"]
+    assert resumed.notes == [f"{pictures.parent}/out: translating 1 again, although an output exists: {why}"]
 
 
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
-    "weights": ({"by": translator(1)}, "by another model or direction"),
-    "config": ({"by": translator(skip=True)}, "by another model or direction"),
-    "size": ({"size": 12}, "with another --size or --precision"),
-    "precision": ({"by": translator(precision="bf16")}, "with another --size or --precision"),
+    "weights": ({"by": translator(1)}, "made by another model or direction"),
+    "config": ({"by": translator(skip=True)}, "made by another model or direction"),
+    "size": ({"size": 12}, "made with another --size or --precision"),
+    "precision": ({"by": translator(precision="bf16")}, "made with another --size or --precision"),
 }
 
 
@@ -109,7 +109,7 @@ def test_what_another_translator_made_is_made_again_and_told(name: str, pictures
     again, why = OTHERS[name]
     resumed = Resumed(pictures, **again)
     assert (resumed.kept, resumed.made) == ([], ALL)
-    assert resumed.notes == [f"{pictures.parent}/out: making 4 that are there again: 4 {why}"]
+    assert resumed.notes == [f"{pictures.parent}/out: translating 4 again, although an output exists: 4 {why}"]
     back = Resumed(pictures)
     assert (back.kept, back.made) == ([], ALL)
 
@@ -117,7 +117,9 @@ def test_what_another_translator_made_is_made_again_and_told(name: str, pictures
 def test_what_nobody_recorded_is_made_again_and_told(pictures: Path) -> None:
     resumed = Resumed(pictures, lambda out: (out / NAME).unlink())
     assert resumed.made == ALL
-    assert resumed.notes == [f"{pictures.parent}/out: making 4 that are there again: 4 not known to be finished"]
+    assert resumed.notes == [
+        f"{pictures.parent}/out: translating 4 again, although an output exists: 4 not known to be finished"
+    ]
 
 
 def test_every_reason_is_counted_in_one_line(pictures: Path) -> None:
@@ -128,8 +130,10 @@ def test_every_reason_is_counted_in_one_line(pictures: Path) -> None:
         os.utime(out.parent / "in" / "2.png", ns=(0, 0))
         os.utime(out.parent / "in" / "3.png", ns=(0, 0))
 
-    why = "2 of a source that changed, 1 not known to be finished, 1 changed since"
-    assert Resumed(pictures, change).notes == [f"{pictures.parent}/out: making 4 that are there again: {why}"]
+    why = "2 whose source has changed, 1 not known to be finished, 1 changed since they were written"
+    assert Resumed(pictures, change).notes == [
+        f"{pictures.parent}/out: translating 4 again, although an output exists: {why}"
+    ]
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -212,7 +216,7 @@ def test_a_manifest_that_is_no_file_of_ours_is_refused(make: Callable[[Path], ob
     out.mkdir()
     (out / "precious").write_bytes(b"precious")
     make(out / NAME)
-    with pytest.raises(ValueError, match=rf"{NAME}: is no file of ours; remove it"):
+    with pytest.raises(ValueError, match=rf"{NAME}: not a file that cyclegan wrote; remove it"):
         translate_directory(translator(), pictures, out)
     assert (out / "precious").read_bytes() == b"precious"
 
@@ -228,7 +232,7 @@ def test_what_says_nothing_any_more_is_dropped(pictures: Path, monkeypatch: pyte
 
 
 def test_ten_thousand_outputs_are_looked_up_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is asked of the disk once, and the manifest is read once."""
+    """Each file is looked up on the disk once, and the manifest is read once."""
     source = tmp_path / "source"
     source.touch()
     how, state = How(model="x", size=None, precision="auto"), state_of(source)

@@ -1,4 +1,4 @@
-"""The package itself against outputs of the authors' code; CYCLEGAN_PARITY says where they are."""
+"""Compares our outputs with those of the authors' code, which are in the folder CYCLEGAN_PARITY."""
 
 import json
 

@@ -148,7 +148,7 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
 
 @pytest.fixture
 def pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every lever is worth a trial after 8 pictures, and any that is right is taken, however fast."""
+    """Make every speed option worth a trial after 8 pictures, and accept any correct one, however slow."""
     for module in (cyclegan.machine.levers, cyclegan.inference.translator):
         monkeypatch.setattr(module, "may_pay", lambda *_: True)
     monkeypatch.setattr(cyclegan.machine.levers, "FASTER", 0.0)
@@ -166,8 +166,8 @@ def test_many_pictures_of_one_size_are_compiled_for_and_come_out_the_same(
     notes: list[str] = []
     free = Translator(translator.network, device="cpu", precision="float32", channels_last=False)
     translate_directory(free, tmp_path / "in", tmp_path / "compiled", note=notes.append)
-    assert notes[0] == "compiling the network for pictures of 42 x 42 pixels: half a minute"
-    assert notes[1].startswith("levers: --precision float32 --channels_last off --compile on")
+    assert notes[0] == "compiling for pictures of 42 x 42 pixels; takes about half a minute"
+    assert notes[1].startswith("speed: --precision float32 --channels_last off --compile on")
     assert free._compiled == {(1, 3, 42, 42)} and len(notes) == 2
     for name in outputs(tmp_path / "eager"):
         one, other = (np.asarray(Image.open(tmp_path / way / name), np.int16) for way in ("eager", "compiled"))
@@ -208,7 +208,7 @@ def test_what_the_compiler_fails_at_goes_on_uncompiled(
 
 @contextmanager
 def called(network: nn.Module) -> Iterator[list[int]]:
-    """How many pictures each call of the network has."""
+    """Record the number of pictures in each call of the network."""
     calls: list[int] = []
     handle = network.register_forward_pre_hook(lambda network, inputs: calls.append(len(inputs[0])))
     try:
@@ -235,7 +235,7 @@ def test_levers_are_chosen_once_there_is_enough_to_translate(
     free.expected += 1
     torch.testing.assert_close(free.translate_batch(one), expected, rtol=0, atol=1e-5)
     assert free.levers == Levers(channels_last=True) and len(notes) == 1
-    assert notes[0].startswith("levers: --precision float32 --channels_last on --compile off (")
+    assert notes[0].startswith("speed: --precision float32 --channels_last on --compile off (")
 
 
 def test_a_lever_that_paints_something_else_is_dropped(
@@ -260,7 +260,7 @@ def test_a_lever_set_by_hand_is_obeyed_and_a_wrong_one_told(translator: Translat
         lambda network, inputs, output: 1 - output if torch.is_autocast_enabled("cpu") else output
     )
     free.translate_batch(torch.rand(1, 3, 64, 64))
-    assert free.levers == Levers("bf16") and "WARNING, set by hand: the picture is off by" in notes[0]
+    assert free.levers == Levers("bf16") and "WARNING for the options set by hand: the picture is off by" in notes[0]
     spoil.remove()
 
 
@@ -292,7 +292,7 @@ def test_sources_are_never_overwritten(translator: Translator, tmp_path: Path) -
 def test_sources_are_never_overwritten_by_another_spelling_of_their_folder(
     translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On macOS and Windows PHOTOS is photos; a link whose target nobody asks for plays that here."""
+    """On macOS and Windows PHOTOS is photos; a link that is not resolved simulates that here."""
     [path] = write_pictures(tmp_path / "photos", 1)
     (tmp_path / "PHOTOS").symlink_to(tmp_path / "photos")
     monkeypatch.setattr(os.path, "realpath", lambda path, **_: os.fspath(path))

@@ -1,4 +1,4 @@
-"""Rounding is no disagreement, and neither is what plain float32 cannot compute itself."""
+"""Rounding is not a disagreement, and neither is a result that is not finite in plain float32."""
 
 import torch
 

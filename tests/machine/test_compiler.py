@@ -1,4 +1,4 @@
-"""Networks are compiled for a few shapes of batches; others run as they are written, and that is told."""
+"""Networks are compiled for a few batch shapes; other shapes run uncompiled, with a warning."""
 
 import pytest
 import torch

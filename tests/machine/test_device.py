@@ -1,4 +1,4 @@
-"""What this machine has is found without a word about what it lacks."""
+"""The device is found without warnings about what this machine lacks."""
 
 import importlib
 import logging
@@ -15,7 +15,7 @@ NAME = "torch.utils.cpp_extension"
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What torch logs about its extensions on a machine with CUDA's tools and no GPU."""
+    """The messages that torch logs about its extensions on a machine with CUDA's tools but no GPU."""
     monkeypatch.setenv("CUDA_HOME", "/opt/cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "_is_compiled", lambda: True)

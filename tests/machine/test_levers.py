@@ -17,7 +17,7 @@ RIGHT = {"gan_a": torch.tensor(0.5), "a_to_b.weight": torch.tensor([3.0, 4.0])}
 
 
 class FakeMachine:
-    """A step takes as many seconds as the levers in use say, times a second; its results are theirs."""
+    """A bench with a fake clock: the levers in use determine the seconds of a step and its results."""
 
     def __init__(self, seconds: Callable[[Levers], float], results: Callable[[Levers], dict[str, Tensor]]) -> None:
         self.seconds, self.results, self.now, self.levers = seconds, results, 0.0, PLAIN
@@ -37,7 +37,7 @@ class FakeMachine:
 
 
 def faster(**times: float) -> Callable[[Levers], float]:
-    """Seconds of a step: each of the levers named makes it so many times as fast."""
+    """Return a function from levers to the seconds of a step, given the speed-up of each lever."""
 
     def seconds(levers: Levers) -> float:
         used = {"bf16": levers.precision == "bf16", "last": levers.channels_last, "compile": levers.compile != "off"}
@@ -58,8 +58,8 @@ def test_what_is_right_and_faster_joins() -> None:
     choice = choose_levers(machine.bench, PLAIN, [BF16, LAST, COMPILE], FOREVER)
     assert choice.levers == machine.levers == Levers("bf16", True, "on")
     assert choice.told.startswith(
-        "levers: --speed.precision bf16 --speed.channels_last on --speed.compile on --speed.graph off "
-        "(3.60 times as fast as without them; tried: bf16 2.00 times as fast"
+        "speed: --speed.precision bf16 --speed.channels_last on --speed.compile on --speed.graph off "
+        "(3.60x as fast as plain float32; tried: bf16 2.00x, "
     )
 
 
@@ -67,7 +67,7 @@ def test_what_is_slower_is_dropped_and_told() -> None:
     machine = FakeMachine(faster(bf16=0.5, last=1.25), right)
     choice = choose_levers(machine.bench, PLAIN, [BF16, LAST], FOREVER)
     assert choice.levers == Levers(channels_last=True)
-    assert "bf16 0.50 times as fast, channels_last 1.25 times as fast" in choice.told
+    assert "bf16 0.50x, channels_last 1.25x" in choice.told
 
 
 def test_a_lever_that_makes_no_difference_is_dropped() -> None:
@@ -108,12 +108,12 @@ def test_a_short_run_tries_nothing_and_says_so() -> None:
     machine = FakeMachine(faster(bf16=2.0), right)
     choice = choose_levers(machine.bench, PLAIN, [BF16, COMPILE], steps=20)
     assert choice.levers == PLAIN and set(machine.pulled) == {PLAIN}
-    assert "not tried, this run is too short to repay it: bf16, compile" in choice.told
+    assert "not tried, the run is too short to benefit: bf16, compile" in choice.told
 
 
 def test_compiling_asks_for_more_steps_than_what_costs_nothing() -> None:
     choice = choose_levers(FakeMachine(faster(bf16=2.0), right).bench, PLAIN, [BF16, COMPILE], steps=200)
-    assert choice.levers == Levers("bf16") and choice.told.endswith("repay it: compile)")
+    assert choice.levers == Levers("bf16") and choice.told.endswith("to benefit: compile)")
 
 
 def test_levers_set_by_hand_are_obeyed_and_a_wrong_one_is_told() -> None:
@@ -122,7 +122,7 @@ def test_levers_set_by_hand_are_obeyed_and_a_wrong_one_is_told() -> None:
 
     choice = choose_levers(FakeMachine(faster(bf16=0.5), results).bench, Levers("bf16"), [], FOREVER)
     assert choice.levers == Levers("bf16")
-    assert "WARNING, set by hand: gan_a is off by 800%" in choice.told
+    assert "WARNING for the options set by hand: gan_a is off by 800%" in choice.told
 
 
 def test_a_compiler_asked_for_that_does_not_run_is_left_out() -> None:
@@ -133,7 +133,7 @@ def test_a_compiler_asked_for_that_does_not_run_is_left_out() -> None:
 
     choice = choose_levers(FakeMachine(faster(), results).bench, Levers("bf16", compile="on"), [], FOREVER)
     assert choice.levers == Levers("bf16")
-    assert "WARNING, set by hand: does not run here (Python.h: no such file)" in choice.told
+    assert "WARNING for the options set by hand: does not run here (Python.h: no such file)" in choice.told
 
 
 @pytest.mark.parametrize(
@@ -166,5 +166,5 @@ def test_float32_on_cuda_is_float32_and_the_flags_are_put_back(monkeypatch: pyte
 
 
 def test_tf32_is_for_cuda() -> None:
-    with pytest.raises(ValueError, match=r"speed\.precision: only cuda has tf32, and this is cpu"):
+    with pytest.raises(ValueError, match=r"speed\.precision: tf32 needs cuda, but the device is cpu; use auto"):
         Arithmetic(CPU, "tf32")

@@ -1,4 +1,4 @@
-"""Memory that runs out is known by every name it has, and told in one line."""
+"""Every error of memory that runs out is recognised and reported in one line."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ NAMES = [
 
 @pytest.mark.parametrize("error, asked", NAMES, ids=lambda value: str(value)[:30])
 def test_it_is_told_in_one_line_with_what_helps(error: Exception, asked: str) -> None:
-    with pytest.raises(MemoryError, match=r"^out of memory.*; what helps: less$") as caught, memory_told("less"):
+    with pytest.raises(MemoryError, match=r"^out of memory.*; try less$") as caught, memory_told("less"):
         raise error
-    assert asked in str(caught.value) and ("more were asked for" in str(caught.value)) == bool(asked)
+    assert asked in str(caught.value) and ("more were requested" in str(caught.value)) == bool(asked)
 
 
 def test_what_was_told_where_it_happened_is_not_told_anew() -> None:
-    with pytest.raises(MemoryError, match=r"what helps: less$"), memory_told(), memory_told("less"):
+    with pytest.raises(MemoryError, match=r"; try less$"), memory_told(), memory_told("less"):
         raise MemoryError
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_help_is_not_tried(batch: int, error: RuntimeError) -> None:
 # Wherever pictures are translated
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-TOLD = "out of memory (2.0 GiB more were asked for); what helps: "
+TOLD = "out of memory (2.0 GiB more were requested); try "
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_an_evaluation_whose_batches_do_not_fit_goes_one_by_one(
 @pytest.mark.usefixtures("full")
 def test_a_report_leaves_the_pictures_out_and_says_so(run: Path) -> None:
     assert run_main("report", run, "--device", "cpu") == 0
-    assert f"Left out: {TOLD}" in (run / "report.html").read_text(encoding="utf-8")
+    assert f"Not shown: {TOLD}" in (run / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("full")
@@ -173,4 +173,4 @@ def test_sample_grids_that_do_not_fit_end_no_training(
     monkeypatch.setattr(Samples, "columns", columns)
     assert train(recipe, tmp_path / "run").stem == "0000000008"
     told = capfd.readouterr().err
-    assert f"no samples after 4 images: {TOLD}fewer log.samples" in told
+    assert f"Skipped the samples at image 4: {TOLD}fewer log.samples" in told

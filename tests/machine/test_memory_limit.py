@@ -1,4 +1,4 @@
-"""What the machine does not have is refused, and the program that asked goes on."""
+"""An allocation of more memory than the machine has fails, and the program continues."""
 
 from __future__ import annotations
 

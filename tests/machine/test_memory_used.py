@@ -1,4 +1,4 @@
-"""What memory a run has needed is told on every system that knows it, and running out of it in one line."""
+"""The peak memory of a run is reported on every system that provides it."""
 
 import ctypes
 import sys
@@ -40,7 +40,7 @@ def test_other_posix_systems_tell_it_in_their_own_units(
 
 
 class FakeKernel:
-    """kernel32 as far as it is asked."""
+    """A fake kernel32 with the functions that are called."""
 
     def __init__(self, peak: int) -> None:
         self.GetCurrentProcess = lambda: 2**64 - 1

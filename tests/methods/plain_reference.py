@@ -87,7 +87,7 @@ class Adam:
 
 
 def from_pool(pool: list[Tensor], fakes: Tensor, slots: Sequence[int | None]) -> Tensor:
-    """What the discriminator sees in place of `fakes`; changes `pool`.
+    """Return what the discriminator gets instead of `fakes`; updates `pool`.
 
     `slots`, one for each image, stand in for chance once the pool is full: a number takes that stored image out and
     puts the new one there; None lets the new one pass. While the pool is filling, the new image is stored and passes.
@@ -110,7 +110,7 @@ def from_pool(pool: list[Tensor], fakes: Tensor, slots: Sequence[int | None]) ->
 
 @dataclass
 class State:
-    """Everything that a step changes. The parameters are copied in the beginning and then changed in place."""
+    """Everything that a step changes. The parameters are copied at the beginning and then updated in place."""
 
     a_to_b: list[Tensor]
     b_to_a: list[Tensor]

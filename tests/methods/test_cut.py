@@ -1,4 +1,4 @@
-"""CUT and FastCUT do what the authors' code does, and what their paper says."""
+"""CUT and FastCUT compute what the authors' code computes and their paper defines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_AUTOCAST = Arithmetic(torch.device("cpu"), "float32")
 
 
 def theirs(state: dict[str, Tensor], network: nn.Module, prefix: str) -> list[Tensor]:
-    """The weights of one of their networks in the order of ours, which has no bias where a norm cancels it in D."""
+    """The weights of one of their networks in our order, without biases of the discriminator that a norm cancels."""
     named = [name for name in state if name.startswith(prefix) and not name.endswith("filt")]
     if prefix == "D.":
         named = [name for name in named if name.endswith("weight") or name in ("D.model.0.bias", "D.model.14.bias")]
@@ -64,10 +64,11 @@ def _patches_at(features: Tensor, places: Tensor) -> Tensor:
 
 
 def as_the_authors_compute(patch: pytest.MonkeyPatch) -> None:
-    """By the calls of their code: the same function, but not the same gradients.
+    """Use the calls of the authors' code, which compute the same function, but not the same gradients.
 
-    On a CPU, torch 2.15 gives F.instance_norm wrong gradients where those of a single image come in channels_last, as
-    they do from patches taken so. The authors' outputs have that in them; ours are right (see the test below).
+    On a CPU, torch 2.15 computes wrong gradients of F.instance_norm if those of a single image are channels_last, as
+    they are when patches are taken in this way. The authors' outputs are affected; ours are correct (see the test
+    below).
     """
     patch.setattr(InstanceNorm, "forward", _norm)
     patch.setattr(BlurDown, "forward", _down)
@@ -76,7 +77,7 @@ def as_the_authors_compute(patch: pytest.MonkeyPatch) -> None:
 
 
 def is_wrong_here() -> bool:
-    """Whether this torch has the fault that the authors' outputs have in them."""
+    """Return whether this torch has the bug that affected the authors' outputs."""
     x, gradient = torch.randn(1, 3, 5, 6, requires_grad=True), torch.randn(1, 3, 5, 6)
     layouts = (torch.contiguous_format, torch.channels_last)
     one, two = (torch.autograd.grad(F.instance_norm(x), x, gradient.to(memory_format=f))[0] for f in layouts)
@@ -84,7 +85,7 @@ def is_wrong_here() -> bool:
 
 
 def drawn_as_there(batches: dict[str, Tensor], number: int, patch: pytest.MonkeyPatch, flipped: bool | None) -> Batch:
-    """The batch of a step; what chance decides is as in theirs."""
+    """The batch of a step; random choices are those of the authors' run."""
     places = iter([batches[name] for p in "xy" for i in range(5) if (name := f"patches_{number}_{p}_{i}") in batches])
     patch.setattr(cut, "draw_places", lambda features, count: next(places))
     patch.setattr(cut, "draw_flip", lambda like: torch.tensor(flipped))
@@ -92,7 +93,7 @@ def drawn_as_there(batches: dict[str, Tensor], number: int, patch: pytest.Monkey
 
 
 def is_cancelled(name: str, prefix: str) -> bool:
-    """Whether it is a bias of the generator before a norm: rounding alone moves it, and nothing sees it."""
+    """Return whether it is a bias of the generator before a norm: only rounding changes it, without effect."""
     return prefix == "G." and name.endswith("bias") and name not in ("stages.1.0.bias", "stages.2.0.bias", "head.bias")
 
 
@@ -120,8 +121,8 @@ def test_three_steps_are_the_authors(kind: str, monkeypatch: pytest.MonkeyPatch)
         if kind == "cut":
             found["NCE_Y"], told["NCE_Y"] = losses["nce_identity"].item(), expected["NCE_Y"] / 2
             told["NCE"] /= 2
-        # Which gradients come in channels_last depends on the CPU's kernels: elsewhere later steps are only near.
-        # By right gradients PatchNCE of the second step is more than 1 % lower.
+        # Which gradients are channels_last depends on the CPU's kernels: on other CPUs, later steps are only close.
+        # With correct gradients, PatchNCE of the second step is more than 1 % lower.
         assert found == pytest.approx(told, rel=(1e-5, 5e-3, 2e-2)[number], abs=1e-6), f"step {number}"
     if is_wrong_here():
         for prefix, network in networks.items():
@@ -136,17 +137,17 @@ def test_three_steps_are_the_authors(kind: str, monkeypatch: pytest.MonkeyPatch)
                     [*network.parameters()],
                 )
             )
-            # By right gradients that of the generator is further than its whole way.
+            # With correct gradients, the generator's difference is larger than its whole change.
             assert (now - end).norm() < (0.7 if prefix == "G." else 0.2) * (end - start).norm(), prefix
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_those_of_the_loss(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By differences in float64, in a random direction for each parameter."""
+    """Check gradients by finite differences in float64, in a random direction for each parameter."""
     torch.manual_seed(0)
     small = {"generator": ResnetConfig(width=4, blocks=2, downsample="blur", upsample="blur", bias=True)}
     method = KINDS[kind](**NETWORKS | small, patches=16, head_width=8).build().double()
-    for parameter in method.parameters():  # larger than at the start, so that every loss has something to say
+    for parameter in method.parameters():  # larger than initial weights, so that every loss has a clear gradient
         parameter.data.mul_(10)
     batch = Batch(*(torch.rand(2, 1, 3, 24, 24, dtype=torch.float64) * 2 - 1))
     player = method.players[1]
@@ -155,9 +156,9 @@ def test_gradients_are_those_of_the_loss(kind: str, monkeypatch: pytest.MonkeyPa
     with torch.no_grad():
         keys = {id(source): method.generator.encode(source) for source in batch}
     encode = method.generator.encode
-    # The keys teach nothing: hold them, or differences would see them move.
+    # The keys have no gradient, so they are held constant for the finite differences.
     monkeypatch.setattr(method.generator, "encode", lambda x: keys[id(x)] if id(x) in keys else encode(x))
-    parameters = list(method.generator.parameters())  # those of the heads see the keys too
+    parameters = list(method.generator.parameters())  # without the heads, which compute the keys too
 
     def total() -> Tensor:
         return torch.stack(list(player.loss(batch, method(batch)).values())).sum()
@@ -165,7 +166,7 @@ def test_gradients_are_those_of_the_loss(kind: str, monkeypatch: pytest.MonkeyPa
     gradients = torch.autograd.grad(total(), parameters)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         direction, moved = torch.randn_like(parameter), []
-        for step in (1e-7, -1e-7):  # at a larger one some ReLU turns
+        for step in (1e-7, -1e-7):  # with a larger step some ReLU changes sign
             parameter.data.add_(direction, alpha=step)
             moved.append(total().item())
             parameter.data.sub_(direction, alpha=step)

@@ -1,4 +1,4 @@
-"""The contract that every method keeps, whatever it learns."""
+"""Properties that every method must have."""
 
 from typing import Any, get_args
 
@@ -145,7 +145,7 @@ def test_one_call_for_real_and_identity_changes_nothing() -> None:
         "cycle_a": cyclegan.b_to_a(cyclegan.a_to_b(given.a)),
     }
     for name, image in expected.items():
-        torch.testing.assert_close(images[name], image, rtol=0, atol=1e-9)  # other batches, other orders of the sums
+        torch.testing.assert_close(images[name], image, rtol=0, atol=1e-9)  # sums in another order
 
 
 def test_domains_may_differ_in_size() -> None:

@@ -1,4 +1,4 @@
-"""The package does what the reference does: the same weights and batches give the same losses and the same steps."""
+"""The package computes what the reference computes: equal weights and batches give equal losses and updates."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def small_cyclegan() -> Cyclegan:
     torch.manual_seed(0)
     config = CycleganConfig(generator=ResnetConfig(width=6, blocks=2), discriminator=PatchganConfig(width=6))
     method = config.build().double()
-    for parameter in method.parameters():  # larger than at the start, so that every loss has something to say
+    for parameter in method.parameters():  # larger than initial weights, so that every loss has a clear gradient
         parameter.data.mul_(4)
     return method
 

@@ -1,4 +1,4 @@
-"""pix2pix does what the authors' code does."""
+"""pix2pix computes what the authors' code computes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NO_AUTOCAST = Arithmetic(torch.device("cpu"), "float32")
 
 
 def number(name: str) -> int:
-    """The place of a module in a row, which its weights' names begin with."""
+    """Return the index of a module in a sequence, with which the names of its weights begin."""
     return int(name.partition(".")[0])
 
 
 def of_the_authors(state: dict[str, Tensor]) -> Pix2pix:
-    """With their weights: the U-Net's modules lie in each other, the discriminator's stand in a row as ours do."""
+    """Load the authors' weights. Their U-Net is nested; their discriminator is a sequence, as ours is."""
     method = Pix2pixConfig(generator=UNET, discriminator=PATCHGAN).build()
     theirs = {name: weight for name, weight in state.items() if not name.endswith("num_batches_tracked")}
     ours = [name.removeprefix("scales.0.") for name in method.discriminator.state_dict()]

@@ -1,4 +1,4 @@
-"""The plain reference does what the authors' implementation did.
+"""The plain reference computes what the authors' implementation computed.
 
     CYCLEGAN_PARITY=/path/to/parity pytest tests/test_plain_reference.py
 

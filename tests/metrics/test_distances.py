@@ -1,4 +1,4 @@
-"""FID, KID, precision and recall are what their papers say, and their intervals hold what they promise."""
+"""FID, KID, precision and recall equal the definitions in their papers, and their intervals cover 95 %."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def features(number: int, size: int, seed: int, shift: float = 0.0) -> Tensor:
 
 
 def frechet_by_hand(one: Tensor, two: Tensor) -> float:
-    """Heusel et al. 2017, equation 6, as it stands."""
+    """FID, computed directly from its definition (Heusel et al. 2017, equation 6)."""
     x, y = one.numpy(), two.numpy()
     root = scipy.linalg.sqrtm(np.cov(x, rowvar=False) @ np.cov(y, rowvar=False)).real
     apart = x.mean(axis=0) - y.mean(axis=0)
@@ -42,7 +42,7 @@ def frechet_by_hand(one: Tensor, two: Tensor) -> float:
 
 
 def discrepancy_by_hand(one: Tensor, two: Tensor) -> float:
-    """Binkowski et al. 2018, equation 4, pair by pair; copies are not compared with each other."""
+    """KID, computed pair by pair (Binkowski et al. 2018, equation 4); copies are not compared with each other."""
 
     def kernel(x: Tensor, y: Tensor) -> float:
         return float((x @ y / len(x) + 1) ** 3)
@@ -54,12 +54,12 @@ def discrepancy_by_hand(one: Tensor, two: Tensor) -> float:
 
 
 def values(measured: Distances) -> dict[str, float]:
-    """Without their intervals."""
+    """Return the values of the distances without their intervals."""
     return {name: figure.value for name, figure in measured.figures.items()}
 
 
 def holds(figure: Estimate, truth: float) -> bool:
-    """Whether the interval does."""
+    """Return whether the interval contains the value."""
     _, low, high = astuple(figure)
     return bool(low <= truth <= high)
 
@@ -70,7 +70,7 @@ def width(figure: Estimate) -> float:
 
 
 def drawn(number: int, seed: int) -> Tensor:
-    """How often each picture is in a resample."""
+    """Return how often each picture is in a resample."""
     picked = np.random.default_rng(seed).integers(number, size=number)
     return torch.from_numpy(np.bincount(picked, minlength=number)).double()
 
@@ -121,7 +121,7 @@ def test_the_slopes_of_fid_are_its_derivatives(numbers: tuple[int, int], size: i
 
 
 def _more_of(counts: Tensor, picture: int) -> Tensor:
-    """A little more of one picture, taken from all alike, so that the set stays as large."""
+    """Increase the count of one picture a little, and reduce all counts equally, so that the sum stays the same."""
     more = torch.zeros_like(counts)
     more[picture] = 1e-4
     return more - more.mean()
@@ -150,7 +150,7 @@ def test_most_intervals_to_first_order_hold_the_truth(number: int, size: int) ->
 
 
 class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Remembers the numbers in the largest tensor that was made."""
+    """Records the number of elements of the largest tensor that was made."""
 
     numbers = 0
 
@@ -213,7 +213,7 @@ def test_the_same_features_give_the_same_figures() -> None:
     assert list(one.figures) == ["fid", "kid", "kid_std", "precision", "recall"] == list(two.figures)
     for name, figure in one.figures.items():
         assert figure.value == pytest.approx(two.figures[name].value, rel=1e-9)
-        if name != "kid_std":  # a spread itself
+        if name != "kid_std":  # a standard deviation, which has no interval
             assert astuple(figure) == pytest.approx(astuple(two.figures[name]), rel=1e-9)
 
 
@@ -242,7 +242,7 @@ def test_shares_and_their_intervals_stay_between_0_and_1() -> None:
 def test_the_mean_of_more_pictures_has_a_narrower_interval() -> None:
     random = torch.Generator().manual_seed(0)
     few, many = (estimate_mean(torch.randn(number, generator=random)) for number in (20, 2000))
-    assert width(many) == pytest.approx(2 * 1.96 / 2000**0.5, rel=0.15)  # as the normal distribution has it
+    assert width(many) == pytest.approx(2 * 1.96 / 2000**0.5, rel=0.15)  # the width for a normal distribution
     assert width(many) < width(few) / 5
     assert holds(few, few.value) and holds(many, many.value)
 
@@ -268,7 +268,7 @@ def test_the_mean_of_equal_pictures_is_certain() -> None:
 @pytest.mark.parametrize("numbers", [(4, 4), (4, 60), (60, 7)])
 def test_four_pictures_are_scored_with_a_warning(numbers: tuple[int, int]) -> None:
     few = distances(features(numbers[0], 4, 1), features(numbers[1], 4, 2))
-    told = f"{numbers[0]} pictures against {numbers[1]} are few: the figures mean little; use at least 50 of each"
+    told = f"{numbers[0]} pictures against {numbers[1]} are few, so the scores are unreliable; use at least 50 of each"
     assert few.warnings == (told,)
     for name in ("fid", "kid", "precision", "recall"):
         figure = few.figures[name]
@@ -282,7 +282,7 @@ def test_enough_pictures_have_no_warning() -> None:
 def test_copies_have_a_warning_whatever_rounding_makes_of_them() -> None:
     fake, real = features(60, 64, 1), features(50, 64, 2).float()
     same = real[:1].repeat(50, 1) * (1 + 1e-7 * torch.randn(50, 64, generator=torch.Generator().manual_seed(0)))
-    nothing = "the figures and their intervals mean nothing"
+    nothing = "the scores and their intervals are meaningless"
     assert distances(fake, same, resamples=5).warnings == (f"the 50 real pictures are copies of only 1: {nothing}",)
     halves = fake[:29].repeat(3, 1)[:60]
     assert distances(halves, real, resamples=5).warnings == (f"the 60 pictures are copies of only 29: {nothing}",)

@@ -1,4 +1,4 @@
-"""One direction is scored as the papers say, batch by batch, by numbers that others compute alike."""
+"""One direction is scored, batch by batch, with the values that the papers define and other libraries compute."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cyclegan.metrics.structure import structure_distance
 
 
 def pictures(number: int, *, size: int = 48, seed: int = 0) -> Tensor:
-    """Smooth random ones with edges, in [-1, 1]."""
+    """Smooth random images with edges, in [-1, 1]."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randn(number, 3, 6, 6, generator=generator)
     smooth = nn.functional.interpolate(coarse, (size, size), mode="bicubic")
@@ -36,13 +36,13 @@ def pictures(number: int, *, size: int = 48, seed: int = 0) -> Tensor:
 
 @pytest.fixture(scope="module")
 def squeezenet() -> Features:
-    """One that has learned nothing."""
+    """An untrained feature network."""
     torch.manual_seed(0)
     return Features("squeezenet1_1", "", _Torchvision(squeezenet1_1().features, LAYERS["squeezenet1_1"]))
 
 
 def perceptual_by_hand(one: list[Tensor], two: list[Tensor]) -> float:
-    """Zhang et al. 2018, equation 1 with w = 1, position by position, of one picture."""
+    """The perceptual distance of one image, computed by position (Zhang et al. 2018, equation 1 with w = 1)."""
     total = 0.0
     for layer_one, layer_two in zip(one, two, strict=True):
         x, y = layer_one[0].double().numpy(), layer_two[0].double().numpy()
@@ -81,7 +81,7 @@ def test_pictures_too_small_for_the_network_are_one_line(squeezenet: Features) -
 
 
 def structure_by_hand(one: Tensor, two: Tensor) -> float:
-    """By scipy in float64, of (3, H, W)."""
+    """The structure distance of two images (3, H, W), computed by scipy in float64."""
 
     def edges(image: Tensor) -> np.ndarray:
         luma = np.tensordot([0.299, 0.587, 0.114], (image.double().numpy() + 1) / 2, axes=1)
@@ -185,7 +185,7 @@ def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -
     again = from_bytes(to_bytes(back(fake)))
     truth = from_bytes(to_bytes(images * 0.6))
     assert done == [4, 8, 10] and (score.what, score.images, score.real) == ("AtoB", 10, 9)
-    near = partial(pytest.approx, rel=1e-3)  # features in other batches are of other sums
+    near = partial(pytest.approx, rel=1e-3)  # features in other batches are rounded differently
     fid = distances(squeezenet(fake), real).figures["fid"]
     assert astuple(score.figures["fid"]) == near(astuple(fid))
     expected = {"structure": structure_distance(images, fake)}

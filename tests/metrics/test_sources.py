@@ -1,4 +1,4 @@
-"""Trained networks are downloaded once, checked each time, and never half."""
+"""Trained networks are downloaded once, verified each time, and never stored incompletely."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cyclegan.metrics.sources import SOURCES, Source, downloaded
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves one file at any address, and counts how often."""
+    """Serves one file at any address, and counts the requests."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -38,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """From which SqueezeNet is to come, to a home of its own."""
+    """A server from which SqueezeNet is downloaded into an empty cache folder."""
     content = weights.read_bytes()
     with Server(content) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -77,7 +77,11 @@ def test_a_damaged_copy_is_fetched_anew(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "content, cut, told",
-    [(b"other", 5, "(it has SHA-256 "), (None, 99, "cut after 99 of "), (None, 0, "cut after 0 of ")],
+    [
+        (b"other", 5, "(it has SHA-256 "),
+        (None, 99, "connection lost after 99 of "),
+        (None, 0, "connection lost after 0 of "),
+    ],
 )
 def test_what_is_not_the_whole_file_is_never_kept(
     content: bytes | None, cut: int, told: str, server: Server, tmp_path: Path
@@ -86,7 +90,7 @@ def test_what_is_not_the_whole_file_is_never_kept(
     with pytest.raises(ConnectionError, match=r"net\.pth could not be fetched \(") as caught:
         load_features("squeezenet1_1")
     said = str(caught.value)
-    assert told in said and "\n" not in said and said.endswith("); give the file by --features.weights")
+    assert told in said and "\n" not in said and said.endswith("); pass the file with --features.weights")
     assert kept(tmp_path) == []
 
 

@@ -33,7 +33,7 @@ def test_discriminator_gives_30_by_30_scores_of_256_pixels() -> None:
 def test_a_score_sees_the_patch_that_its_depth_promises(depth: int, patch: int) -> None:
     network = PatchganConfig(width=2, depth=depth).build()
     for module in network.modules():
-        if isinstance(module, InstanceNorm):  # it sees the whole image; the convolutions alone decide the patch
+        if isinstance(module, InstanceNorm):  # it depends on the whole image, so it is excluded
             module.forward = lambda x: x  # type: ignore[method-assign]
     image = torch.rand(1, 3, 600, 600, requires_grad=True)
     [scores] = network(image)
@@ -87,7 +87,7 @@ def test_flat_images_give_finite_outputs_and_gradients(colour: float) -> None:
 
 
 def normalised(x: torch.Tensor) -> torch.Tensor:
-    """Ulyanov et al. 2016, equation 4, in float64."""
+    """Instance norm in float64 (Ulyanov et al. 2016, equation 4)."""
     x = x.double()
     centred = x - x.mean(dim=(2, 3), keepdim=True)
     return centred / (centred.square().mean(dim=(2, 3), keepdim=True) + 1e-5).sqrt()
@@ -167,7 +167,7 @@ def test_a_skip_begins_with_the_input() -> None:
 
 
 def test_too_small_for_the_discriminator_says_so() -> None:
-    with pytest.raises(ValueError, match="16x16 is too small, sides start at 24"):
+    with pytest.raises(ValueError, match="16x16 is too small, sides need at least 24 pixels"):
         PatchganConfig(width=2).build()(torch.zeros(1, 3, 16, 16))
 
 

@@ -69,7 +69,7 @@ def test_only_training_moves_its_vectors() -> None:
     with looking([network], Arithmetic(torch.device("cpu"), "float32")):
         seen = network(picture)[0]
     assert same(before, vectors(network))
-    assert torch.equal(network(picture)[0], seen)  # looking computes what training does
+    assert torch.equal(network(picture)[0], seen)  # without an update of `u` the result is that of training
     assert not same(before, vectors(network))
 
 
@@ -114,11 +114,11 @@ def test_nothing_that_is_only_tried_moves_its_vectors(data: Path, tmp_path: Path
 
 
 def test_a_compiled_backward_pass_sees_the_vectors_of_its_own_call() -> None:
-    """Of two calls before it, as when real and fake are scored one after another."""
+    """The backward pass follows two calls, as when real and fake images are scored one after another."""
     torch.manual_seed(0)
     compiled = PatchganConfig(width=4, depth=1, norm="spectral").build()
     plain, pictures = copy.deepcopy(compiled), torch.rand(2, 1, 3, 16, 16)
-    compiled.compile(backend="aot_eager_decomp_partition")  # all of the compiler but its kernels
+    compiled.compile(backend="aot_eager_decomp_partition")  # the whole compiler except for its kernels
     seen: list[tuple[Tensor, ...]] = []
     for network in (compiled, plain):
         scores = [scale.square().mean() for picture in pictures for scale in network(picture)]

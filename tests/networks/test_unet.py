@@ -1,7 +1,7 @@
-"""The U-Net trains where pictures of a batch see each other, and takes any size.
+"""The U-Net trains with batch norm, and accepts images of any size.
 
-That it gives the authors' pictures is claimed in tests/inference/test_published.py, that it is what they describe in
-tests/inference/test_imported.py.
+tests/inference/test_published.py checks that its output is that of the authors' network, and
+tests/inference/test_imported.py that it has the layers that they describe.
 """
 
 from __future__ import annotations

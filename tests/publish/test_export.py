@@ -1,4 +1,4 @@
-"""A model card tells what a generator is, from whichever source, and harms no file that is not ours."""
+"""An export writes a correct model card for any source, and never replaces files of others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """The trained run in a place of its own, to be damaged at will."""
+    """A copy of the trained run, which a test may modify."""
     newest = newest_checkpoint(trained)
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "checkpoints" / newest.name).write_bytes(newest.read_bytes())
@@ -82,7 +82,7 @@ def header(text: str) -> dict[str, Any]:
     return data
 
 
-# What it tells
+# Content of the card
 
 
 def test_the_card_of_a_run_tells_use_figures_and_recipe(run: Path, tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ PAIRED = CUT._replace(name="Paired", tag="of-pairs", paired=True)
 @pytest.mark.parametrize(
     "method, sentence, task, tags",
     [
-        (CUT, "It was learned without paired examples.", "Unpaired image-to-image translation",
+        (CUT, "It was trained without paired examples.", "Unpaired image-to-image translation",
          ["unpaired-image-translation", "unpaired", "cut"]),
-        (PAIRED, "It was learned from pairs of pictures.", "Paired image-to-image translation",
+        (PAIRED, "It was trained on pairs of pictures.", "Paired image-to-image translation",
          ["paired-image-translation", "paired", "of-pairs"]),
         (None, "", "Image-to-image translation", []),
     ],
@@ -193,14 +193,14 @@ def test_the_card_says_by_its_method_whether_pairs_were_needed(
         file="g.safetensors", direction=Direction.AtoB, generator={}, parameters=1, versions={}, method=method,
         evaluation=Evaluation({"features": FEATURES}, [score]),
     ))  # fmt: skip
-    assert re.findall(r"It was learned [\w ]+\.", text) == [sentence] * bool(sentence)
+    assert re.findall(r"It was trained [\w ]+\.", text) == [sentence] * bool(sentence)
     data = header(text)
     [result] = data["model-index"][0]["results"]
     assert result["task"] == {"type": "image-to-image", "name": task}
     assert data["tags"] == ["image-to-image", *tags, "pytorch"]
 
 
-# Whose figures
+# Scores in the card
 
 
 def figures_in(text: str) -> list[str]:
@@ -232,7 +232,7 @@ def test_figures_of_another_data_set_are_not_shown_as_the_runs_own(run: Path, tm
     write_metrics(run, row("AtoB", 123.4), own=False)
     [note] = export(run, tmp_path / "g.safetensors", None).notes
     of = "are of the test pictures of horse2zebra at 256, not of the run's own test pictures"
-    assert note == f"the card shows no figures: those in metrics.json {of}; evaluate, then export again"
+    assert note == f"the card has no scores: those in metrics.json {of}; evaluate, then export again"
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert not figures_in(text) and "model-index" not in header(text) and of in text and "somebody" not in text
 
@@ -254,7 +254,7 @@ def test_what_evaluate_writes_is_what_the_card_shows(tmp_path: Path) -> None:
 def test_without_figures_it_says_what_makes_them(run: Path, tmp_path: Path) -> None:
     assert not export(run, tmp_path / "g.safetensors", None).notes
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "Not measured yet: `cyclegan evaluate RUN`" in text and "model-index" not in header(text)
+    assert "Not evaluated yet. `cyclegan evaluate RUN`" in text and "model-index" not in header(text)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_damaged_figures_are_told_and_end_no_export(content: bytes, run: Path, t
     (run / "metrics.json").write_bytes(content)
     exported = export(run, tmp_path / "g.safetensors", None)
     [note] = exported.notes
-    assert note.startswith("the card shows no figures: ") and note.isprintable()
+    assert note.startswith("the card has no scores: ") and note.isprintable()
     assert "metrics.json is left out: " in note
     assert "could not be read" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
@@ -296,7 +296,7 @@ def test_the_card_of_a_copy_names_what_it_is_a_copy_of(tmp_path: Path) -> None:
     assert "`a.safetensors`" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
-# Files that are not ours
+# Existing files
 
 
 def test_a_page_and_a_picture_that_are_not_ours_stay(
@@ -307,8 +307,8 @@ def test_a_page_and_a_picture_that_are_not_ours_stay(
     for _ in range(2):
         assert run_main("export", run, tmp_path / "g.safetensors") == 0
         told = capsys.readouterr().out
-        assert f"README.md is there, and not of this generator: its model card is {tmp_path / 'g.md'}" in told
-        assert "g.png is there, and not of this generator" in told
+        assert f"README.md exists and belongs to something else; the model card is {tmp_path / 'g.md'}" in told
+        assert "g.png exists and belongs to something else" in told
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == "# My own words\n"
     assert (tmp_path / "g.png").read_bytes() == b"my own picture"
     (tmp_path / "g.md").write_text("mine too", encoding="utf-8")
@@ -337,7 +337,7 @@ def test_a_changed_card_whose_mark_was_deleted_stays(run: Path, tmp_path: Path) 
     assert page.read_text(encoding="utf-8") == changed
 
 
-# Words from outside
+# Untrusted text
 
 ODD = [
     "---", "a\n---\nlicense: mit", "`x` <b>|#[y](z)", "```", "-->", "'\": {}", "\x1b[31m", "ä 日本", "!!python/object",

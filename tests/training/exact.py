@@ -1,4 +1,4 @@
-"""Training in float64. Adam divides a gradient by its own size, so that in float32 rounding alone moves a weight."""
+"""Training in float64, because Adam divides a gradient by its magnitude: in float32, rounding alone moves weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _doubles_from_bytes(pixels: Tensor) -> Tensor:
 
 @contextmanager
 def exactly() -> Iterator[None]:
-    """Networks built in here are of float64, and so are the pictures that they see."""
+    """While open, networks are built in float64, and pictures are converted to float64."""
     users = [name for name, module in sys.modules.items() if getattr(module, "from_bytes", None) is from_bytes]
     before = torch.get_default_dtype()
     with ExitStack() as patches:

@@ -1,4 +1,4 @@
-"""CUDA graphs on a CPU, as strict as the real ones: what they forbid raises, what they overwrite becomes NaN.
+"""Simulated CUDA graphs on a CPU: what real ones forbid raises, and what they overwrite becomes NaN.
 
 A capture notes down every operation with the memory that it reads and writes, and leaves no trace but that: memory that
 was there before is put back. A replay runs the operations again on the same memory, whatever Python has done since.
@@ -25,7 +25,7 @@ HOST_READS = {
     aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default, aten.equal.default,
     aten.nonzero.default, aten.masked_select.default, aten._unique2.default,
 }  # fmt: skip
-"""Operations whose result, or the size of it, the host needs to know."""
+"""Operations whose result, or its size, must be known to the host."""
 
 CHOOSES_KERNELS = {aten.convolution.default, aten.convolution_backward.default}
 """Operations that time several kernels, and wait for them, when they first meet a shape."""
@@ -38,7 +38,7 @@ UNWRITTEN = {
 
 
 class CaptureError(RuntimeError):
-    """CUDA would have refused it, or have computed nonsense without a word."""
+    """CUDA would have failed, or would have computed wrong results without an error."""
 
 
 class Part(NamedTuple):
@@ -58,7 +58,7 @@ class Part(NamedTuple):
 
 
 Allocated: TypeAlias = tuple[weakref.ref[UntypedStorage], int]
-"""Memory of a graph's own, and its number."""
+"""A piece of a graph's own memory, and its number."""
 
 
 class Before(NamedTuple):
@@ -85,7 +85,7 @@ class Operation(NamedTuple):
 
 
 class FakeStream:
-    """A stream; work on it must wait for the stream that it was asked from, and the other way round."""
+    """A stream; its work must wait for the stream that it was launched from, and the other way round."""
 
     def __init__(self) -> None:
         self.waited: tuple[FakeStream, int] | None = None
@@ -97,7 +97,7 @@ class FakeStream:
 
 
 class FakeCuda:
-    """What this module puts in place of `torch.cuda`, and what it knows of it."""
+    """The replacements for `torch.cuda`, and their state."""
 
     now = 0
     """Counts everything that happens on a stream."""
@@ -114,20 +114,20 @@ class FakeCuda:
         return [graph for graph in self.graphs if graph.operations]
 
     def asked(self, about: str) -> None:
-        """Refuse what cannot be asked while this thread captures, or any thread by a global capture."""
+        """Raise for what is forbidden while this thread captures, or any thread captures in global mode."""
         if self.capture and (self.capture.mode == "global" or self.capture.thread == threading.get_ident()):
             self.capture.broken = about
             raise CaptureError(f"{about}: operation not permitted when stream is capturing")
 
     def work(self) -> None:
-        """Something runs on the current stream."""
+        """Record that something runs on the current stream."""
         if self.stream.left:
             raise CaptureError("a stream did not wait for work that it depends on")
         FakeCuda.now += 1
 
 
 class OnStream:
-    """`torch.cuda.stream`: what runs here chooses its kernels."""
+    """Replaces `torch.cuda.stream`: operations that run here choose their kernels."""
 
     def __init__(self, cuda: FakeCuda, stream: FakeStream) -> None:
         self.cuda, self.own = cuda, stream
@@ -162,7 +162,7 @@ class Warming(TorchDispatchMode):
 
 
 class Capture(TorchDispatchMode):
-    """`torch.cuda.graph`: notes down what runs here, and undoes it."""
+    """Replaces `torch.cuda.graph`: records what runs here, and undoes it."""
 
     def __init__(
         self, cuda: FakeCuda, graph: FakeGraph, pool: int | None = None, stream: FakeStream | None = None,
@@ -231,13 +231,13 @@ class Capture(TorchDispatchMode):
 
 
 class FakeGraph:
-    """`torch.cuda.CUDAGraph`."""
+    """Replaces `torch.cuda.CUDAGraph`."""
 
     def __init__(self, cuda: FakeCuda) -> None:
         self.cuda, self.memory, self.allocations = cuda, 0, 0
         self.operations: list[Operation] = []
         self.outliving: list[Allocated] = []
-        """What the capture allocated and somebody still holds: the step's result, and whatever else it left behind."""
+        """Memory that the capture allocated and that is still referenced: the step's result, and anything else."""
         cuda.graphs.add(self)
 
     def pool(self) -> int:
@@ -276,7 +276,7 @@ class FakeGraph:
                 _bytes(storage).copy_(_bytes(memory[number]))
 
     def overwrite(self) -> None:
-        """Another graph has used the memory that both share. All bits set are NaN in every float type."""
+        """Overwrite the memory, as another graph that shares it would. All bits set are NaN in every float type."""
         for held, _ in self.outliving:
             if storage := held():
                 _bytes(storage).fill_(0xFF)
@@ -330,7 +330,7 @@ def _tensors(tree: Any) -> Iterator[Tensor]:
 
 
 def _map(tree: Any, found: Callable[[Any], Tensor]) -> Any:
-    """Tuples named Before or Within are leaves here, which pytrees would enter."""
+    """Treat named tuples Before and Within as leaves, which pytrees would otherwise enter."""
     if isinstance(tree, Before | Within):
         return found(tree)
     if isinstance(tree, list | tuple):

@@ -1,4 +1,4 @@
-"""A run that is stopped in the middle and resumed is the run that nobody stopped."""
+"""A run that is stopped and resumed equals an uninterrupted run."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from cyclegan.training.trainer import Trainer, train
 
 
 def resumed_bit_for_bit(recipe: Recipe, folder: Path) -> Checkpoint:
-    """Train eight steps at once, and again in two halves; returns the last checkpoint, which is the same of both."""
+    """Train eight steps at once, and again in two halves; returns the last checkpoint, which is the same for both."""
     train(recipe, folder / "whole")
     trainer = Trainer(recipe, folder / "halves")
     for batch in trainer.loader.batches(0, 5):

@@ -1,4 +1,4 @@
-"""What each of several processes does in test_processes.py, where `cyclegan train` alone would show too little."""
+"""Programs of the processes in test_distributed.py that check more than `cyclegan train` can."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def tensors_in(state: Any) -> list[Tensor]:
 
 
 def known_to(learner: Learner) -> list[Tensor]:
-    """All numbers that a process goes on from: networks and pools, averages, optimizers."""
+    """The whole state of a process: networks and pools, averages, optimizers."""
     state = learner.checkpoint(0)
     return tensors_in({"method": state.method, "ema": state.ema, "optimizers": state.optimizers})
 
 
 def train_and_keep_all(words: Sequence[str]) -> None:
-    """Train RECIPE into RUN, then write what this process knows, and its dropout masks, beside the run.
+    """Train RECIPE into RUN, then write this process's state and dropout masks beside the run.
 
     Of the masks 0 and 1, or -1 for unknown. "built" and "restored" give the others than the first other numbers once
     they are built or restored.
@@ -79,7 +79,7 @@ def fail_for_another_reason(words: Sequence[str]) -> None:
 
 
 def tell_places(words: Sequence[str]) -> None:
-    """What the processes know of each other where nobody said who is on which machine."""
+    """Print how many processes are on this machine, when the environment does not say it."""
     del os.environ["LOCAL_RANK"], os.environ["LOCAL_WORLD_SIZE"]
     with open_processes() as processes:
         sys.stdout.write(f"{processes.rank} of {processes.count}, {processes.on_this_machine} here\n")

@@ -1,4 +1,4 @@
-"""What a resumed run does otherwise is told, key by key, with the learning rate where it jumps."""
+"""A resumed run reports each key of the recipe that has changed, and jumps of the learning rate."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.tiny import tiny_recipe, write_pictures
 
 
 def saved(recipe: Recipe, images: int, epoch: int = 5) -> Checkpoint:
-    """By two processes."""
+    """A checkpoint saved by two processes."""
     return Checkpoint(
         recipe=recipe, images=images, epoch=epoch, processes=2, best=0.0, method={}, ema={}, plateau={}, optimizers={}
     )
 
 
 def told(images: int, before: dict[str, Any], now: dict[str, Any], *, epoch: int = 5) -> list[str]:
-    """By the changes of `training` and the images seen."""
+    """The reported lines, for changes of `training` and a number of images seen."""
     recipes = [tiny_recipe(Path("data"), training=changes) for changes in (before, now)]
     return changes_told(saved(recipes[0], images), recipes[1], epoch)
 
@@ -59,7 +59,7 @@ def test_another_length_of_an_epoch_moves_the_rate_too() -> None:
     span = {"lr_schedule": {"constant": "1 epoch", "decay": "4 epochs"}}
     because = "after 17 images, because the length of an epoch has changed"
     assert told(17, span, span, epoch=8) == [f"the learning rate goes from 8e-05 to 0.00012 here, {because}"]
-    assert told(16, span, span, epoch=8) == []  # where it just does not fall yet
+    assert told(16, span, span, epoch=8) == []  # the last image before the rate falls
 
 
 def test_a_run_that_has_ended_tells_no_rate() -> None:
@@ -85,7 +85,9 @@ def test_every_changed_key_is_one_line_of_its_own() -> None:
 def test_other_features_begin_a_new_best() -> None:
     one = tiny_recipe(Path("data"))
     other = replace(one, features=FeaturesConfig(network="vgg16"))
-    assert changes_told(saved(one, 1), other, 5) == ["features.network: inception -> vgg16; best.pt is chosen anew"]
+    assert changes_told(saved(one, 1), other, 5) == [
+        "features.network: inception -> vgg16; earlier scores no longer count for best.pt"
+    ]
 
 
 def test_a_resumed_run_tells_what_changed(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +102,7 @@ def test_a_resumed_run_tells_what_changed(data: Path, tmp_path: Path, capfd: pyt
     write_pictures(data / "trainA" / "more", 2)
     Trainer(tiny_recipe(data, training={"lr_schedule": {"constant": "1 epoch"}}), tmp_path / "run", resume=True)
     lines = capfd.readouterr().err.splitlines()
-    order = "pictures come in another order from here on; an epoch has 7 images, 5 until here"
+    order = "the order of the pictures changes from here on; an epoch now has 7 images instead of 5"
     assert [line.partition(":")[0].rpartition("/")[2] for line in lines] == [
         "trainA",
         order,
@@ -115,4 +117,4 @@ def test_resuming_where_no_checkpoint_is_left_says_that_it_begins_anew(
     for name in ("recipe.yaml", "checkpoints/backup.pt"):
         (tmp_path / "run" / name).write_text("", encoding="utf-8")
     Trainer(tiny_recipe(data), tmp_path / "run", resume=True)
-    assert "run: holds no checkpoint to go on from, so that this run begins anew" in capfd.readouterr().err
+    assert "run: no checkpoint to resume from; training starts from the beginning" in capfd.readouterr().err

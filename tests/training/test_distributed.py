@@ -1,4 +1,4 @@
-"""Several processes are one with a larger batch, and none of them waits for the dead."""
+"""Several processes train like one with a larger batch, and all end when one of them is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch.distributed.launcher.api import LaunchConfig, launch_agent
 from cyclegan.checkpoint import checkpoints_in, read_newest
 from cyclegan.cli import main
 from cyclegan.recipe import write_recipe
-from cyclegan.training.distributed import ALONE, open_processes
+from cyclegan.training.distributed import ALONE, LOST, open_processes
 from cyclegan.training.learner import Learner
 from cyclegan.training.optimizer import StepResult
 from cyclegan.training.trainer import train
@@ -53,7 +53,7 @@ OWN_PACE = {"generators": {"every": 2}, "discriminators": {"repeat": 2, "lr": 1e
 def test_two_processes_are_one_with_twice_the_batch(
     players: dict[str, Any], data: Path, tmp_path: Path, forks: Forks
 ) -> None:
-    """Pools included: they are full, and exchange, from the fourth fake on."""
+    """This includes the pools, which are full and exchange images from the fourth generated image on."""
     length: dict[str, Any] = {"lr_schedule": {"constant": "8 images", "decay": "4 images"}, "ema": "4 images"}
     length["players"] = players
     changes: dict[str, Any] = {"training": length, "log": {"samples": 0}}  # sample grids are of float32
@@ -72,7 +72,7 @@ def test_two_processes_are_one_with_twice_the_batch(
     assert one.method.keys() == other.method.keys() and one.method["a_to_b.head.weight"].dtype == torch.float64
     for name, weight in one.method.items():
         torch.testing.assert_close(other.method[name], weight, rtol=0, atol=1e-9, msg=name)
-    assert two[0].told.count("images to see") == 1  # one of them talks
+    assert two[0].told.count("images to train on") == 1  # only one process prints
 
 
 def test_resuming_with_another_number_of_processes_says_what_changes(
@@ -81,7 +81,7 @@ def test_resuming_with_another_number_of_processes_says_what_changes(
     two = forks.start_together(2, "train", write(data), "--out", tmp_path / "run", log=tmp_path / "log")
     assert [each.wait() for each in two] == [0, 0], two[0].told
     train(tiny_recipe(data, training={"lr_schedule": {"constant": "8 images"}}), tmp_path / "run", resume=True)
-    assert "pairs of pictures in a step: 1 from now on, 2 until here" in capfd.readouterr().err
+    assert "pairs of pictures in a step: 2 -> 1" in capfd.readouterr().err
     assert (read_newest(tmp_path / "run").images, read_newest(tmp_path / "run").processes) == (12, 1)
 
 
@@ -128,7 +128,7 @@ def torchrun(words: Sequence[str]) -> None:
 
 
 def dying_once(words: Sequence[str]) -> None:
-    """`cyclegan WORDS`; one of the processes is killed after 16 images, and not when it was started again."""
+    """`cyclegan WORDS`; one of the processes is killed after 16 images, but not after the restart."""
     step, dies = Learner.step, (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]) == ("1", "0")
 
     def step_or_die(learner: Learner, pixels: Batch) -> StepResult:
@@ -150,8 +150,8 @@ def test_torchrun_starts_again_from_the_last_checkpoint(data: Path, tmp_path: Pa
     place = {"main": "tests.training.test_distributed:torchrun", "GLOO_SOCKET_IFNAME": "lo"}
     agent = forks.start(*words, log=tmp_path / "log", **place)
     assert agent.wait() == 0, agent.told
-    assert agent.told.count("images to see") == 2 and f"{run}/checkpoints/0000000030.pt" in agent.told
-    assert "20 images to see" in agent.told  # 10 of the 30 were in the last checkpoint
+    assert agent.told.count("images to train on") == 2 and f"{run}/checkpoints/0000000030.pt" in agent.told
+    assert "20 images to train on" in agent.told  # 10 of the 30 were in the last checkpoint
 
 
 def test_alone_everything_is_as_it_was() -> None:
@@ -210,9 +210,7 @@ def test_what_only_sounds_like_a_lost_process_is_told_as_itself(tmp_path: Path, 
     assert [each.wait() for each in both] == [70, 70]
     told = both[0].told.splitlines()
     assert f"RuntimeError: {message}" in told
-    assert (
-        told.count("ConnectionError: another process of this run has ended or is out of reach; so does this one") == 1
-    )
+    assert told.count(f"ConnectionError: {LOST}") == 1
 
 
 def test_processes_find_out_who_is_on_their_machine(tmp_path: Path, forks: Forks) -> None:
@@ -226,11 +224,11 @@ def test_processes_find_out_who_is_on_their_machine(tmp_path: Path, forks: Forks
     [
         (
             {"WORLD_SIZE": "2"},
-            "WORLD_SIZE is 2, and RANK, MASTER_ADDR, MASTER_PORT not set; start the processes by: ",
+            "WORLD_SIZE is 2, but not set: RANK, MASTER_ADDR, MASTER_PORT; start the processes with: ",
         ),
-        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "x"}, "WORLD_SIZE is 2, and MASTER_PORT not set; start"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "x"}, "WORLD_SIZE is 2, but not set: MASTER_PORT; start"),
         ({"WORLD_SIZE": "two"}, "WORLD_SIZE: must be the number of processes of this run, not 'two'"),
-        ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"}, "srun started 8 processes that do not know of each other"),
+        ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"}, "srun started 8 processes that are not connected"),
     ],
 )
 def test_processes_that_torchrun_did_not_start_are_told_how(
@@ -262,6 +260,6 @@ def test_processes_that_cannot_meet_say_where_and_why(monkeypatch: pytest.Monkey
         port = str(taken.getsockname()[1])
         for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():
             monkeypatch.setenv(name, value)
-        told = f"cannot meet at 127.0.0.1:{port}: .*address already in use"
+        told = f"cannot connect at 127.0.0.1:{port}: .*address already in use"
         with pytest.raises(ConnectionError, match=told), open_processes():
             pass

@@ -1,4 +1,4 @@
-"""The CUDA graphs of the tests are as strict as real ones: what these refuse or get wrong, they do too."""
+"""The simulated CUDA graphs of the tests fail, or give wrong results, wherever real ones would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 
 def captured(step: Callable[[], Tensor], *, pool: int | None = None) -> tuple[FakeGraph, Tensor]:
-    """A graph of a step and what it returns, played on another stream before."""
+    """A graph of a step and its result; the step first ran on another stream."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -30,7 +30,7 @@ def captured(step: Callable[[], Tensor], *, pool: int | None = None) -> tuple[Fa
 
 
 def recorded(step: Callable[[], Tensor], *, pool: int | None = None) -> tuple[FakeGraph, Tensor]:
-    """The same without playing it before."""
+    """A graph of a step and its result; the step did not run before."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):  # type: ignore[arg-type]
         result = step()

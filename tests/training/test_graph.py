@@ -1,4 +1,4 @@
-"""A step replayed as a CUDA graph is the step as Python plays it, whatever sizes come; and its memory ends with it."""
+"""A step replayed as a CUDA graph equals the eager step for all sizes, and its memory is freed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
         "lr": 1e-3,
     },
 }
-"""All that changes from step to step: dropout, pools, a decaying rate, clipping and an average."""
+"""Everything that changes from step to step: dropout, pools, a decaying learning rate, clipping and an EMA."""
 
 SIZES = [(12, 12)] * 5 + [(12, 16), (16, 12), (12, 12), (12, 16), (16, 12), (12, 16), (16, 12)] + [(12, 16)] * 4
 SIZES += [(16, 12), (12, 12)]
@@ -60,7 +60,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 
 def learner_of(recipe: Recipe, *, in_graphs: bool) -> Learner:
-    """A learner as it is on a GPU: the rate in a tensor and, if asked for, its steps in graphs."""
+    """A learner set up as on a GPU: the learning rate is a tensor, and steps are recorded in graphs if asked for."""
     learner = Learner(recipe, CPU, epoch=5)
     for optimizer in learner.optimizers:
         for group in optimizer.optimizer.param_groups:
@@ -77,7 +77,7 @@ def batch_of(a: int, b: int, seed: int) -> Batch:
 
 
 def state_of(learner: Learner) -> dict[str, Any]:
-    """All that is learned or remembered, and the last gradients."""
+    """The whole state of a learner, and the last gradients."""
     average = learner.ema.state_dict() if learner.ema else {}
     optimizers = [
         (optimizer.state_dict()["state"], [p.grad for p in optimizer.parameters]) for optimizer in learner.optimizers
@@ -90,7 +90,7 @@ def numbers(move: StepResult) -> list[float]:
 
 
 def check_same(graphed: Learner, eager: Learner, sizes: Sequence[tuple[int, int]], start: int = 0) -> None:
-    """Steps of these sizes are the same in both, bit for bit."""
+    """Assert that steps of these sizes are equal in both, bit for bit."""
     for number, (a, b) in enumerate(sizes, start):
         batch = batch_of(a, b, seed=number)
         assert numbers(graphed.step(batch)) == numbers(eager.step(batch)), f"step {number}"
@@ -100,14 +100,14 @@ def check_same(graphed: Learner, eager: Learner, sizes: Sequence[tuple[int, int]
 
 
 def test_many_steps_in_graphs_are_those_without(data: Path, cuda: FakeCuda) -> None:
-    """Gradients too, which histograms show: not those that another size's graph left."""
+    """Also the gradients, which histograms show, are those of this step and not of another size's graph."""
     recipe = tiny_recipe(data, **EVERYTHING)
     check_same(learner_of(recipe, in_graphs=True), learner_of(recipe, in_graphs=False), SIZES)
     assert len(cuda.recorded()) == len(set(SIZES)) == 3
 
 
 def test_spectral_norm_and_several_scales_are_the_same_in_graphs(data: Path, cuda: FakeCuda) -> None:
-    """The vectors of the norm too, which every call moves."""
+    """Also the vectors of the spectral norm, which every call updates."""
     critic = {"kind": "patchgan", "width": 2, "depth": 1, "norm": "spectral", "scales": 2}
     recipe = tiny_recipe(data, **EVERYTHING | {"method": {"gan": "hinge", "discriminator": critic}})
     check_same(learner_of(recipe, in_graphs=True), learner_of(recipe, in_graphs=False), SIZES[:8])
@@ -171,7 +171,7 @@ def test_resume_with_graphs_continues_bit_for_bit(data: Path, cuda: FakeCuda) ->
 
 
 def test_pools_in_graphs_are_pools_without(cuda: FakeCuda) -> None:
-    """Two of them, whose sizes change apart, in any order."""
+    """The sizes of both pools change independently, in any order."""
     random = torch.Generator().manual_seed(0)
     pools, twins = [Pool(2), Pool(2)], [Pool(2), Pool(2)]
 
@@ -225,7 +225,7 @@ def test_a_loader_that_pins_memory_disturbs_no_recording(
 
 
 def play(graphed: Graphed[Tensor], steps: int, side: int = 1) -> list[float]:
-    """What a step of floats returns for pictures of 0, 1, 2, ..."""
+    """The results of a step of floats for pictures of 0, 1, 2, ..."""
     return [float(graphed(Batch(*torch.full((2, 1, 3, side, side), float(n)))).flatten()[0]) for n in range(steps)]
 
 
@@ -240,7 +240,7 @@ def test_beyond_so_many_sizes_steps_are_played_without_a_graph_and_that_is_told_
     assert len(cuda.recorded()) == MOST_GRAPHS
     [told] = caplog.messages
     assert told == (
-        "speed.graph: batches have more than 8 sizes; the rest play slower, without a graph; "
+        "speed.graph: batches have more than 8 sizes; the others run slower, without a graph; "
         "end data.transforms in a RandomCrop to have one size"
     )
 
@@ -248,7 +248,7 @@ def test_beyond_so_many_sizes_steps_are_played_without_a_graph_and_that_is_told_
 def test_a_step_that_cannot_be_recorded_is_told_and_played_without_a_graph(
     cuda: FakeCuda, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It asks for a number once pictures are larger than a pixel, which no recording allows."""
+    """A step that fetches a number, which a recording forbids, once pictures are larger than a pixel."""
     graphed = Graphed(lambda batch: batch.a * 2 * (batch.a.sum().isfinite().item() if batch.a.shape[2] > 1 else 1), [])
     with caplog.at_level(logging.WARNING):
         for side in (1, 2, 1, 2, 3):
@@ -265,7 +265,7 @@ def test_a_step_whose_recording_finds_no_memory_is_played_without_a_graph(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     graphed = Graphed(lambda batch: batch.a * 2, [])
-    monkeypatch.setattr(Tensor, "clone", none_left)  # the first thing that a recording asks for
+    monkeypatch.setattr(Tensor, "clone", none_left)  # a recording calls it first
     assert play(graphed, UNRECORDED + 2) == [2.0 * n for n in range(UNRECORDED + 2)]
     assert graphed.failed == "CUDA out of memory" and not cuda.recorded()
 
@@ -308,7 +308,7 @@ def test_released_memory_is_free_at_once_and_later_steps_are_the_same(data: Path
 
 
 def test_trials_of_levers_in_graphs_give_what_they_do_without_and_leave_no_trace(data: Path, cuda: FakeCuda) -> None:
-    """Another layout puts the weights elsewhere: a graph from before it would read freed memory."""
+    """Another layout moves the weights, so an older graph would read freed memory."""
     recipe = tiny_recipe(data, **EVERYTHING)
     graphed, eager = learner_of(recipe, in_graphs=True), learner_of(recipe, in_graphs=False)
     check_same(graphed, eager, SIZES[:5])
@@ -330,7 +330,7 @@ def test_trials_of_levers_in_graphs_give_what_they_do_without_and_leave_no_trace
 
 @pytest.fixture
 def graphs_at(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, int]]:
-    """How many graphs there were when samples were drawn, by images seen, in a run on a CPU that has graphs."""
+    """The number of graphs when samples were drawn, by images seen, in a run with simulated graphs."""
     seen: dict[int, int] = {}
     pictures = Observer.pictures
 
@@ -381,9 +381,9 @@ def test_graphs_are_for_cuda_alone() -> None:
 @pytest.mark.parametrize(
     "config, device, processes, told",
     [
-        (SpeedConfig(graph="on"), CPU, 1, "only cuda has graphs, and this run is on cpu"),
+        (SpeedConfig(graph="on"), CPU, 1, "CUDA graphs need a cuda device, and this run is on cpu"),
         (SpeedConfig(graph="on", checkpoint_activations=True), GPU, 1, "with speed.checkpoint_activations"),
-        (SpeedConfig(graph="on"), GPU, 2, "with several processes, a graph that waits for one that was lost"),
+        (SpeedConfig(graph="on"), GPU, 2, "with several processes, a CUDA graph would wait forever"),
     ],
 )
 def test_a_graph_that_cannot_be_is_refused_in_one_line(

@@ -1,4 +1,4 @@
-"""The learning rate over a run, and players that have one of their own."""
+"""The learning rate over a run, and players with their own learning rates."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_plateau_goes_on_as_it_was() -> None:
 
 def test_a_plateau_of_scores_needs_scores(data: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(data, training={"lr_schedule": {"shape": "plateau"}})
-    with pytest.raises(ValueError, match=r"training.lr_schedule.shape: a plateau is one of scores; give log.evaluate_"):
+    with pytest.raises(ValueError, match=r"training.lr_schedule.shape: plateau needs scores; set log.evaluate_"):
         Trainer(recipe, tmp_path / "run")
 
 
@@ -86,7 +86,7 @@ def pixels() -> Batch:
 
 
 def moved(trainer: Trainer) -> list[float]:
-    """How far the weights of each player went in a step."""
+    """How far a step moved the weights of each player."""
     before = [[p.detach().clone() for p in optimizer.parameters] for optimizer in trainer.learner.optimizers]
     trainer.learner.step(pixels())
     return [

@@ -1,4 +1,4 @@
-"""Weights & Biases gets a run's records when the recipe says so, and is not touched otherwise."""
+"""Weights & Biases receives the logs of a run only if the recipe asks for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Refused(Exception):  # noqa: N818
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What a stand-in for the library was begun with."""
+    """The arguments that a stand-in for the library was started with."""
     begun: list[dict[str, Any]] = []
 
     def init(**settings: Any) -> SimpleNamespace:

@@ -1,4 +1,4 @@
-"""A number that is not finite never reaches the weights."""
+"""Non-finite losses and gradients never reach the weights."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def state(trainer: Trainer) -> dict[str, Any]:
 
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, poison: Callable[[int], bool]) -> None:
-    """Let every step for whose number (from 0) `poison` says so see pictures of NaN."""
+    """Replace the pictures by NaN in each step for whose index (from 0) `poison` returns True."""
     steps = iter(range(10**6))
 
     def from_bytes_or_nan(pixels: Tensor) -> Tensor:
@@ -103,8 +103,8 @@ def test_a_step_left_out_is_told_with_its_pictures_and_counted(
     names = trainer.loader.files(4)
     trainer.train()
     told = capfd.readouterr().err
-    assert f"skipped the step from image 4 on, its numbers are not finite: {names[0]}, {names[1]}" in told
-    assert [e.value for e in events(tmp_path / "run").Scalars("training/skipped_steps")] == [0, 0, 1, 1]
+    assert f"skipped the step at image 4: non-finite loss or gradient (pictures: {names[0]}, {names[1]})" in told
+    assert [e.value for e in events(tmp_path / "run").Scalars("training/skipped_steps")] == [1, 1]
 
 
 def test_the_files_of_a_step_are_those_it_drew(data: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What makes a step fast or small leaves its result alone."""
+"""Options that make a step faster or smaller do not change its result."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 
 
 def losses_of(recipe: Recipe, run: Path, steps: int) -> list[dict[str, float]]:
-    """What each of the first steps saw."""
+    """The losses of the first steps."""
     trainer = Trainer(recipe, run)
     with trainer.log:
         batches = trainer.loader.batches(0, steps * recipe.training.batch_size)
@@ -28,7 +28,7 @@ def losses_of(recipe: Recipe, run: Path, steps: int) -> list[dict[str, float]]:
 
 
 def check_same(data: Path, tmp_path: Path, tolerance: float, **lever: Any) -> None:
-    """Four steps with the lever see the losses of eager float32."""
+    """Assert that four steps with the option have the losses of eager float32."""
     plain = losses_of(tiny_recipe(data, speed=PLAIN), tmp_path / "plain", steps=4)
     levered = losses_of(tiny_recipe(data, speed=PLAIN | lever), tmp_path / "levered", steps=4)
     for expected, seen in zip(plain, levered, strict=True):
@@ -96,7 +96,7 @@ def test_running_out_of_memory_is_one_line(
 
 
 def test_training_by_a_schedule_of_tensors_and_of_numbers_is_the_same(data: Path, tmp_path: Path) -> None:
-    """On CUDA the rate is a tensor; the optimizer must take it as it takes a number."""
+    """On CUDA the learning rate is a tensor; the optimizer must treat it like a number."""
     recipe = tiny_recipe(data, speed=PLAIN)
     runs = []
     for as_tensor in (False, True):

@@ -1,4 +1,4 @@
-"""A resumed run goes on with the pictures that its checkpoint names, and says what became of the folders."""
+"""A resumed run holds out the pictures that its checkpoint names, and reports changes in the folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.training.test_validation import scored
 
 @pytest.fixture
 def recipe(tmp_path: Path, weights: Path) -> Recipe:
-    """A run that holds 8 of 12 and 8 of 13 pictures out, and would score them after 100 steps."""
+    """A run that holds out 8 of 12 and 8 of 13 pictures, and would be scored after 100 steps."""
     for seed, (name, number) in enumerate([("trainA", 12), ("trainB", 13), ("testA", 1), ("testB", 1)]):
         write_pictures(tmp_path / "data" / name, number, seed=seed)
     return scored(tmp_path / "data", weights, log={"evaluate_every": "100 images"})
@@ -28,7 +28,7 @@ def recipe(tmp_path: Path, weights: Path) -> Recipe:
 
 @pytest.fixture
 def begun(recipe: Recipe, tmp_path: Path) -> Trainer:
-    """Its checkpoint is written."""
+    """A run whose checkpoint is written."""
     trainer = Trainer(recipe, tmp_path / "run")
     trainer._save()
     return trainer
@@ -52,7 +52,7 @@ def test_adding_a_picture_moves_nobody(begun: Trainer, capfd: pytest.CaptureFixt
     assert held_out(again) == held_out(begun) and len(learned(again) - learned(begun)) == 3
     told = capfd.readouterr().err
     assert "trainA: pictures changed since the last checkpoint: 3 added (0 first/0.png, ...)\n" in told
-    assert "pictures come in another order from here on; an epoch has 7 images, 5 until here\n" in told
+    assert "the order of the pictures changes from here on; an epoch now has 7 images instead of 5\n" in told
 
 
 def test_removed_and_renamed_pictures_are_told(begun: Trainer, capfd: pytest.CaptureFixture[str]) -> None:
@@ -89,13 +89,13 @@ def test_a_changed_recipe_changes_nobodys_fate(
     changed: Any = {section: replace(getattr(begun.recipe, section), **changes)}
     again = resumed(begun, replace(begun.recipe, **changed))
     assert held_out(again) == held_out(begun) and learned(again) == learned(begun)
-    assert f"{told}; the pictures held out stay those of the run's beginning\n" in capfd.readouterr().err
+    assert f"{told}; the held-out pictures stay those drawn when the run began\n" in capfd.readouterr().err
 
 
 def test_a_run_that_has_learned_from_all_cannot_begin_to_be_scored(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     begun = Trainer(tiny_recipe(recipe.data.root), tmp_path / "run")
     begun._save()
-    with pytest.raises(ValueError, match=r"has learned from all of its pictures, so that log\.evaluate_every can"):
+    with pytest.raises(ValueError, match=r"log\.evaluate_every: this run has trained on all of its pictures"):
         resumed(begun, recipe)
 
 
@@ -107,7 +107,7 @@ def test_one_that_cannot_be_read_ends_no_run_and_is_not_learned_from_either(
     begun = Trainer(recipe, tmp_path / "run")
     assert len(begun.loader.b.held_out) == 8 and broken not in held_out(begun) | learned(begun)
     told = capfd.readouterr().err
-    assert told.count(str(broken)) == 1 and f"another picture held out for it: {broken} cannot be read" in told
+    assert told.count(str(broken)) == 1 and f"another picture is held out instead: {broken} cannot be read" in told
     begun._save()
     again = resumed(begun)
     assert held_out(again) == held_out(begun) and capfd.readouterr().err == ""

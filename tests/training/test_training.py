@@ -10,10 +10,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.data.files import to_tensor
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe
 from cyclegan.training.ema import Ema
+from cyclegan.training.grids import header
 from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Direction, Images, Losses
@@ -60,7 +62,9 @@ def test_a_run_leaves_recipe_events_samples_and_checkpoints(recipe: Recipe, tmp_
 def test_a_grid_shows_real_fake_cycle_identity_for_each_held_out_picture(recipe: Recipe, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run")
     grid = Image.open(tmp_path / "run" / "samples" / "0000000008_AtoB.png")
-    assert grid.size == (4 * (32 + 4) + 4, 2 * (32 + 4) + 4)
+    names = header(["real", "fake", "cycle", "identity"], 32)
+    assert grid.size == (4 * (32 + 4) + 4, names.shape[1] + 2 * (32 + 4) + 4)
+    assert (to_tensor(grid)[:, : names.shape[1]] - names).abs().max() <= 1 / 127
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])
@@ -101,7 +105,7 @@ def test_a_run_is_not_overwritten(recipe: Recipe, tmp_path: Path) -> None:
 def test_resuming_with_another_method_is_refused(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run")
     other = tiny_recipe(data, method={"generator": {"kind": "resnet", "width": 6, "blocks": 1}})
-    with pytest.raises(ValueError, match="another `method`"):
+    with pytest.raises(ValueError, match="a different `method`"):
         train(other, tmp_path / "run", resume=True)
 
 
@@ -158,7 +162,7 @@ def test_a_player_moves_only_its_own_networks(recipe: Recipe, tmp_path: Path) ->
 
 
 def test_gradients_in_another_memory_format_move_the_same() -> None:
-    """Compiled networks give such gradients; fused Adam would read them in the wrong order."""
+    """Compiled networks return such gradients, which fused Adam would read in the wrong order."""
     networks = [torch.nn.Conv2d(3, 4, 3, bias=False) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
     pull, nothing = torch.randn(4, 3, 3, 3), Batch(torch.empty(0), torch.empty(0))

@@ -1,4 +1,4 @@
-"""A run takes the levers that are right and fast on its machine, and keeps them; no lever changes what is learned."""
+"""A run chooses and keeps the speed options that are correct and fast on its machine; none changes the result."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def pixels() -> Batch:
 
 
 def probe(learner: Learner, pixels: Batch, levers: Levers) -> dict[str, Tensor]:
-    """Losses and gradients by these levers, the weights as they are."""
+    """Losses and gradients with these options; the weights stay unchanged."""
     with learner.at_rest(), bench_of(learner, pixels) as bench:
         bench.use(levers)
         found = {name: value.clone() for name, value in bench.probe().items()}
@@ -87,7 +87,7 @@ def test_a_probe_leaves_no_trace(learner: Learner, pixels: Batch) -> None:
 
 
 def test_switching_the_layout_in_the_middle_changes_no_number(recipe: Recipe, pixels: Batch) -> None:
-    """The optimizer's moments follow the weights into the other layout; in the wrong order they would move others."""
+    """The optimizer's moments follow the weights into the other layout; otherwise they would update other weights."""
     one, two = Learner(recipe, CPU, epoch=5), Learner(recipe, CPU, epoch=5)
     for _ in range(3):
         one.step(pixels)
@@ -101,15 +101,15 @@ def test_what_is_chosen_is_pulled_kept_and_told(
     learner: Learner, pixels: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = Levers(channels_last=True)
-    monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(chosen, "levers: chosen"))
-    assert tune(learner, pixels, 100, tmp_path) == "levers: chosen"
+    monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(chosen, "speed: chosen"))
+    assert tune(learner, pixels, 100, tmp_path) == "speed: chosen"
     assert (
         learner.levers == chosen
         and json.loads((tmp_path / "levers.json").read_text(encoding="utf-8"))["levers"]["channels_last"]
     )
     monkeypatch.setattr(tuning, "_chosen", lambda *_: pytest.fail("chosen again"))
     again = Learner(learner.recipe, CPU, epoch=5)
-    assert tune(again, pixels, 100, tmp_path).endswith("(as this run chose before on this machine)")
+    assert tune(again, pixels, 100, tmp_path).endswith("(chosen earlier by this run on this machine)")
     assert again.levers == chosen
 
 
@@ -141,7 +141,7 @@ def test_a_run_on_auto_resumes_bit_for_bit(data: Path, tmp_path: Path, monkeypat
 
 def test_deterministic_runs_try_nothing(data: Path, pixels: Batch, tmp_path: Path) -> None:
     learner = Learner(tiny_recipe(data, speed=AUTO | {"deterministic": True}), CPU, epoch=5)
-    assert tune(learner, pixels, 10**9, tmp_path).startswith("levers: --speed.precision float32")
+    assert tune(learner, pixels, 10**9, tmp_path).startswith("speed: --speed.precision float32")
     assert learner.levers == PLAIN
     torch.use_deterministic_algorithms(False)
 
@@ -150,13 +150,13 @@ def test_levers_set_by_hand_are_used(data: Path, pixels: Batch, tmp_path: Path) 
     learner = Learner(tiny_recipe(data, speed={"precision": "bf16", "channels_last": "on"}), CPU, epoch=5)
     told = tune(learner, pixels, 8, tmp_path)
     assert learner.levers == Levers("bf16", channels_last=True)
-    assert told == "levers: --speed.precision bf16 --speed.channels_last on --speed.compile off --speed.graph off"
+    assert told == "speed: --speed.precision bf16 --speed.channels_last on --speed.compile off --speed.graph off"
 
 
 def test_a_lever_that_is_wrong_is_never_taken(
     data: Path, pixels: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The whole way, with a compiler that makes every gradient NaN, as g++ 12.2 did on one CPU."""
+    """End to end, with a compiler that makes every gradient NaN, as g++ 12.2 did on one CPU."""
 
     class Poison(torch.autograd.Function):
         @staticmethod
@@ -211,7 +211,7 @@ def test_without_the_memory_for_any_trial_a_run_goes_on_as_it_was_told(
 
 @dataclass(frozen=True)
 class Agreeing(Processes):
-    """One of two processes; what the other one says of each question is known."""
+    """One of two processes; `others` holds the answers of the other one."""
 
     others: list[int] = field(default_factory=list)
 
@@ -235,7 +235,7 @@ def test_levers_that_are_wrong_in_another_process_are_used_in_none(
 ) -> None:
     monkeypatch.setattr(tuning, "_chosen", lambda *_: Choice(Levers("bf16"), "chosen"))
     learner = Learner(recipe, CPU, epoch=5, processes=Agreeing(0, 2, 2, [0, 1]))
-    assert "are wrong in another process" in tune(learner, pixels, 100, tmp_path)
+    assert "chosen, but wrong in another process: " in tune(learner, pixels, 100, tmp_path)
     assert learner.levers == PLAIN and '"float32"' in (tmp_path / "levers.json").read_text(encoding="utf-8")
 
 
@@ -245,7 +245,7 @@ def test_processes_can_tell_each_other_every_choice() -> None:
 
 @contextmanager
 def poisoned(network: nn.Module, only: str) -> Iterator[None]:
-    """While this is open the network gives NaN, in the precision named."""
+    """While open, the network returns NaN in the given precision."""
 
     def spoil(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         spoilt = only == "any" or torch.is_autocast_enabled("cpu")
@@ -261,9 +261,17 @@ def poisoned(network: nn.Module, only: str) -> Iterator[None]:
 @pytest.mark.parametrize(
     "only, speed, helps",
     [
-        ("bf16", {"precision": "bf16"}, "go on with --resume --speed.precision float32 --speed.channels_last off"),
-        ("any", {"precision": "bf16"}, "plain float32 gives the same: look at the pictures named above, then try"),
-        ("any", {}, "plain float32 gives the same: look at the pictures named above, then try a lower training.lr"),
+        ("bf16", {"precision": "bf16"}, "continue with --resume --speed.precision float32 --speed.channels_last off"),
+        (
+            "any",
+            {"precision": "bf16"},
+            "plain float32 gives non-finite numbers too: check the pictures named above, then try",
+        ),
+        (
+            "any",
+            {},
+            "plain float32 gives non-finite numbers too: check the pictures named above, then try a lower training.lr",
+        ),
     ],
 )
 def test_numbers_that_are_not_finite_are_blamed_on_what_makes_them_so(
@@ -290,11 +298,11 @@ def test_a_plain_step_that_memory_does_not_hold_blames_no_lever(
     with poisoned(trainer.learner.method.get_submodule("a_to_b"), "any"), pytest.raises(Diverged) as diverged:
         monkeypatch.setattr("cyclegan.training.learner.Learner.probe", too_large)
         trainer.train()
-    assert "plain float32, which would tell why, does not fit into memory here: look at" in str(diverged.value)
+    assert "not compared with plain float32, which does not fit into memory: check the" in str(diverged.value)
 
 
 def test_accumulated_batches_are_one_large_one(data: Path, pixels: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In float64, and before the pools are full: then they draw, in another order."""
+    """In float64, and before the pools are full, because full pools draw random numbers in another order."""
     monkeypatch.setattr("cyclegan.training.learner.from_bytes", lambda pixels: pixels.double() / 127.5 - 1)
     learners = []
     for training in ({"batch_size": 2}, {"batch_size": 1, "accumulate": 2}):

@@ -1,4 +1,4 @@
-"""A file is there whole, or what was there before is; whatever the disk does, and however a writer ends."""
+"""A file is complete or still the old one, whatever error the disk has and however the writer ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Failing:
 
 
 def disk_that_fails(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    """At `write`, `flush` or `close`, at `fsync`, or `short`: it loses bytes and says nothing."""
+    """Let writing fail at `write`, `flush`, `close` or `fsync`, or `short`: bytes are lost without an error."""
     fill = atomic._fill
     if how == "fsync":
         monkeypatch.setattr(os, "fsync", full)
@@ -143,7 +143,7 @@ write_whole(Path(sys.argv[1]), write)
 
 @contextmanager
 def writer(path: Path, letter: str) -> Iterator[subprocess.Popen[str]]:
-    """A process in the middle of writing; it goes on when its stdin is closed."""
+    """A process in the middle of writing; it continues when its stdin is closed."""
     command = [sys.executable, "-c", WRITER, str(path), letter]
     pipe, environment = subprocess.PIPE, os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment) as process:

@@ -1,4 +1,4 @@
-"""One process holds a lock; the next is told who does, and a dead one holds nothing."""
+"""Only one process holds a lock; the error of a second one names it, and a dead process holds no lock."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def hold(path: Path) -> subprocess.Popen[str]:
 def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
     with hold(tmp_path / "lock") as holder:
         with (
-            pytest.raises(
-                Busy, match=f"{tmp_path.name}: process {holder.pid} on .* is at work in it; wait until it ends"
-            ),
+            pytest.raises(Busy, match=f"{tmp_path.name}: in use by process {holder.pid} on .*; wait until it ends"),
             locked(tmp_path / "lock"),
         ):
             raise AssertionError

@@ -1,4 +1,4 @@
-"""Long work says how far it is, whoever watches."""
+"""The progress of long work is reported, on a terminal and elsewhere."""
 
 import io
 
@@ -8,7 +8,7 @@ from cyclegan.util.progress import Progress, duration
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 
 
 def lines_of(total: int, seconds: float, *, start: int = 0, losses: str = "") -> list[str]:
-    """What work of even speed says, off a terminal."""
+    """Return the lines of work that goes at an even speed, without a terminal."""
     log, clock = io.StringIO(), Clock()
     with Progress("painting", stream=log, clock=clock) as progress:
         progress.beside |= {"losses": losses} if losses else {}
@@ -103,8 +103,8 @@ def test_who_does_not_speak_has_only_notes() -> None:
         for done in range(100):
             clock.now += 60
             progress.report(done, 100)
-        progress.note("left out: a.png")
-    assert log.getvalue() == "left out: a.png\n"
+        progress.note("skipped: a.png")
+    assert log.getvalue() == "skipped: a.png\n"
 
 
 def test_a_terminal_has_a_bar_with_the_same_words_and_notes_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,10 +115,10 @@ def test_a_terminal_has_a_bar_with_the_same_words_and_notes_above_it(monkeypatch
         progress.report(0, 100)
         clock.now += 20
         progress.report(20, 100)
-        progress.note("left out: [bold]a.png")
+        progress.note("skipped: [bold]a.png")
     told = terminal.getvalue()
     assert "[red]painting" in told and "20 of 100 pictures (20 %), 1 pictures/s, 1 min 20 s left" in told
-    assert "left out: [bold]a.png" in told and "\x1b[" in told
+    assert "skipped: [bold]a.png" in told and "\x1b[" in told
 
 
 def test_a_terminal_that_can_do_nothing_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:

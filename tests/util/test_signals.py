@@ -1,4 +1,4 @@
-"""Every signal that asks a program to end is noted once, and what was there before comes back."""
+"""Every signal that asks a program to end is recorded once, and the previous handlers are restored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.patience import PATIENCE
 
 @pytest.fixture(autouse=True)
 def heard() -> Iterator[list[int]]:
-    """What reaches the program's own handlers, whatever the tests were started with."""
+    """The signals that reach the program's own handlers, whatever handlers the tests were started with."""
     heard: list[int] = []
     before = {number: signal.signal(number, lambda number, frame: heard.append(number)) for number in SIGNALS}
     yield heard

@@ -1,4 +1,4 @@
-"""Everything that is written has the mode that the umask says, whoever opens the file."""
+"""Every file that is written has the mode that the umask sets, whichever code opens it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that trains, translates or scores by us finds everything of its own as it was."""
+"""Training, translating and scoring leave the global state of the calling program unchanged."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ from tests.tiny import tiny_recipe, write_pictures
 
 
 def hook(told: object) -> None:
-    """A program's own, for threads that fail."""
+    """A program's own hook for threads that fail."""
 
 
 def heed(number: int, frame: object) -> None:
-    """A program's own, for signals."""
+    """A program's own signal handler."""
 
 
 @pytest.fixture(params=["as they are", "of a program that set everything otherwise"])
 def before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Snapshot]:
-    """All globals, as a program has set them."""
+    """Set all global state, as a program might."""
     if request.param == "as they are":
         yield snapshot()
         return
@@ -136,7 +136,7 @@ def test_compiling_that_fails_leaves_the_programs_logging_alone(
 
 
 def test_importing_every_module_changes_nothing() -> None:
-    """Beyond what other libraries do when they are imported, which here they are already."""
+    """Importing this package changes nothing; the libraries that it imports are already imported here."""
     ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "cyclegan"}
     for name in ours:
         del sys.modules[name]

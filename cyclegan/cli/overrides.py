@@ -1,0 +1,87 @@
+"""The recipe on the command line: its groups of options, and kinds, which decide what options there are."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import fields, is_dataclass, make_dataclass, replace
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
+
+import tyro
+
+from cyclegan.cli.parsing import parse_words
+from cyclegan.util.text import quoted
+
+T = TypeVar("T")
+
+
+def with_kinds(config: T, arguments: list[str], key: str = "") -> T:
+    """Return the config with the kinds that the arguments name, each with its own defaults.
+
+    Raises ValueError for a kind that does not exist.
+    """
+    for name, kinds in _parts(config):
+        part, option = getattr(config, name), f"{key}{name}"
+        word = _value(f"--{option}.kind", arguments)
+        if word is not None and kinds and word != part.kind:
+            if word not in kinds:
+                near = difflib.get_close_matches(word, kinds, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(f"--{option}.kind: expected one of {', '.join(kinds)}, not {quoted(word)}{hint}")
+            part = kinds[word]()
+        config = replace(config, **{name: with_kinds(part, arguments, f"{option}.")})  # type: ignore[type-var]
+    return config
+
+
+def show_help(command: type[Any], recipe: Any, arguments: list[str]) -> NoReturn:
+    """Print the options of one group of the recipe, `--help GROUP`, or those of the command and all groups; exit.
+
+    The defaults are the recipe's. Raises ValueError for a group that does not exist.
+    """
+    known = dict(_groups(recipe))
+    asked = [word for help_, word in itertools.pairwise(arguments) if help_ in ("-h", "--help")]
+    group = next((word for word in asked if not word.startswith("-") and not word.endswith((".yaml", ".yml"))), None)
+    if group is not None:
+        if group not in known:
+            raise ValueError(f"train --help: no group {quoted(group)}; the groups are {', '.join(known)}")
+        config = known[group]
+        page = make_dataclass("Group", [(group.replace(".", "_"), _named(type(config), group), config)])
+        parse_words(page, "train", ["--help"])
+    with suppress(SystemExit):
+        parse_words(command, "train", ["--help"])
+    print("Options that override the recipe; cyclegan train --help GROUP lists a group's:")
+    for key, config in known.items():
+        first = (type(config).__doc__ or "").splitlines()[0]
+        print(f"  {key:<22}{first}")
+    sys.exit(0)
+
+
+def _named(kind: type[Any], name: str) -> Any:
+    return Annotated[kind, tyro.conf.arg(name=name)]
+
+
+def _groups(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each part of a config that is a config itself, by its dotted key, outer ones first."""
+    for name, _ in _parts(config):
+        part = getattr(config, name)
+        yield f"{key}{name}", part
+        yield from _groups(part, f"{key}{name}.")
+
+
+def _parts(config: Any) -> Iterator[tuple[str, dict[str, type[Any]]]]:
+    """Yield the fields that hold a config, each with the kinds that it can have."""
+    hints = get_type_hints(type(config))
+    for field in fields(config):
+        if is_dataclass(getattr(config, field.name)):
+            members = [member for member in get_args(hints[field.name]) if is_dataclass(member)]
+            yield field.name, {member.kind: member for member in members if isinstance(member, type)}  # type: ignore[attr-defined]
+
+
+def _value(option: str, arguments: list[str]) -> str | None:
+    """Return the last value of an option, given as `--option value` or `--option=value`."""
+    values = [word.partition("=")[2] for word in arguments if word.startswith(f"{option}=")]
+    values += [value for word, value in itertools.pairwise(arguments) if word == option]
+    return values[-1] if values else None
