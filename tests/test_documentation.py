@@ -78,7 +78,7 @@ def _dataclasses(hint: Any) -> Iterator[Any]:
 RECIPE_KEYS = set(keys(Recipe))
 OPTIONS = {name: {f"--{key}" for key in keys(command)} | {"--help"} for name, command in COMMANDS.items()}
 OPTIONS["train"] |= {f"--{key}" for key in RECIPE_KEYS}
-OPTIONS["train"] |= {f"--{re.sub(r'([^.]+)$', r'no_\1', key)}" for key in RECIPE_KEYS}  # the other way of a switch
+OPTIONS["train"] |= {re.sub(r"([^.]+)$", r"no_\1", f"--{key}") for key in RECIPE_KEYS}  # the other way of a switch
 
 
 @pytest.mark.parametrize("page", PAGES)
