@@ -1,1 +1,1 @@
-"""Pages that show what a run learned: each one file that asks the network for nothing."""
+"""Pages about runs. Each page is a single HTML file that works offline."""

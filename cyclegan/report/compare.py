@@ -1,4 +1,4 @@
-"""The page that shows runs side by side: their scores, the same pictures by each, their curves on one chart."""
+"""The page that compares runs: a table of scores, the same pictures translated by each run, shared charts."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from cyclegan.report.pictures import Translated, evenly, find_tests, translated,
 from cyclegan.report.records import Records
 from cyclegan.report.runs import DIRECTIONS, comparison, remarks
 from cyclegan.report.showcase import Report
-from cyclegan.training.charts import charts
+from cyclegan.training.charts import MEAN, charts
 from cyclegan.types import Device, Direction
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
-CHARTS = ("loss/cycle", "validation/kid")
+CHARTS = ("validation/kid", "loss/cycle", "loss/nce", "loss/l1")
+"""Charts on the page, one for each domain or direction."""
 
 Made: TypeAlias = dict[tuple[Direction, Path], Translated]
-"""The test pictures that a run has translated."""
+"""The test pictures of a run and their translations."""
 
 
 class SideBySide(NamedTuple):
-    """The test pictures of one data set, by every run that can show them."""
+    """The test pictures of one data set, translated by every run that can."""
 
     rows: dict[Direction, list[tuple[str, list[Figure]]]]
     warnings: list[str]
@@ -47,18 +48,20 @@ def write_comparison(
     device: Device = "auto",
     report: Report = lambda done, total: None,
 ) -> Path:
-    """Write a page of the table, `pictures` of each direction by every run, and curves, whole or not at all.
+    """Write the page, whole or not at all, with `pictures` test pictures of each direction; returns `path`.
 
-    Returns `path`. `report` is told (done, total) in runs.
+    `report` is called with (done, total) runs.
     """
     heads, rows = comparison(runs)
-    scored = [[f"{name}\n{features}", *figures] for name, *figures, features in rows]
+    *others, features = dict.fromkeys(row[-1] for row in rows)
+    scored = [[f"{name}\n{by}" if others else name, *figures] for name, *figures, by in rows]
     name, first = next(iter(runs.items()))
     return write_page(
         path,
         "compare.html",
         title=" and ".join(runs) if len(runs) < 3 else f"{len(runs)} runs",
         remarks=remarks(runs),
+        features="" if others else features,
         heads=heads[:-1],
         scores=scored,
         first=name,
@@ -71,7 +74,7 @@ def write_comparison(
 def _side_by_side(
     runs: dict[str, Records], recipe: Recipe, number: int, device: Device, report: Report
 ) -> SideBySide | None:
-    """The test pictures of a recipe by every run, each at the size that it learned at; None where there are none."""
+    """The test pictures of a recipe, translated by each run at its training size; None if there are none."""
     paths = {direction: evenly(find_tests(recipe.data, direction), number) for direction in DIRECTIONS}
     if not any(paths.values()):
         return None
@@ -80,15 +83,15 @@ def _side_by_side(
     for done, (name, run) in enumerate(runs.items()):
         report(done, len(runs))
         if run.recipe and run.recipe.data.root.resolve() != recipe.data.root.resolve():
-            warnings.append(f"{name} learned from another data set: {shown(run.recipe.data.root)}.")
+            warnings.append(f"{name} was trained on another data set: {shown(run.recipe.data.root)}.")
         if run.last is None:
-            warnings.append(f"{name} is left out: it has no checkpoint that can be read.")
+            warnings.append(f"{name} is not shown: it has no readable checkpoint.")
             continue
         try:
             with memory_told():
                 made[name] = _translations(run.run, run.last, recipe.data, paths, device)
         except (ValueError, FileNotFoundError, MemoryError) as error:
-            warnings.append(f"{name} is left out: {error}")
+            warnings.append(f"{name} is not shown: {error}")
     report(len(runs), len(runs))
     return SideBySide({direction: _rows_of(direction, paths[direction], made) for direction in DIRECTIONS}, warnings)
 
@@ -107,7 +110,7 @@ def _translations(
 
 
 def _rows_of(direction: Direction, paths: Sequence[Path], made: Mapping[str, Made]) -> list[tuple[str, list[Figure]]]:
-    """Each picture that anybody translated, by its name: as it was, then by each run."""
+    """Each picture that any run translated, by file name: the input, then the translation of each run."""
     rows = []
     for path in paths:
         if known := {name: each[direction, path] for name, each in made.items() if (direction, path) in each}:
@@ -117,11 +120,16 @@ def _rows_of(direction: Direction, paths: Sequence[Path], made: Mapping[str, Mad
 
 
 def _curves(runs: dict[str, Records]) -> list[Chart]:
-    """A chart for each tag that belongs to `CHARTS`, a line for each run."""
-    tags = charts(dict.fromkeys(tag for run in runs.values() for tag in run.curves))
+    """A chart for each tag that belongs to `CHARTS`, with a line for each run."""
+    found = {one.name: one for one in charts(dict.fromkeys(tag for run in runs.values() for tag in run.curves))}
     drawn = [
-        chart(tag, {name: run.curves[tag] for name, run in runs.items() if tag in run.curves})
-        for shared in CHARTS
-        for tag in tags.get(shared, [])
-    ]
+        chart(
+            " ".join(filter(None, [shared.title, side])),
+            {name: run.curves[tag] for name, run in runs.items() if tag in run.curves},
+            unit=shared.unit,
+            includes=shared.includes,
+        )
+        for shared in map(found.get, CHARTS) if shared
+        for tag, side in shared.tags.items() if side != MEAN
+    ]  # fmt: skip
     return [one for one in drawn if one]

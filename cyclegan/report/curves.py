@@ -1,4 +1,4 @@
-"""What a line chart shows: what was logged, its trend, and numbers beside the axes, each in its place."""
+"""Line charts: the logged values, their trend and the numbers at the axes, as positions in an SVG."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 300, 180
-LEFT, RIGHT, TOP, BOTTOM = 50, 8, 8, 24
-"""Room for the numbers at the axes."""
+LEFT, RIGHT, TOP, BOTTOM = 54, 8, 8, 26
+"""Margins, which hold the numbers at the axes."""
 MOST_POINTS = 400
-"""That a line is drawn with; a page holds many lines."""
+"""Points of one line; a page holds many lines."""
+LEAST_RANGE = 0.2
+"""Least height of a chart, as a share of its largest value, so that the noise of a constant stays small."""
 
 
 class Point(NamedTuple):
-    """A number as it was after so many images."""
+    """A value, and the number of images seen before it was logged."""
 
     images: float
     value: float
 
 
 class Frame(NamedTuple):
-    """The part of the plane that a chart shows: from and to, in images and in values."""
+    """The range that a chart shows, in images and in values."""
 
     left: float
     right: float
@@ -30,7 +32,7 @@ class Frame(NamedTuple):
     high: float
 
     def place(self, point: Point) -> tuple[float, float]:
-        """Where the point lies in the SVG, to a tenth; its y runs downwards."""
+        """The position of a point in the SVG, to a tenth of a unit; y points down."""
         across = (point.images - self.left) / (self.right - self.left)
         up = (point.value - self.low) / (self.high - self.low)
         x, y = LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
@@ -38,7 +40,7 @@ class Frame(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A number beside an axis, and the place on the axis that it is for."""
+    """A number at an axis, and its position."""
 
     x: float
     y: float
@@ -46,7 +48,7 @@ class Tick(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A curve as places in the SVG, and the number that its trend ends with."""
+    """A curve as positions in the SVG, and the last value of its trend."""
 
     name: str
     end: str
@@ -58,6 +60,7 @@ class Chart(NamedTuple):
     """What templates/chart.html draws."""
 
     title: str
+    unit: str
     lines: list[Line]
     upwards: list[Tick]
     across: list[Tick]
@@ -66,26 +69,32 @@ class Chart(NamedTuple):
     right: int = WIDTH - RIGHT
 
 
-def chart(title: str, lines: Mapping[str, Sequence[Point]]) -> Chart | None:
-    """One line for each name; None when no line has a finite point."""
+def chart(
+    title: str, lines: Mapping[str, Sequence[Point]], *, unit: str = "", includes: Sequence[float] = ()
+) -> Chart | None:
+    """One line for each name, on an axis that includes the values `includes`.
+
+    None when there is nothing to see: no finite point, or only zeros.
+    """
     finite = {name: points for name, given in lines.items() if (points := _finite(given))}
-    if not finite:
+    if not any(point.value for points in finite.values() for point in points):
         return None
-    frame = _frame([point for points in finite.values() for point in points])
+    frame = _frame([point for points in finite.values() for point in points], includes)
     drawn = [_line(name, points, frame) for name, points in finite.items()]
-    upwards = [Tick(*frame.place(Point(frame.left, value)), short(value)) for value in ticks(frame.low, frame.high)]
-    across = [Tick(*frame.place(Point(images, frame.low)), short(images)) for images in ticks(frame.left, frame.right)]
-    return Chart(title, drawn, upwards, across)
+    values, images = ticks(frame.low, frame.high), ticks(frame.left, frame.right)
+    upwards = [Tick(*frame.place(Point(frame.left, y)), label) for y, label in zip(values, labels(values), strict=True)]
+    across = [Tick(*frame.place(Point(x, frame.low)), label) for x, label in zip(images, labels(images), strict=True)]
+    return Chart(title, unit, drawn, upwards, across)
 
 
 def smoothed(points: Sequence[Point]) -> list[Point]:
-    """Each point as the mean of those around it, a twentieth of the curve to either side; a calm curve as it is."""
+    """Each point as the mean of its neighbours, a twentieth of the curve on either side; a calm curve unchanged."""
     values = [point.value for point in points]
     travelled = sum(abs(after - before) for before, after in itertools.pairwise(values))
     if travelled <= 2 * (max(values) - min(values)):
         return list(points)
     reach = len(points) // 20
-    for _ in range(2):  # the second time rounds off the corners of the first
+    for _ in range(2):  # the second pass rounds the corners of the first
         sums = [0.0, *itertools.accumulate(values)]
         parts = [(max(0, i - reach), min(len(values), i + reach + 1)) for i in range(len(values))]
         values = [(sums[end] - sums[start]) / (end - start) for start, end in parts]
@@ -93,7 +102,7 @@ def smoothed(points: Sequence[Point]) -> list[Point]:
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:
-    """At most about `MOST_POINTS` of them: the lowest and the highest of each stretch, so that no spike is lost."""
+    """About `MOST_POINTS` points at most: the lowest and the highest of each stretch, so that every spike stays."""
     if len(points) <= MOST_POINTS:
         return list(points)
     stretch = math.ceil(2 * len(points) / MOST_POINTS)
@@ -105,7 +114,7 @@ def thinned(points: Sequence[Point]) -> list[Point]:
 
 
 def ticks(low: float, high: float, number: int = 4) -> list[float]:
-    """Round numbers between low and high, about so many: steps of 1, 2 or 5 times a power of ten."""
+    """About `number` round numbers between low and high, in steps of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / number
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
@@ -113,24 +122,38 @@ def ticks(low: float, high: float, number: int = 4) -> list[float]:
     return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
-def short(value: float) -> str:
-    """A number as it fits beside an axis: 0.0002, 1.25, 50k, 1.2M."""
+def labels(values: Sequence[float]) -> list[str]:
+    """Numbers at an axis, with as many digits as it takes to tell each of them exactly."""
+    digits = next(n for n in range(3, 13) if n == 12 or all(float(f"{value:.{n}g}") == value for value in values))
+    return [short(value, digits) for value in values]
+
+
+def short(value: float, digits: int = 3) -> str:
+    """A number that fits at an axis: 2e-4, 1.25, 50k, 1.2M."""
     for unit, smallest, letter in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e3, 1e4, "k")):
         if abs(value) >= smallest:
-            return f"{value / unit:.4g}{letter}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+            return f"{value / unit:.{max(digits, 4)}g}{letter}"
+    if 0 < abs(value) < 1e-3:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:.{max(digits, 4)}g}"
 
 
 def _finite(points: Sequence[Point]) -> list[Point]:
     return [point for point in points if math.isfinite(point.value)]
 
 
-def _frame(points: Sequence[Point]) -> Frame:
-    """From the first image; a flat line gets room above and below."""
+def _frame(points: Sequence[Point], includes: Sequence[float]) -> Frame:
+    """All points and the values `includes`, with some room above and below, from image 0 on."""
     right = max(point.images for point in points)
-    low, high = min(point.value for point in points), max(point.value for point in points)
-    room = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
-    return Frame(0, right or 1, 0 if 0 <= low <= high / 3 else low - room, high + room)
+    values = [point.value for point in points] + [*includes]
+    low, high = min(values), max(values)
+    if 0 <= low <= high / 3:
+        low = 0
+    lacking = LEAST_RANGE * max(abs(low), abs(high)) - (high - low)
+    room = max(0.05 * (high - low), lacking / 2)
+    bounds = {0, *includes}  # where an axis ends without room: nothing lies beyond
+    return Frame(0, right or 1, low if low in bounds else low - room, high if high in includes else high + room)
 
 
 def _line(name: str, points: Sequence[Point], frame: Frame) -> Line:

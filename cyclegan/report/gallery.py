@@ -1,4 +1,4 @@
-"""A page of photographs, what was made of them, and what they should have become."""
+"""A page of photographs, their translations and the truth."""
 
 from __future__ import annotations
 

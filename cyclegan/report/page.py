@@ -1,4 +1,4 @@
-"""Pages, each one file, from the templates beside this module; these hold all HTML, and escape what they are given."""
+"""Pages of one file each, from the templates in this package, which hold all HTML and escape every value."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ TEMPLATES.filters["yaml"] = partial(yaml.safe_dump, sort_keys=False, allow_unico
 def write_page(path: Path, template: str | Template, **values: object) -> Path:
     """Write a template filled with values, whole or not at all; returns `path`."""
     page = TEMPLATES.get_template(template).render(values)
-    # File names may hold bytes that are no UTF-8.
+    # File names may contain bytes that are not UTF-8.
     write_whole(path, page.encode("utf-8", errors="replace"))
     return path

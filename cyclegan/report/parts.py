@@ -1,4 +1,4 @@
-"""The pictures of a page, which travel inside it."""
+"""The pictures of a page, embedded in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 class Figure(NamedTuple):
-    """A picture as an <img> takes it, and the word below it."""
+    """An embedded picture and its caption."""
 
     caption: str
     src: str
@@ -19,7 +19,7 @@ class Figure(NamedTuple):
 
 
 class Card(NamedTuple):
-    """Two pictures under one slider, and others beside them."""
+    """Two pictures under one slider, and other pictures beside them."""
 
     name: str
     before: Figure

@@ -1,4 +1,4 @@
-"""The test pictures of a run, translated, and where its critic sees a fake."""
+"""The test pictures of a run, their translations, and the patches that its discriminator classifies as fake."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ T = TypeVar("T")
 
 
 class Scorer(NamedTuple):
-    """A critic with its weights, and the score that it gives half-way between real and fake."""
+    """A critic with its weights, and the score that separates real from fake."""
 
     network: Critic
     boundary: float
 
 
 class Translated(NamedTuple):
-    """A test picture and what became of it."""
+    """A test picture and its translation."""
 
     path: Path
     real: Image.Image
     fake: Image.Image
     patches: Tensor | None
-    """(H', W') scores less the critic's boundary: below 0 where it sees a fake. None without a critic."""
+    """(H', W') scores minus the critic's boundary: below 0 is fake. None without a critic."""
 
     @property
     def score(self) -> float:
-        """The mean of its patches."""
+        """The mean score of the patches."""
         assert self.patches is not None
         return float(self.patches.mean())
 
 
 def evenly(items: Sequence[T], number: int) -> list[T]:
-    """At most so many of them, evenly spaced, the first and the last among them; of a single one, the last."""
+    """At most `number` items, evenly spaced from the first to the last; only the last if `number` is 1."""
     if len(items) <= number:
         return list(items)
     if number == 1:
@@ -56,12 +56,12 @@ def evenly(items: Sequence[T], number: int) -> list[T]:
 
 
 def unseen_source(data: DataConfig, direction: Direction) -> Source:
-    """Where the test pictures are that a direction translates."""
+    """The source of the test pictures of a direction."""
     return sources(data, unseen_split(data))[direction.source]
 
 
 def find_tests(data: DataConfig, direction: Direction) -> list[Path]:
-    """The test pictures that a direction translates, sorted; none where there is no such folder any more."""
+    """The test pictures of a direction, sorted; none if their folder does not exist any more."""
     try:
         return unseen_source(data, direction).find()
     except OSError:
@@ -71,7 +71,7 @@ def find_tests(data: DataConfig, direction: Direction) -> list[Path]:
 def translated(
     source: Source, paths: Sequence[Path], size: Sequence[int], translator: Translator, critic: Scorer | None
 ) -> Iterator[Translated | None]:
-    """Each picture of a source in turn; None for one that cannot be read."""
+    """Translate each picture of a source in turn; None for one that cannot be read."""
     for path in paths:
         try:
             real = source.read_fitted(path, size)
@@ -93,9 +93,9 @@ def _scored(fake: Tensor, source: Tensor, critic: Scorer | None, translator: Tra
 
 
 def critic_of(checkpoint: Checkpoint, direction: Direction, device: torch.device) -> Scorer | None:
-    """Who scored the translations of a direction in training; None where the method has nobody.
+    """The critic that scored the translations of a direction in training; None if the method has none.
 
-    Raises ValueError for weights that do not fit the recipe.
+    Raises ValueError for weights that do not match the recipe.
     """
     with torch.device("meta"):
         method = checkpoint.recipe.method.build()
@@ -107,5 +107,5 @@ def critic_of(checkpoint: Checkpoint, direction: Direction, device: torch.device
 
 
 def patch_map(fake: Image.Image, patches: Tensor, limit: float) -> Image.Image:
-    """The picture under its patch scores; those of `limit` and beyond are coloured most."""
+    """The picture under its patch scores; the colour is fullest from `limit` on."""
     return to_image(overlaid(to_tensor(fake)[None], (patches / limit).clamp(-1, 1)[None, None])[0])

@@ -1,4 +1,4 @@
-"""What a run folder tells about its run. Whatever is missing or damaged is left empty, and named in `problems`."""
+"""The contents of a run folder. What is missing or damaged stays empty; damage is described in `problems`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_new
 from cyclegan.metrics.result import Evaluation, read_evaluation
 from cyclegan.recipe import Recipe, images_in, read_recipe
 from cyclegan.report.curves import Point
+from cyclegan.training.charts import current
 from cyclegan.types import Direction
 from cyclegan.util.text import reason, shown
 
 T = TypeVar("T")
 
 _GRID = re.compile(r"[0-9]{10,}_(AtoB|BtoA)\.png")
-"""What the log calls a sample grid; other pictures in its folder are somebody's own."""
+"""The file name of a sample grid; other pictures in the folder belong to the user."""
 
 
 class Life(NamedTuple):
-    """What a process told of itself when it began or continued the run."""
+    """The provenance that a process recorded when it began or continued the run."""
 
     images: int
     text: str
@@ -33,7 +34,7 @@ class Life(NamedTuple):
 
 @dataclass(kw_only=True)
 class Records:
-    """Of one run."""
+    """The records of one run."""
 
     run: Path
     recipe: Recipe | None = None
@@ -42,29 +43,29 @@ class Records:
     best: int | None = None
     """Images that the networks of best.pt had seen."""
     curves: dict[str, list[Point]] = field(default_factory=dict)
-    """By tag."""
+    """Scalars by tag."""
     lives: list[Life] = field(default_factory=list)
     written: datetime | None = None
-    """When the last event was, by the clock of this place."""
+    """Local time of the last event."""
     samples: dict[Direction, list[tuple[int, Path]]] = field(default_factory=dict)
-    """Grids and the images seen before them."""
+    """Sample grids, and the number of images seen before each."""
     metrics: Evaluation | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """Which way its method translates; both where nobody knows."""
+        """The directions of its method; both if the recipe is unknown."""
         return self.recipe.method.directions if self.recipe else tuple(Direction)
 
     @property
     def images(self) -> int:
-        """Images seen, as far as anything tells."""
+        """Images seen, by the checkpoint or else by the curves."""
         seen = [point.images for points in self.curves.values() for point in points[-1:]]
         return self.last.images if self.last else int(max(seen, default=0))
 
     @property
     def total(self) -> int | None:
-        """Images that the recipe asks for; None without a checkpoint, which knows how long an epoch is."""
+        """Images in the recipe's schedule; None without a checkpoint, which knows the length of an epoch."""
         if not self.last:
             return None
         training, epoch = self.last.recipe.training, self.last.epoch
@@ -72,7 +73,7 @@ class Records:
 
     @property
     def seconds(self) -> float:
-        """Spent on training, pauses between the lives of the run left out."""
+        """Time spent on training, without the pauses between interruption and resumption."""
         before, spent = 0.0, 0.0
         for images, speed in self.curves.get("training/images_per_second", []):
             spent += (images - before) / speed if speed > 0 else 0
@@ -87,7 +88,7 @@ class Records:
 
 
 def read_run(run: Path) -> Records:
-    """Everything that can be read. Raises FileNotFoundError when the folder is no run's."""
+    """Read a run folder. Raises FileNotFoundError when it is not one."""
     if not any((run / name).exists() for name in ("recipe.yaml", "checkpoints", best_path(run).name, "metrics.json")):
         raise FileNotFoundError(f"{shown(run)}: not a run folder; cyclegan train writes one")
     records = Records(run=run)
@@ -100,7 +101,7 @@ def read_run(run: Path) -> Records:
             return None
 
     last = tried(read_newest, run)
-    records.last = replace(last, optimizers={}) if last else None  # half of its memory, of use to training alone
+    records.last = replace(last, optimizers={}) if last else None  # large, and only training needs them
     records.recipe = records.last.recipe if records.last else tried(read_recipe, run / "recipe.yaml")
     best = tried(read_checkpoint, best_path(run))
     records.best = best.images if best else None
@@ -118,14 +119,16 @@ def _read_events(records: Records) -> None:
     events = EventAccumulator(str(records.run), size_guidance={"scalars": 0, "tensors": 0, "images": 1})
     try:
         events.Reload()
-    except Exception as error:  # a damaged file leads its reader almost anywhere
+    except Exception as error:  # a damaged file can raise almost anything
         records.problems.append(f"the events of {shown(records.run)} cannot be read to their end: {reason(error)}")
     times = []
+    curves: dict[str, dict[int, float]] = {}
     for tag in events.Tags()["scalars"]:
         found = events.Scalars(tag)
-        once = {event.step: event.value for event in found}  # a copy of an event file tells everything twice
-        records.curves[tag] = [Point(step, once[step]) for step in sorted(once)]
+        # By step: a copy of an event file repeats every value, and a run may span two versions.
+        curves.setdefault(current(tag), {}).update({event.step: event.value for event in found})
         times += [event.wall_time for event in found]
+    records.curves = {tag: [Point(*point) for point in sorted(once.items())] for tag, once in curves.items()}
     records.written = datetime.fromtimestamp(max(times)).astimezone() if times else None
     if (tag := "provenance/text_summary") in events.Tags()["tensors"]:
         for event in events.Tensors(tag):

@@ -1,4 +1,4 @@
-"""The report of a run: what it scored, how it got there, and what it makes of pictures it never saw."""
+"""The report of a run: scores, sample grids, curves, and translations of its test pictures."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
 STEPS = 12
-"""Sample grids of a direction that the page steps through."""
+"""Largest number of sample grids of a direction on the page."""
 GRID = 800
-"""Pixels that a sample grid is wide on the page."""
+"""Largest width of a sample grid on the page, in pixels."""
 
 
 @untouched()
 def write_report(
     run: Path, *, pictures: int = 8, device: Device = "auto", report: Report = lambda done, total: None
 ) -> Path:
-    """Write RUN/report.html, whole or not at all, and return its path; what the run lacks is left out of it.
+    """Write RUN/report.html, whole or not at all, and return its path; sections without content are left out.
 
-    `pictures` of each direction are shown beside their translations. `report` is told (done, total) in pictures.
-    Raises FileNotFoundError when the folder is no run's.
+    `pictures` is the number of test pictures shown for each direction. `report` is called with (done, total) pictures.
+    Raises FileNotFoundError when the folder is not a run folder.
     """
     records = read_run(run)
     shows, left_out = _showcase(records, pictures, device, report)
@@ -55,7 +55,7 @@ def write_report(
 
 
 def headline(records: Records) -> dict[str, str]:
-    """The few facts to know first."""
+    """The facts at the top of the page."""
     recipe, last = records.recipe, records.last
     seen = f"{records.images:,}" + (f" of {records.total:,}" if records.total else "")
     epochs = f", {records.images / last.epoch:.3g} epochs" if last else ""
@@ -64,15 +64,15 @@ def headline(records: Records) -> dict[str, str]:
         "data": shown(Path(recipe.data.root.resolve().name)) if recipe else "",
         "images seen": seen + epochs,
         "trained for": duration(records.seconds) if records.seconds else "",
-        "speed": f"{records.speed:.3g} images per second" if records.speed else "",
-        "best by KID": f"after {records.best:,} images" if records.best is not None else "",
+        "speed": f"{records.speed:.3g} images/s" if records.speed else "",
+        "lowest KID": f"after {records.best:,} images" if records.best is not None else "",
         "last record": f"{records.written.day} {records.written:%B %Y, %H:%M}" if records.written else "",
     }
     return {name: entry for name, entry in entries.items() if entry}
 
 
 def _evolution(records: Records) -> dict[Direction, list[Figure]]:
-    """A few sample grids of each direction that has some."""
+    """Sample grids of each direction that has some, evenly spaced over the run."""
     shows = {
         direction: [figure(f"after {images:,} images", grid) for images, grid in _grids(evenly(grids, STEPS))]
         for direction, grids in records.samples.items()
@@ -92,20 +92,17 @@ def _grids(grids: Iterable[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image
 
 
 def _curves(records: Records) -> dict[str, list[Chart]]:
-    """Charts by the first word of their tags; twins share one."""
+    """Charts by the heading of their group."""
     groups: dict[str, list[Chart]] = {}
-    for name, tags in charts(tag for tag in records.curves if not tag.startswith("test")).items():  # they are scores
-        group = name.partition("/")[0]
-        title = name.removeprefix(f"{group}/")
-        twins = len(tags) > 1
-        lines = {tag.removeprefix(name).strip("_/") or title * twins: records.curves[tag] for tag in tags}
-        if drawn := chart(title, lines):
-            groups.setdefault(group, []).append(drawn)
+    for one in charts(tag for tag in records.curves if not tag.startswith("test")):  # those are in the table of scores
+        lines = {name: records.curves[tag] for tag, name in one.tags.items()}
+        if drawn := chart(one.title, lines, unit=one.unit, includes=one.includes):
+            groups.setdefault(one.group, []).append(drawn)
     return groups
 
 
 def _showcase(records: Records, pictures: int, device: Device, report: Report) -> tuple[Showcase | None, str]:
-    """What the newest weights make of test pictures, or why they cannot."""
+    """Test pictures translated by the newest weights, or the reason why there are none."""
     if not records.last:
         return None, ""
     try:

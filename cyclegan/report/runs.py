@@ -1,4 +1,4 @@
-"""Several runs in one table, and why their figures may not compare."""
+"""A table of several runs, and the reasons why their scores may not be comparable."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 from cyclegan.metrics.result import FIGURES
 from cyclegan.report.records import Records, read_run
-from cyclegan.report.scores import aligned, figure_cell
+from cyclegan.report.scores import ARROWS, aligned, figure_cell
 from cyclegan.types import Direction
 from cyclegan.util.text import shown
 
 DIRECTIONS: tuple[Direction, ...] = tuple(Direction)
 PROTOCOL = ("features", "size", "data", "split")
-"""What must be the same for figures to compare."""
+"""Keys of the protocol that must agree for scores to be comparable."""
 
 SHOWN = ("kid", "fid")
-"""Of the figures, those in the table."""
+"""Scores in the table."""
 
 
 def read_runs(runs: Sequence[Path]) -> dict[str, Records]:
-    """Each run by a name that is its own: that of its folder, with as many folders above it as tell it apart.
+    """Read runs, by unique names: the folder's name, with as many parent folders as are needed to distinguish it.
 
-    Raises ValueError for fewer than two runs, or one given twice; FileNotFoundError for a folder that is no run's.
+    Raises ValueError for fewer than two runs or a run given twice, FileNotFoundError for a folder that is not a run.
     """
     places = [run.resolve() for run in runs]
     if len(places) < 2:
@@ -36,43 +36,49 @@ def read_runs(runs: Sequence[Path]) -> dict[str, Records]:
 
 
 def differences(runs: dict[str, Records]) -> list[str]:
-    """Why the figures of these runs do not compare or mean little, or which are missing; a sentence each."""
+    """Reasons why the scores of these runs are not comparable, or uncertain, or missing; a sentence each."""
     scored = {name: run.metrics for name, run in runs.items() if run.metrics}
     told = []
     for key in PROTOCOL:
         values = {name: metrics.protocol.get(key) for name, metrics in scored.items()}
         if len(set(map(str, values.values()))) > 1:
             said = "; ".join(f"{name}: {value}" for name, value in values.items())
-            told.append(f"These figures do not compare, their protocols differ in {key} ({said}).")
-    counts = {
-        name: sorted({(s.what, s.images, s.real) for s in metrics.scores if s.what in DIRECTIONS})
-        for name, metrics in scored.items()
-    }
-    if len(set(map(str, counts.values()))) > 1:
-        said = "; ".join(f"{name}: " + ", ".join(f"{w} {i} : {r}" for w, i, r in c) for name, c in counts.items())
-        told.append(f"These figures do not compare, they are of different numbers of pictures ({said}).")
+            told.append(f"These scores are not comparable: their protocols differ in {key} ({said}).")
+    for way in DIRECTIONS:
+        counts = {
+            name: sorted({f"{score.images} : {score.real}" for score in metrics.scores if score.what == way})
+            for name, metrics in scored.items()
+        }
+        if len({tuple(count) for count in counts.values() if count}) > 1:
+            said = "; ".join(f"{name}: {', '.join(count)}" for name, count in counts.items() if count)
+            told.append(f"The scores of {way} are not comparable: they are of different numbers of pictures ({said}).")
     told += [f"{name}: {warning}" for name, metrics in scored.items() for warning in metrics.warnings]
     missing = [run.run for run in runs.values() if not run.metrics]
-    return told + [f"Not scored yet; `cyclegan evaluate {shown(run)}` does it." for run in missing]
+    return told + [f"No scores yet: run `cyclegan evaluate {shown(run)}`." for run in missing]
 
 
 def remarks(runs: dict[str, Records]) -> list[str]:
-    """What has to be said about the table: why its figures do not compare, and what could not be read."""
+    """Notes above the table: why its scores are not comparable, and what could not be read."""
     return differences(runs) + [problem for run in runs.values() for problem in run.problems]
 
 
 def comparison(runs: dict[str, Records]) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of the table: a row for each run, and each of its weights that was scored."""
+    """Heads and rows of the table: a row for each scored set of weights of each run. No column is empty."""
     ways = [way for way in DIRECTIONS if any(way in run.directions for run in runs.values())]
-    figures = [f"{FIGURES[name].title} {direction}" for direction in ways for name in SHOWN]
+    figures = [
+        f"{FIGURES[name].title}{ARROWS[FIGURES[name].better]}\n{direction}" for direction in ways for name in SHOWN
+    ]
     rows = [row for name, run in runs.items() for row in _rows(name, run, ways)]
-    return ["run", "weights", "images seen", "images/s", *figures, "features"], rows
+    table = [["run", "weights", *figures, "images seen", "images/s", "features"], *rows]
+    heads, *rows = map(list, zip(*(column for column in zip(*table, strict=True) if any(column[1:])), strict=True))
+    return heads, rows
 
 
 def as_table(runs: dict[str, Records]) -> str:
-    """The table for a terminal, below what has to be said about it."""
+    """The table for a terminal, below the notes about it."""
     heads, rows = comparison(runs)
-    lines = aligned([heads, *([re.sub(r"\n(.*)", r" (\1)", cell) for cell in row] for row in rows)])
+    titles = [head.replace(" ↓", "").replace("\n", " ") for head in heads]
+    lines = aligned([titles, *([re.sub(r"\n(.*)", r" (\1)", cell) for cell in row] for row in rows)])
     return "\n".join([*remarks(runs), lines])
 
 
@@ -81,7 +87,7 @@ def _rows(name: str, run: Records, ways: Sequence[Direction]) -> Iterator[list[s
     scores = [score for score in run.metrics.scores if score.what in DIRECTIONS] if run.metrics else []
     for weights in dict.fromkeys(score.weights for score in scores) or ["last"]:
         found = {score.what: score for score in scores if score.weights == weights}
-        told = (score.images_seen for score in found.values() if score.images_seen is not None)
+        seen = (score.images_seen for score in found.values() if score.images_seen is not None)
         known = [found[direction].figures if direction in found else {} for direction in ways]
         figures = [figure_cell(name, each.get(name)) for each in known for name in SHOWN]
-        yield [name, weights or "", f"{next(told, run.images):,}", speed, *figures, features]
+        yield [name, weights or "", *figures, f"{next(seen, run.images):,}", speed, features]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from cyclegan.metrics.result import FIGURES, UNTRANSLATED, Estimate, Evaluation, Score, measured
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
-"""They point to the better."""
+"""After the name of a score: the direction that is better."""
 
 
 def score_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows; columns that nobody measured are left out. A row of one cell is the heading of a direction."""
+    """Heads and rows. No column is empty. A row of one cell is the heading of a direction."""
     names = measured(evaluation.scores)
     rows: dict[str, dict[str, list[str]]] = {}
     for score in evaluation.scores:
@@ -26,7 +26,7 @@ def score_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
 
 
 def figure_cell(name: str, estimate: Estimate | None) -> str:
-    """The figure, and on a second line its interval; empty where it was not measured."""
+    """The score and, on a second line, its interval; empty if it was not measured."""
     if estimate is None:
         return ""
     figure = FIGURES[name]
@@ -34,7 +34,7 @@ def figure_cell(name: str, estimate: Estimate | None) -> str:
 
 
 def evaluation_table(evaluation: Evaluation) -> str:
-    """For a terminal: how near real pictures, their inputs and their truths translations are; then warnings."""
+    """The scores for a terminal: against real pictures, against inputs, against the truth; then warnings."""
     about = f"features: {evaluation.features}; size: {evaluation.protocol['size']}; 95 % intervals in brackets"
     tables = [_terminal_table(evaluation.scores, against) for against in ("real", "input", "truth")]
     warnings = "\n".join(f"warning: {line}" for line in evaluation.warnings)
@@ -48,7 +48,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _terminal_table(scores: Sequence[Score], against: str) -> str:
-    """The scores that have such figures; empty where none has."""
+    """The scores against one kind of picture; empty if there are none."""
     names = [name for name in measured(scores) if FIGURES[name].against == against]
     rows = [["weights", "", "images", *(FIGURES[name].heading for name in names)]]
     for score in scores:
@@ -56,7 +56,7 @@ def _terminal_table(scores: Sequence[Score], against: str) -> str:
             cells = [FIGURES[name].told(score.figures[name]) if name in found else "" for name in names]
             images = f"{score.images} : {score.real}" if against == "real" else ""
             rows.append([_whose(score), score.what, images, *cells])
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]  # none of empty cells
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]  # no empty column
     return aligned(list(zip(*columns, strict=True)))
 
 

@@ -1,4 +1,4 @@
-"""What a run makes of pictures it never saw: some of them, the best and the worst."""
+"""Test pictures translated by a run: a selection, the best and the worst."""
 
 from __future__ import annotations
 
@@ -27,43 +27,43 @@ from cyclegan.report.pictures import (
 from cyclegan.types import Device, Direction
 
 SCORED = 200
-"""Test pictures of a direction that the best and the worst are taken from."""
+"""Largest number of test pictures of a direction that are ranked."""
 EXTREMES = 4
-"""Best, and worst, translations shown."""
+"""Number of best, and of worst, translations shown."""
 
 Report = Callable[[int, int], None]
-"""Told (done, total)."""
+"""Called with (done, total)."""
 
 
 class Gallery(NamedTuple):
-    """Translations; with the truth beside them, where the data set has it."""
+    """Translations, with the truth beside them if the data set has it."""
 
     cards: list[Card]
     with_truth: bool
 
 
 class Extremes(NamedTuple):
-    """Those that the critic likes best and least, under the patch scores that it gave."""
+    """The translations with the highest and the lowest scores by the critic, and maps of their patch scores."""
 
     of: int
-    """So many were scored."""
+    """Number of ranked pictures."""
     limit: float
-    """Score from which on the colour of a patch is full."""
+    """Absolute patch score from which on the colour of a patch is full."""
     best: list[Card]
     worst: list[Card]
 
 
 class Showcase(NamedTuple):
-    """What a page shows of each direction that has test pictures; extremes only where there is a critic."""
+    """The test pictures of each direction that has some; extremes only of directions with a critic."""
 
     galleries: dict[Direction, Gallery]
     extremes: dict[Direction, Extremes]
 
 
 def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, report: Report) -> Showcase:
-    """Translate `number` test pictures of each direction, and more to find the best and the worst.
+    """Translate `number` test pictures of each direction, and up to `SCORED` to find the best and the worst.
 
-    Raises ValueError where the networks cannot be used, or their pictures not be shown.
+    Raises ValueError when the networks cannot be used, or their outputs cannot be shown.
     """
     each = _translate(run, checkpoint, number, device, report)
     made = {direction: pictures for direction, pictures in each if pictures}
@@ -76,7 +76,7 @@ def showcase(run: Path, checkpoint: Checkpoint, number: int, *, device: Device, 
 def _translate(
     run: Path, checkpoint: Checkpoint, number: int, device: Device, report: Report
 ) -> Iterator[tuple[Direction, list[Translated]]]:
-    """Every direction's test pictures: all that may be scored, or just those to be shown."""
+    """The translated test pictures of each direction: those to rank, or only those to show if there is no critic."""
     translators = plain_translators(model_of(checkpoint, run), device=device)
     critics = {name: critic_of(checkpoint, name, translator.device) for name, translator in translators.items()}
     most = {direction: max(SCORED, number) if critic else number for direction, critic in critics.items()}
@@ -97,7 +97,7 @@ def _translate(
 def _gallery(data: DataConfig, direction: Direction, pictures: list[Translated]) -> Gallery:
     truth = truth_source(data, unseen_split(data), direction.source)
     partners: dict[Path, Path] = {}
-    with suppress(ValueError, OSError):  # a truth that is not to be found is not shown
+    with suppress(ValueError, OSError):  # a truth that cannot be found is not shown
         if truth:
             partners = find_partners(unseen_source(data, direction), [each.path for each in pictures], truth)
     made = []
@@ -112,7 +112,7 @@ def _gallery(data: DataConfig, direction: Direction, pictures: list[Translated])
 
 
 def _ranked(pictures: list[Translated]) -> list[Translated]:
-    """From the best to the worst, where there is a critic, and more than one picture to tell apart."""
+    """Pictures from best to worst; empty without a critic, or with a single picture."""
     scored = [picture for picture in pictures if picture.patches is not None]
     return sorted(scored, key=lambda picture: -picture.score) if len(scored) > 1 else []
 
@@ -129,6 +129,6 @@ def _scored(pictures: list[Translated], limit: float) -> list[Card]:
     made = []
     for path, real, fake, patches in pictures:
         assert patches is not None
-        name, seen = f"{path.name}, mean {patches.mean():+.3f}", patch_map(fake, patches, limit)
+        name, seen = f"{path.name}, mean score {patches.mean():+.3f}", patch_map(fake, patches, limit)
         made.append(Card(name, figure("input", real), figure("translation", fake), (figure("patches", seen),)))
     return made

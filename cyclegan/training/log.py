@@ -1,4 +1,4 @@
-"""What a run writes down: TensorBoard events, sample grids, and how far it is on the console."""
+"""The records of a run: TensorBoard events, sample grids, and progress on the console."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from cyclegan.data.files import to_image, write_image
-from cyclegan.training.charts import charts
+from cyclegan.training.charts import layout
 from cyclegan.util.progress import Progress
 
 
 class RunLog:
-    """Keeps the event file and the progress of one run, from `images` seen to `total`. A context manager.
+    """The event file and the progress of one run, from `images` seen to `total`. A context manager.
 
-    What cannot be written, on a full disk, is left out after one note: records are no reason to lose a run. Of several
-    processes only the one that `writes` has more than notes.
+    When records cannot be written, on a full disk for example, one note says so and training continues without them.
+    Of several processes, only the one that `writes` keeps records and shows progress.
     """
 
     def __init__(self, run: Path, *, images: int, total: int, writes: bool = True) -> None:
@@ -52,20 +52,20 @@ class RunLog:
         threading.excepthook = self._hook
 
     def note(self, line: str) -> None:
-        """A line for the person who watches."""
+        """Print a line beside the progress."""
         self.progress.note(line)
 
     def advance(self, images: int) -> None:
-        """So many images are seen."""
+        """Show that this number of images is seen."""
         self.progress.report(images, self.total)
 
     def needs(self, memory: float | None) -> None:
-        """So many GiB of memory were needed so far; None where nobody knows."""
+        """Show the peak memory in GiB; None where it is unknown."""
         if memory:
             self.progress.beside["memory"] = f"{memory:.1f} GiB of memory"
 
     def numbers(self, numbers: Mapping[str, float], images: int) -> None:
-        """Scalars by their tags, and the speed since the last time; the progress shows losses and memory."""
+        """Write scalars by tag, and the speed since the last call; the progress shows losses and memory."""
         now, (then, before) = time.perf_counter(), self._since
         speed, self._since = (images - before) / (now - then), (now, images)
         numbers = {**numbers, "training/images_per_second": speed}
@@ -73,53 +73,55 @@ class RunLog:
         losses = {tag.removeprefix("loss/"): number for tag, number in numbers.items() if tag.startswith("loss/")}
         shown = (f"{name} {loss:.2f}" for name, loss in losses.items() if not name.startswith("identity"))
         self.progress.beside["losses"] = ", ".join(shown)
-        self.needs(numbers.get("training/memory"))
+        self.needs(numbers.get("training/memory_gib"))
 
     def scalars(self, numbers: Mapping[str, float], images: int) -> None:
-        """Scalars by their tags; twins also share a chart, on the page of custom scalars."""
+        """Write scalars by tag, and a layout of the Custom Scalars dashboard that has a chart for every tag so far."""
         if not self._charted.keys() >= numbers.keys():
             self._charted |= dict.fromkeys(numbers)
-            layout = {"all": {chart: ["Multiline", tags] for chart, tags in charts(self._charted).items()}}
-            self._record(lambda events: events.add_custom_scalars(layout))
+            shown = layout(self._charted)
+            self._record(lambda events: events.add_custom_scalars(shown))
         for tag, number in numbers.items():
             self._record(partial(SummaryWriter.add_scalar, tag=tag, scalar_value=number, global_step=images))
 
     def samples(self, direction: str, grid: Tensor, images: int) -> None:
-        """A grid (3, H, W) in [-1, 1] to TensorBoard and to `samples/`; one that is not finite is left out."""
+        """Write a grid (3, H, W) in [-1, 1] to TensorBoard and to `samples/`, unless it is not finite."""
         if self.picture(f"samples/{direction}", grid, images):
             picture, path = to_image(grid), self.run / "samples" / f"{images:010d}_{direction}.png"
             self._record(lambda events: write_image(picture, path))
 
     def picture(self, tag: str, picture: Tensor, images: int) -> bool:
-        """A picture (3, H, W) in [-1, 1] to TensorBoard; returns whether it is finite, else it is left out."""
+        """Write a picture (3, H, W) in [-1, 1] to TensorBoard if it is finite; return whether it is."""
         if not picture.isfinite().all():
-            self.note(f"no picture {tag} at image {images:,}: it is not finite")
+            self.note(f"Skipped the picture {tag} at image {images:,}: it has values that are not finite")
             return False
         shown = (picture.float().cpu().clamp(-1, 1) + 1) / 2
         self._record(lambda events: events.add_image(tag, shown, images))
         return True
 
     def histogram(self, tag: str, values: Tensor, images: int) -> None:
-        """How numbers are spread; left out where they are not finite."""
+        """Write the distribution of values, unless some are not finite."""
         if values.isfinite().all():
             self._record(lambda events: events.add_histogram(tag, values, images))
 
     def text(self, name: str, words: str) -> None:
-        """Words in Markdown, such as the recipe, to TensorBoard."""
+        """Write a text in Markdown."""
         self._record(lambda events: events.add_text(name, words, self.images))
 
     def settings(self, settings: Mapping[str, Any], metrics: Sequence[str]) -> None:
-        """What the recipe says, for TensorBoard's table of hyperparameters, beside the last scalar of each metric."""
-        for summary in hparams(dict(settings), dict.fromkeys(metrics, 0.0)):  # type: ignore[no-untyped-call]
+        """Write a row of TensorBoard's table of hyperparameters; it shows the last value of each metric beside them."""
+        columns, *row = hparams(dict(settings), dict.fromkeys(metrics, 0.0))  # type: ignore[no-untyped-call]
+        # Without metrics TensorBoard chooses the columns from the scalars that there are.
+        for summary in [columns, *row] if metrics else row:
             self._record(partial(_add_summary, summary=summary))
 
     def graph(self, network: nn.Module, example: Tensor) -> None:
-        """How a network is built, to TensorBoard's graph page."""
-        with warnings.catch_warnings(action="ignore"):  # TensorBoard still traces, and tracing warns of every branch
+        """Write the graph of a network."""
+        with warnings.catch_warnings(action="ignore"):  # TensorBoard traces, and tracing warns about every branch
             self._record(lambda events: events.add_graph(network, example))
 
     def flush(self) -> None:
-        """Put on the disk what TensorBoard still holds back."""
+        """Write what TensorBoard has buffered to the disk."""
         self._record(SummaryWriter.flush)
 
     def _record(self, write: Callable[[SummaryWriter], object]) -> None:
@@ -128,9 +130,9 @@ class RunLog:
                 self.writer = SummaryWriter(str(self.run), purge_step=None if self._complained else self.images + 1)
             write(self.writer)
         except OSError as error:
-            self.writer = None  # it does not recover; the next record gets a new one
+            self.writer = None  # a failed writer stays broken; the next record opens a new one
             if not self._complained:
-                self.note(f"{self.run}: records cannot be written ({error.strerror or error}); training goes on")
+                self.note(f"{self.run}: records cannot be written ({error.strerror or error}); training continues")
             self._complained = True
 
 
@@ -139,7 +141,7 @@ def _add_summary(events: SummaryWriter, summary: Any) -> None:
 
 
 def _without_tensorboard(hook: Callable[[threading.ExceptHookArgs], object]) -> Callable[[Any], object]:
-    """The hook for threads that fail, but for TensorBoard's on a full disk: the log meets the same error itself."""
+    """The hook without the errors of TensorBoard's thread on a full disk, which the log meets and reports itself."""
 
     def quieter(failed: threading.ExceptHookArgs) -> None:
         ours = type(failed.thread).__module__.startswith("tensorboard") and isinstance(failed.exc_value, OSError)

@@ -1,4 +1,4 @@
-"""What a run shows of itself: numbers, pictures, and what goes on inside its networks."""
+"""What is recorded during training: losses and other scalars, pictures, and the inside of the networks."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from torch import Tensor
 
 from cyclegan.data.files import from_bytes
 from cyclegan.data.overlay import overlaid
+from cyclegan.data.sources import sources, unseen_split
 from cyclegan.losses.adversarial import over_scales
 from cyclegan.machine.memory import free_memory, memory_told
 from cyclegan.machine.memory_used import memory_used
 from cyclegan.recipe import Recipe
+from cyclegan.training.grids import channels, grid
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.optimizer import StepResult
-from cyclegan.training.samples import Samples, channels, grid, looking
+from cyclegan.training.samples import Samples, looking
 from cyclegan.types import Batch
 from cyclegan.util.provenance import provenance
 
 SETTINGS = ("method", "training")
-"""Sections of the recipe that decide what is learned: the columns of TensorBoard's table."""
+"""Sections of the recipe that decide what is learned: the columns of TensorBoard's table of hyperparameters."""
 
 
 class Observer:
-    """Keeps the pictures that a learner is watched by, of `size` (H, W), and writes what it sees into the log.
+    """Keeps the sample pictures, of `size` (H, W), and writes the state of the learner into the log.
 
-    Raises ValueError when `log.feature_maps` names a stage that its generators do not have.
+    Raises ValueError when `log.feature_maps` names a stage that the generators do not have.
     """
 
     def __init__(self, recipe: Recipe, learner: Learner, log: RunLog, size: Sequence[int]) -> None:
@@ -41,7 +43,7 @@ class Observer:
             raise ValueError(f"log.feature_maps: the generators have stages 0 to {stages - 1}, not {wrong[0]}")
 
     def begin(self) -> None:
-        """The recipe as text and as settings, where the run comes from and, if asked for, the graph."""
+        """Write the recipe (as text and as hyperparameters), the provenance and, if the recipe says so, the graph."""
         facts = provenance(self.device)
         table = ["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts.items())]
         self.log.text("recipe", f"```yaml\n{self.recipe.to_yaml()}```")
@@ -54,42 +56,45 @@ class Observer:
                 self.log.graph(network, torch.zeros(1, 3, *self.size, device=self.device))
 
     def numbers(self, result: StepResult, pixels: Batch) -> None:
-        """Losses, gradient norms, scores, learning rate, memory, steps skipped: here the host waits for the device."""
+        """Write the scalars; the host waits for the device here. Skipped steps are written once there are some."""
         seen = {f"loss/{name}": loss for name, loss in result.losses.items()}
-        seen |= {f"gradient/{name}": norm for name, norm in result.grad_norms.items()}
+        seen |= {f"training/grad_norm_{name}": norm for name, norm in result.grad_norms.items()}
         seen |= dict(self._scores(Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))))
         numbers = dict(zip(seen, torch.stack(list(seen.values())).tolist(), strict=True))
-        numbers |= {"training/lr": self.learner.lr, "training/skipped_steps": self.learner.nonfinite.skipped}
+        numbers["training/lr"] = self.learner.lr
+        if skipped := self.learner.nonfinite.skipped:
+            numbers["training/skipped_steps"] = skipped
         if memory := memory_used(self.device):
-            numbers["training/memory"] = memory
+            numbers["training/memory_gib"] = memory
         self.log.numbers(numbers, self.learner.images)
 
     def pictures(self) -> None:
-        """Sample grids, and what the critics object to in their fakes; left out where memory does not hold them."""
+        """Write sample grids and the patch scores of the discriminators, unless memory is too small for them."""
         try:
             with memory_told("fewer log.samples"):
                 self._pictures()
         except MemoryError as error:
-            self.log.note(f"no samples after {self.learner.images:,} images: {error}")
+            self.log.note(f"Skipped the samples at image {self.learner.images:,}: {error}")
             free_memory()
 
     def _pictures(self) -> None:
         critics, boundary = self.learner.method.critics(), self.learner.method.boundary
         for direction, columns in self.samples.columns(self.learner):
-            self.log.samples(direction, grid(list(columns.values())), self.learner.images)
+            self.log.samples(direction, grid(columns), self.learner.images)
             if critic := critics.get(direction):
                 real, fake = columns["real"], columns["fake"]
                 with looking([critic], self.learner.autocast):
                     scores = critic.patches(fake, real)
-                objections = overlaid(fake, torch.tanh(2 * (scores.float() - boundary)))
-                self.log.picture(f"patches/{direction}", grid([fake, objections]), self.learner.images)
+                patches = overlaid(fake, torch.tanh(2 * (scores.float() - boundary)))
+                shown = grid({"fake": fake, "patches": patches})
+                self.log.picture(f"samples/{direction}_patches", shown, self.learner.images)
 
     def networks(self) -> None:
-        """Histograms of weights and gradients, and feature maps of the first sample."""
+        """Write histograms of weights and gradients, and feature maps of the first sample."""
         for name, parameter in self.learner.method.named_parameters():
             self.log.histogram(f"weights/{name}", parameter.detach(), self.learner.images)
             if parameter.grad is not None:
-                self.log.histogram(f"gradients/{name}", parameter.grad, self.learner.images)
+                self.log.histogram(f"weights_grad/{name}", parameter.grad, self.learner.images)
         for direction, network in self.learner.generators.items():
             first, stages = self.samples.batch.of(direction.source)[:1], sorted(set(self.recipe.log.feature_maps))
             if not len(first) or not stages:
@@ -97,12 +102,12 @@ class Observer:
             with looking([network], self.learner.autocast):
                 maps = network.features(first, stages)
             for stage, features in zip(stages, maps, strict=True):
-                self.log.picture(f"features/{direction}/stage_{stage}", channels(features[0]), self.learner.images)
+                self.log.picture(f"stages/{direction}/{stage}", channels(features[0]), self.learner.images)
 
     def _scores(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
-        """What each critic thinks of the batch and of its translations, means over patches and then over scales.
+        """The scores that each critic gives to real and to translated images, and how often they are correct.
 
-        And how often it is right.
+        Means over patches, then over scales.
         """
         method = self.learner.method
         for direction, critic in method.critics().items():
@@ -118,10 +123,14 @@ class Observer:
             yield f"score/right_{direction.target}", over_scales(partial(_right, method.boundary), real, fake)
 
     def _scored(self) -> list[str]:
-        """The tags by which runs are compared; those that are never written stay empty."""
+        """The tags of the scores that the run will have, for the table of hyperparameters."""
+        if not self.recipe.log.evaluate_every:
+            return []
+        tests = sources(self.recipe.data, unseen_split(self.recipe.data)).values()
+        splits = ["validation"] + ["test"] * all(source.folder.is_dir() for source in tests)
         return ["validation/kid"] + [
             f"{split}/{figure}_{direction}"
-            for split in ("validation", "test")
+            for split in splits
             for direction in self.learner.generators
             for figure in ("kid", "fid")
         ]
@@ -132,7 +141,7 @@ def _mean(scores: Tensor) -> Tensor:
 
 
 def _right(boundary: float, real: Tensor, fake: Tensor) -> Tensor:
-    """The share of scores on the side where they belong."""
+    """The share of scores that are on the correct side of the boundary."""
     return ((real > boundary).float().mean() + (fake < boundary).float().mean()) / 2
 
 

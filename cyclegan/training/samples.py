@@ -1,4 +1,4 @@
-"""Sample grids: fixed held-out pictures, translated again and again while the networks learn."""
+"""Sample grids: the same held-out pictures, translated repeatedly during training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.utils import make_grid
 
 from cyclegan.data.config import DataConfig
 from cyclegan.data.files import UnreadableImage, to_tensor
@@ -21,9 +20,9 @@ from cyclegan.types import Batch, Direction, Images
 
 
 class Samples:
-    """Keeps the first `number` pictures of each domain of the test split (of the training folders where there is none).
+    """Keeps the first `number` pictures of each domain of the test split, or else of the training folders.
 
-    Where pictures are pairs, they are partners.
+    With paired data, the pictures of A and B are partners.
     """
 
     def __init__(self, data: DataConfig, number: int, size: Sequence[int], device: torch.device) -> None:
@@ -39,7 +38,7 @@ class Samples:
         self.batch = Batch(a.to(device), b.to(device))
 
     def columns(self, learner: Learner) -> Iterator[tuple[Direction, Images]]:
-        """For each direction what its method shows, by name, each (N, 3, H, W) in [-1, 1]."""
+        """The columns that the method shows of each direction, by name, each (N, 3, H, W) in [-1, 1]."""
         generators = learner.generators
         for direction in generators:
             if not len(self.batch.of(direction.source)):
@@ -49,21 +48,21 @@ class Samples:
             yield direction, {name: column.float() for name, column in columns.items()}
 
     def _columns(self, direction: Direction, learner: Learner) -> Images:
-        """All pictures at once; where memory does not hold them, one after another."""
+        """The columns of all pictures in one batch or, if memory is too small for it, one picture after another."""
         show = partial(learner.method.samples, direction, generators=learner.generators)
         try:
             return show(self.batch)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        free_memory()  # here, not above: the error's traceback holds what the failed call had made
+        free_memory()  # here, not above: the traceback of the error keeps the tensors of the failed call alive
         each = [show(one) for one in self.batch.one_by_one()][: len(self.batch.of(direction.source))]
         return {name: torch.cat([columns[name] for columns in each]) for name in each[0]}
 
 
 @contextmanager
 def looking(networks: Iterable[nn.Module], autocast: Arithmetic) -> Iterator[None]:
-    """The networks as they are used later: no dropout, no gradients; and not compiled, their shapes are too rare."""
+    """Run networks as in inference: no dropout, no gradients; not compiled, because their shapes here are rare."""
     before = [(network, network.training) for network in networks]
     for network, _ in before:
         network.eval()
@@ -75,34 +74,18 @@ def looking(networks: Iterable[nn.Module], autocast: Arithmetic) -> Iterator[Non
             network.train(training)
 
 
-def grid(columns: Sequence[Tensor]) -> Tensor:
-    """Pictures side by side, (3, H', W') in [-1, 1]: a row for each picture of the first column, (N, 3, H, W)."""
-    rows = torch.stack(list(columns), dim=1).flatten(0, 1)
-    together: Tensor = make_grid(rows, nrow=len(columns), padding=4, pad_value=1.0)
-    return together
-
-
-def channels(features: Tensor, most: int = 16) -> Tensor:
-    """The first channels of a feature map (C, h, w) as a grid (3, H', W'), each from its 1st to its 99th percentile."""
-    maps = features[:most].float()
-    low, high = torch.quantile(maps.flatten(1), torch.tensor([0.01, 0.99], device=maps.device), dim=1)[..., None, None]
-    scaled = (maps - low) / (high - low).clamp(min=1e-6) * 2 - 1
-    together: Tensor = make_grid(scaled[:, None], nrow=4, padding=2, pad_value=1.0)
-    return together
-
-
 def _first(
     places: Sequence[Source], files: Iterable[Sequence[Path]], number: int, size: Sequence[int]
 ) -> tuple[Tensor, ...]:
-    """The first pictures that can be read, of files that lie in these sources each, fitted to `size` (H, W).
+    """The first rows of files whose pictures can all be read, one file of each source, fitted to `size` (H, W).
 
-    Returns (N, 3, H, W) in [-1, 1] of each source, N at most `number`.
+    Returns (N, 3, H, W) in [-1, 1] for each source, N at most `number`.
     """
     rows: list[list[Tensor]] = []
     for paths in files:
         if len(rows) == number:
             break
-        with suppress(UnreadableImage):  # named when training meets it
+        with suppress(UnreadableImage):  # reported when training reads it
             pictures = zip(places, paths, strict=True)
             rows.append([to_tensor(source.read_fitted(path, size)) for source, path in pictures])
     return tuple(map(torch.stack, zip(*rows, strict=True))) if rows else (torch.empty(0, 3, *size),) * len(places)

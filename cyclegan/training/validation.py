@@ -1,4 +1,4 @@
-"""Scores while a run learns: on pictures held out of its training folders, never on the test split."""
+"""Scores during training, on pictures held out of the training folders, never on the test split."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from cyclegan.util.text import shown
 
 
 class Validation:
-    """Keeps the pictures held out of A and B, fitted to `size` (H, W), and how they look to the network that compares.
+    """Keeps the pictures held out of A and B, fitted to `size` (H, W), and their features.
 
-    Those of `paired` folders are scored against their partners too.
-
-    Raises ValueError when too few of them can be read.
+    With `paired` folders, translations are scored against the partners of the pictures too. Raises ValueError when too
+    few pictures can be read.
     """
 
     def __init__(
@@ -45,12 +44,12 @@ class Validation:
         self.seen = {name: features.of(map(self._floats, batches)) for name, batches in self.pictures.items()}
 
     def doubt(self) -> str:
-        """What so few pictures make of the scores, in one line; empty where there are enough."""
+        """A warning if there are few held-out pictures, in one line; empty if there are enough."""
         if min(map(len, self.seen.values())) >= ENOUGH:
             return ""
         return (
-            f"validation: {self._numbers} pictures are held out: few, so that scores depend much on which, and best.pt "
-            f"is a rough choice; {ENOUGH} of each (data.validation) tell more"
+            f"validation: {self._numbers} held-out pictures are few: the scores, and the choice of best.pt, depend on "
+            f"which pictures they are; hold out {ENOUGH} of each domain or more (data.validation)"
         )
 
     @property
@@ -58,16 +57,16 @@ class Validation:
         return " + ".join(str(len(seen)) for seen in self.seen.values())
 
     def score(self, learner: Learner, log: RunLog) -> float:
-        """Write the scores of a learner's generators into the log; returns the mean KID of the directions.
+        """Write the scores of a learner's generators into the log; return the mean KID of the directions.
 
-        Networks that give NaN have none, and count as infinitely bad.
+        It is infinite if the scores cannot be computed, because the outputs have NaN for example.
         """
         generators, images = learner.generators, learner.images
         try:
             with memory_told(), looking(generators.values(), Arithmetic(self.device, "float32")):
                 scores = {way: self._score(way, learner) for way in generators}
         except (ValueError, MemoryError) as error:
-            log.note(f"no scores after {images:,} images: {error}")
+            log.note(f"Skipped the scores at image {images:,}: {error}")
             return math.inf
         kids = {way: score.figures["kid"].value for way, score in scores.items()}
         kid = sum(kids.values()) / len(kids)
@@ -97,7 +96,7 @@ class Validation:
         return from_bytes(batch.to(self.device))
 
     def _by(self, network: nn.Module, autocast: Arithmetic) -> Callable[[Tensor], Tensor]:
-        """Translate in the run's precision, and in nothing else: what compares pictures sees all of them in float32."""
+        """Translate in the run's precision; the network that scores gets all pictures in float32."""
 
         def translate(pictures: Tensor) -> Tensor:
             with autocast:
@@ -108,10 +107,10 @@ class Validation:
 
 
 def _read(held_out: Pictures) -> list[Tensor]:
-    """The pictures held out of a folder, in batches."""
+    """The pictures held out of a folder, in batches. Raises ValueError when too few can be read."""
     batches = list(held_out) if len(held_out) else []
     if (number := sum(map(len, batches))) < FEWEST:
-        left = f"only {number} of the pictures held out are there and can be read, and {FEWEST} are needed"
-        helps = "bring them back, or go on without scores (log.evaluate_every: null)"
+        left = f"only {number} of the held-out pictures can be read, and at least {FEWEST} are needed"
+        helps = "restore them, or continue without scores (log.evaluate_every: null)"
         raise ValueError(f"{shown(held_out.source.folder)}: {left}: {helps}")
     return batches

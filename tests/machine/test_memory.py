@@ -153,7 +153,7 @@ def test_an_evaluation_whose_batches_do_not_fit_goes_one_by_one(
 @pytest.mark.usefixtures("full")
 def test_a_report_leaves_the_pictures_out_and_says_so(run: Path) -> None:
     assert run_main("report", run, "--device", "cpu") == 0
-    assert f"Left out: {TOLD}" in (run / "report.html").read_text(encoding="utf-8")
+    assert f"Not shown: {TOLD}" in (run / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("full")
@@ -173,4 +173,4 @@ def test_sample_grids_that_do_not_fit_end_no_training(
     monkeypatch.setattr(Samples, "columns", columns)
     assert train(recipe, tmp_path / "run").stem == "0000000008"
     told = capfd.readouterr().err
-    assert f"no samples after 4 images: {TOLD}fewer log.samples" in told
+    assert f"Skipped the samples at image 4: {TOLD}fewer log.samples" in told

@@ -17,6 +17,7 @@ from cyclegan.report.curves import (
     Frame,
     Point,
     chart,
+    labels,
     short,
     smoothed,
     thinned,
@@ -66,7 +67,16 @@ def test_ticks_are_round_and_inside(low: float, high: float, expected: list[floa
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0.0, "0"), (0.0002, "0.0002"), (1.25, "1.25"), (5000, "5000"), (50_000, "50k"), (1.2e6, "1.2M"), (-3e9, "-3G")],
+    [
+        (0.0, "0"),
+        (0.0002, "2e-4"),
+        (0.001, "0.001"),
+        (1.25, "1.25"),
+        (5000, "5000"),
+        (50_000, "50k"),
+        (1.2e6, "1.2M"),
+        (-3e9, "-3G"),
+    ],
 )
 def test_numbers_are_short(value: float, expected: str) -> None:
     assert short(value) == expected
@@ -85,10 +95,36 @@ def test_a_single_point_is_a_dot_in_the_middle() -> None:
     assert f'cx="{WIDTH - RIGHT:.1f}"' in svg and "nan" not in svg
 
 
-@pytest.mark.parametrize("value", [0.0, 1.2, -5.0, 1e-30, 1e30])
+@pytest.mark.parametrize("value", [1.2, -5.0, 1e-30, 1e30])
 def test_a_flat_line_has_room_around_it(value: float) -> None:
     [line] = lines_of(svg_of("flat", {"": [Point(0, value), Point(9, value)]}))
     assert all(TOP <= y <= HEIGHT - BOTTOM for _, y in line)
+
+
+def test_nothing_but_zeros_is_no_chart() -> None:
+    assert chart("skipped steps", {"": [Point(0, 0.0), Point(9, 0.0)]}) is None
+
+
+@pytest.mark.parametrize("values", [(1.136, 1.138), (0.9921, 0.9938), (12_341, 12_349), (2e-4, 3e-4), (523.0, 545.0)])
+def test_the_numbers_at_an_axis_differ_and_are_exact(values: tuple[float, float]) -> None:
+    steps = ticks(*values)
+    told = labels(steps)
+    assert len(set(told)) == len(told) > 1
+    assert [float(label.replace("k", "e3")) for label in told] == steps
+
+
+def test_noise_of_a_constant_stays_small() -> None:
+    noisy = [Point(i, 1.14 + 0.001 * (-1) ** i) for i in range(9)]
+    drawn = chart("memory", {"": noisy})
+    assert drawn
+    heights = [y for _, y in drawn.lines[0].raw]
+    assert max(heights) - min(heights) < 0.02 * HEIGHT
+
+
+def test_an_axis_ends_at_the_values_that_it_has_to_include() -> None:
+    drawn = chart("accuracy", {"": [Point(0, 0.4), Point(9, 0.6)]}, unit="share", includes=(0, 1))
+    assert drawn and drawn.unit == "share"
+    assert [(tick.number, tick.y) for tick in drawn.upwards] == [("0", HEIGHT - BOTTOM), ("0.5", 81.0), ("1", TOP)]
 
 
 def test_a_trend_is_calmer_than_its_points_and_keeps_their_mean() -> None:

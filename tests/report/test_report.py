@@ -133,8 +133,8 @@ def test_a_report_tells_the_facts_of_the_run(page: str) -> None:
         "method cyclegan",
         "data data",
         "images seen 8 of 8",
-        "images per second",
-        "best by KID after 6 images",
+        "images/s",
+        "lowest KID after 6 images",
     ):
         assert fact in told
     assert "machine 8 &lt;cores&gt;" in told and "git abc1234" in told and "generator:" in told
@@ -142,7 +142,7 @@ def test_a_report_tells_the_facts_of_the_run(page: str) -> None:
 
 def test_a_report_comes_in_its_order(page: str) -> None:
     assert re.findall(r"<h2>(.*?)</h2>", page) == [
-        "Scores", "Evolution", "Curves", "Test pictures", "Best and worst", "How it was made",
+        "Scores", "Samples during training", "Curves", "Test pictures", "Best and worst", "Recipe and provenance",
     ]  # fmt: skip
 
 
@@ -167,10 +167,26 @@ def test_sample_grids_are_stepped_through_to_the_last(page: str) -> None:
         assert steps.count("<figure hidden>") == 2 and 'max="2" value="2"' in steps
 
 
-def test_every_curve_is_drawn_twins_together(page: str) -> None:
+def test_every_curve_has_a_title_and_its_unit_and_losses_come_first(page: str) -> None:
     titles = re.findall(r"<figcaption><b>(.*?)</b>", page)
-    assert titles[:4] == ["gan", "cycle", "identity", "discriminator"]
-    assert {"lr", "images_per_second", "kid"} <= set(titles)
+    assert titles[:5] == ["GAN loss", "cycle loss", "identity loss", "discriminator loss", "KID"]
+    assert {"learning rate", "speed<small>images/s</small>", "peak memory<small>GiB</small>"} <= set(titles)
+    assert re.findall(r"<h3>(\w+[\w ]*)</h3>\s*<div class=\"charts\">", page) == [
+        "Losses", "Validation scores", "Discriminators", "Training",
+    ]  # fmt: skip
+
+
+def test_a_run_without_skipped_steps_has_no_chart_of_them(page: str) -> None:
+    assert "skipped" not in words_of(page).partition("Curves")[2].partition("Test pictures")[0]
+
+
+def test_curves_of_older_versions_are_read_under_their_new_tags(run: Path) -> None:
+    with SummaryWriter(str(run)) as events:
+        events.add_scalar("gradient/a_to_b", 7.0, 9)
+        events.add_scalar("training/memory", 3.0, 9)
+    curves = read_run(run).curves
+    assert curves["training/grad_norm_a_to_b"][-1] == (9, 7.0) and curves["training/memory_gib"][-1] == (9, 3.0)
+    assert not {"gradient/a_to_b", "training/memory"} & curves.keys()
 
 
 def test_broken_pictures_are_passed_over_and_the_truth_stands_beside(page: str) -> None:
@@ -182,9 +198,9 @@ def test_broken_pictures_are_passed_over_and_the_truth_stands_beside(page: str) 
 
 def test_the_best_score_higher_than_the_worst(page: str) -> None:
     extremes = page.partition("<h2>Best and worst")[2].partition("<h3>BtoA")[0]
-    means = [float(mean) for mean in re.findall(r"<h4>.*?mean ([+-][\d.]+)<", extremes)]
+    means = [float(mean) for mean in re.findall(r"<h4>.*?mean score ([+-][\d.]+)<", extremes)]
     assert len(means) == 6 and min(means[:3]) >= max(means[3:])
-    assert "of 6 test pictures" in extremes
+    assert "AtoB: 6 test pictures" in extremes
 
 
 def test_patches_are_coloured_by_the_side_of_the_boundary_that_they_are_on() -> None:
@@ -205,7 +221,7 @@ def test_a_fresh_run_has_a_report(data: Path, tmp_path: Path) -> None:
     write_recipe(tiny_recipe(data), tmp_path / "run" / "recipe.yaml")
     told = words_of(write_report(tmp_path / "run").read_text(encoding="utf-8"))
     assert f"cyclegan evaluate {tmp_path / 'run'}" in told and "no checkpoint yet" in told
-    assert "Curves" not in told and "Evolution" not in told
+    assert "Curves" not in told and "Samples" not in told
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["recipe.yaml", "report.html"]
 
 
@@ -228,7 +244,7 @@ def test_without_its_data_a_run_has_a_report_without_a_gallery(run: Path, tmp_pa
         state = torch.load(path, weights_only=True)
         torch.save(state | {"recipe": recipe.to_dict()}, path)
     told = words_of(write_report(data).read_text(encoding="utf-8"))
-    assert "nowhere holds no test pictures that can be read, or is not here any more" in told
+    assert "nowhere has no readable test pictures, or does not exist any more" in told
     assert "Best and worst" not in told and "0.0811" in told
 
 
@@ -254,7 +270,7 @@ def test_damaged_parts_are_told_and_the_rest_is_shown(run: Path) -> None:
 def test_figures_of_other_pictures_are_named_as_such(run: Path, page: str) -> None:
     write_metrics(run, data="elsewhere", own_test_pictures=False)
     told = words_of(write_report(run, pictures=1).read_text(encoding="utf-8"))
-    assert "These are of the test pictures of elsewhere at 32 x 32, not of the run's own test pictures" in told
+    assert "scores on the test pictures of elsewhere at 32 x 32, not on the run's own test pictures" in told
     assert "own test pictures" not in words_of(page).replace("own_test_pictures", "")
 
 
@@ -289,7 +305,7 @@ def test_runs_of_one_name_are_told_apart(pair: list[Path]) -> None:
 
 def test_a_comparison_has_a_row_for_each_run_and_its_weights(pair: list[Path]) -> None:
     heads, rows = comparison(read_runs(pair))
-    assert [row[:3] for row in rows] == [
+    assert [[*row[:2], row[heads.index("images seen")]] for row in rows] == [
         [f"{name}/run", weights, "8"] for name in ("first", "second") for weights in ("last", "best")
     ]
     assert {len(row) for row in rows} == {len(heads)}
@@ -303,15 +319,22 @@ def test_figures_that_do_not_compare_are_told(pair: list[Path], change: dict[str
     write_metrics(pair[1], **change)
     [told] = differences(read_runs(pair))
     [(key, value)] = change.items()
-    assert told.startswith("These figures do not compare") and key in told and f"second/run: {value}" in told
+    assert told.startswith("These scores are not comparable") and key in told and f"second/run: {value}" in told
     assert as_table(read_runs(pair)).startswith(told)
 
 
 def test_other_numbers_of_pictures_do_not_compare_either(pair: list[Path]) -> None:
     text = (pair[1] / "metrics.json").read_text(encoding="utf-8")
     (pair[1] / "metrics.json").write_text(text.replace('"images": 21', '"images": 20'), encoding="utf-8")
-    [told] = differences(read_runs(pair))
-    assert "different numbers of pictures" in told and "AtoB 20 : 34" in told
+    told, _ = differences(read_runs(pair))
+    assert "scores of AtoB are not comparable: they are of different numbers" in told and "second/run: 20 : 34" in told
+
+
+def test_a_direction_that_only_one_run_has_is_no_difference(pair: list[Path]) -> None:
+    metrics = json.loads((pair[1] / "metrics.json").read_text(encoding="utf-8"))
+    metrics["scores"] = [score for score in metrics["scores"] if score["what"] != "BtoA"]
+    (pair[1] / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    assert not differences(read_runs(pair))
 
 
 def test_figures_that_mean_little_are_told_in_report_and_comparison(pair: list[Path]) -> None:
@@ -324,6 +347,24 @@ def test_figures_that_mean_little_are_told_in_report_and_comparison(pair: list[P
         write_report(pair[1], pictures=1).read_text(encoding="utf-8")
     )
     assert as_table(read_runs(pair)).startswith(f"second/run: AtoB, A untranslated, BtoA: {few}")
+
+
+def test_a_score_that_no_run_has_gets_no_column(pair: list[Path]) -> None:
+    for run in pair:
+        metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+        metrics["scores"] = [score for score in metrics["scores"] if score["what"] != "BtoA"]
+        (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    heads, rows = comparison(read_runs(pair))
+    assert [head for head in heads if "ID" in head] == ["KID ↓\nAtoB", "FID ↓\nAtoB"]
+    assert all(all(row) for row in rows) and "BtoA" not in as_table(read_runs(pair))
+
+
+def test_runs_without_any_score_have_no_columns_of_scores(pair: list[Path]) -> None:
+    for run in pair:
+        (run / "metrics.json").unlink()
+    heads, rows = comparison(read_runs(pair))
+    assert heads == ["run", "weights", "images seen", "images/s", "features"]
+    assert [row[-1] for row in rows] == ["not scored"] * 2
 
 
 def test_a_run_without_scores_is_compared_too(pair: list[Path]) -> None:
@@ -340,7 +381,7 @@ def test_the_page_shows_the_same_pictures_by_every_run(pair: list[Path], tmp_pat
     assert len(rows) == 3  # of the two of A one is broken
     assert all(re.findall("<figcaption>(.*?)<", row) == ["input", "first/run", "second/run"] for row in rows)
     titles = re.findall(r"<figcaption><b>(.*?)</b>", html)
-    assert titles == ["loss/cycle_a", "loss/cycle_b", "validation/kid_AtoB"]
+    assert titles == ["KID AtoB", "cycle loss A", "cycle loss B"]
 
 
 @pytest.mark.parametrize(
@@ -390,4 +431,4 @@ def test_a_run_whose_memory_is_short_has_a_report_without_a_gallery(run: Path, m
 
     monkeypatch.setattr("cyclegan.report.run.showcase", fail)
     told = words_of(write_report(run).read_text(encoding="utf-8"))
-    assert "Test pictures Left out:" in told and "Best and worst" not in told and "0.0811" in told
+    assert "Test pictures Not shown:" in told and "Best and worst" not in told and "0.0811" in told

@@ -38,7 +38,7 @@ EVERY_PART = """
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every kind of part, with the widest words that they meet."""
-    picture, name = Image.new("RGB", (128, 128), "teal"), "a_very_long_name_without_any_space_in_it" * 3 + ".jpg"
+    picture, name = Image.new("RGB", (128, 96), "teal"), "a_very_long_name_without_any_space_in_it" * 3 + ".jpg"
     lines = {kind: [Point(i * 1000.0, 1 / (i + 1)) for i in range(50)] for kind in ("AtoB", "BtoA", "a_to_b")}
     return write_page(
         tmp_path_factory.mktemp("page") / "report.html",
@@ -46,9 +46,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         title=name,
         facts={"data": "/a/path/that/goes/on/and/on/" * 4},
         heads=[f"head {i}" for i in range(14)],
-        scores=[["last\nafter 8 images"] + ["0.1234"] * 13],
+        scores=[["last\nafter 8 images"] + ["0.1234\n0.1111 to 0.1357"] * 13],
         samples=[figure(f"after {i} images", picture) for i in range(3)],
-        curves=[chart("images_per_second", lines)],
+        curves=[chart("speed", lines, unit="images/s"), chart("memory", lines, unit="GiB")],
         cards=[Card(name, figure("in", picture), figure("out", picture), (figure("truth", picture),))],
         compared=[figure(word, picture) for word in ("input", "one", "two")],
         recipe="transforms: " * 100,
@@ -83,6 +83,34 @@ def test_every_picture_is_drawn(shown: Chromium) -> None:
     assert shown.see("[...document.images].every(image => image.complete && image.naturalWidth == 128)")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pictures_keep_their_shape(shown: Chromium, width: int) -> None:
+    shown.resize(width)
+    boxes = "[...document.images].flatMap(image => [...image.getClientRects()])"
+    shapes = f"{boxes}.map(box => box.width / box.height)"
+    assert shown.see(shapes) == pytest.approx([4 / 3] * 7, rel=0.02)
+
+
+def test_a_table_that_is_too_wide_says_so_and_keeps_its_first_column_in_view(shown: Chromium) -> None:
+    shown.resize(390)
+    box = "document.querySelector('.scroll')"
+    assert shown.see(f"{box}.scrollWidth > {box}.clientWidth + 100")
+    assert shown.see(f"getComputedStyle({box}).backgroundAttachment") == "local, scroll"  # a shade where there is more
+    assert shown.see(f"{box}.offsetHeight > {box}.clientHeight")  # a scrollbar that is always there
+    places = f"[{box}, {box}.querySelector('tbody th')].map(cell => cell.getBoundingClientRect().left)"
+    shown.see(f"{box}.scrollLeft = 300")
+    left, first = shown.see(places)
+    assert shown.see(f"{box}.scrollLeft") == 300 and first == left
+
+
+def test_charts_of_a_row_stand_at_one_height_whatever_their_titles(shown: Chromium) -> None:
+    shown.see("document.querySelectorAll('.chart b')[1].textContent = 'a very long title of several lines '.repeat(4)")
+    top = "part => chart.querySelector(part).getBoundingClientRect().top"
+    tops = f"[...document.querySelectorAll('.chart')].map(chart => ['b', 'svg'].map({top}))"
+    (title, drawn), (long_title, second) = shown.see(tops)
+    assert title == long_title and drawn == second
+
+
 def test_the_arrow_keys_step_through_the_samples(shown: Chromium) -> None:
     assert shown.see(SEEN) == ["after 2 images"]
     shown.see("document.querySelector('.steps input').focus()")
@@ -114,6 +142,12 @@ def test_the_page_is_dark_where_the_person_likes_it_dark(shown: Chromium) -> Non
     assert shown.see(paper) == "rgb(247, 243, 236)"
     shown.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     assert shown.see(paper) == "rgb(16, 24, 27)"
+
+
+def test_a_printed_table_fits_on_the_paper(shown: Chromium) -> None:
+    shown.ask("Emulation.setEmulatedMedia", media="print")
+    shown.resize(700)
+    assert shown.see("document.querySelector('table').getBoundingClientRect().right") <= 700
 
 
 def test_printed_sliders_become_pictures_side_by_side(shown: Chromium) -> None:

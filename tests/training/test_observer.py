@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,8 +21,9 @@ from cyclegan.machine.device import Arithmetic
 from cyclegan.networks.base import Critic
 from cyclegan.recipe import Recipe, read_recipe
 from cyclegan.training.charts import charts
-from cyclegan.training.observer import flat
-from cyclegan.training.samples import channels, looking
+from cyclegan.training.grids import FRAME, GUTTER, channels, grid, header
+from cyclegan.training.observer import Observer, flat
+from cyclegan.training.samples import looking
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Direction, Scores
 from tests.tiny import tiny_recipe, write_pictures
@@ -48,40 +52,65 @@ def seen(run: Path) -> EventAccumulator:
 def test_every_number_has_its_tag(seen: EventAccumulator) -> None:
     losses = {f"loss/{kind}_{x}" for kind in ("gan", "cycle", "identity", "discriminator") for x in "ab"}
     scores = {f"score/{kind}_{x}" for kind in ("real", "fake", "right") for x in "ab"}
-    grad_norms = {f"gradient/{name}" for name in NETWORKS}
-    training = {f"training/{x}" for x in ("lr", "images_per_second", "skipped_steps", "memory")}
+    grad_norms = {f"training/grad_norm_{name}" for name in NETWORKS}
+    training = {f"training/{x}" for x in ("lr", "images_per_second", "memory_gib")}
     assert set(seen.Tags()["scalars"]) == losses | scores | grad_norms | training
     assert [e.step for e in seen.Scalars("loss/gan_a")] == [2, 4, 6, 8]
 
 
 def test_numbers_are_in_their_ranges(seen: EventAccumulator) -> None:
     assert all(0 <= event.value <= 1 for x in "ab" for event in seen.Scalars(f"score/right_{x}"))
-    assert all(event.value > 0 for name in NETWORKS for event in seen.Scalars(f"gradient/{name}"))
-    assert all(0.05 < event.value < 100 for event in seen.Scalars("training/memory"))
+    assert all(event.value > 0 for name in NETWORKS for event in seen.Scalars(f"training/grad_norm_{name}"))
+    assert all(0.05 < event.value < 100 for event in seen.Scalars("training/memory_gib"))
 
 
 def test_twins_share_a_chart(seen: EventAccumulator) -> None:
     tensor = seen.Tensors("custom_scalars__config__")[-1]
     layout = Layout.FromString(tensor.tensor_proto.string_val[0])
-    shared = {chart.title: list(chart.multiline.tag) for chart in layout.category[0].chart}
-    assert shared["loss/gan"] == ["loss/gan_a", "loss/gan_b"]
-    assert shared["gradient"] == ["gradient/a_to_b", "gradient/b_to_a"]
-    assert shared["training/lr"] == ["training/lr"]
+    assert [category.title for category in layout.category] == ["Losses", "Discriminators", "Training"]
+    shared = {chart.title: list(chart.multiline.tag) for category in layout.category for chart in category.chart}
+    assert shared["GAN loss"] == ["loss/gan_a$", "loss/gan_b$"]
+    assert shared["gradient norm, generators, L2"] == [f"training/grad_norm_{x}$" for x in ("a_to_b", "b_to_a")]
+    assert shared["learning rate"] == ["training/lr$"] and shared["peak memory, GiB"] == ["training/memory_gib$"]
 
 
-def test_charts_come_in_the_order_of_tags_and_lose_none() -> None:
-    tags = ["loss/gan_b", "training/lr", "loss/gan_a", "validation/kid", "validation/kid_AtoB", "validation/kid_BtoA"]
-    assert charts(tags) == {
-        "loss/gan": ["loss/gan_a", "loss/gan_b"],
-        "training/lr": ["training/lr"],
-        "validation/kid": ["validation/kid", "validation/kid_AtoB", "validation/kid_BtoA"],
-    }
+def test_every_chart_of_the_layout_shows_its_own_tags_and_no_others(seen: EventAccumulator) -> None:
+    layout = Layout.FromString(seen.Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0])
+    tags = seen.Tags()["scalars"]
+    for pattern in [tag for category in layout.category for chart in category.chart for tag in chart.multiline.tag]:
+        assert [tag for tag in tags if re.match(pattern, tag)] == [pattern.removesuffix("$")]
+
+
+def test_tensorboard_orders_losses_and_samples_before_everything_else(seen: EventAccumulator) -> None:
+    """Its dashboard Time Series sorts all tags, and opens the first two groups."""
+    tags = seen.Tags()["scalars"] + seen.Tags()["images"] + seen.Tags()["histograms"]
+    groups = sorted({tag.partition("/")[0] for tag in tags})
+    assert groups == ["loss", "samples", "score", "stages", "training", "weights", "weights_grad"]
+
+
+def test_charts_come_in_the_order_of_groups_and_lose_no_tag() -> None:
+    both = ["validation/kid_AtoB", "validation/kid_BtoA"]
+    shown = charts(["training/lr", "loss/nce", "loss/gan_b", "loss/gan_a", "mine/own", "validation/kid", *both])
+    assert [(one.group, one.heading, one.tags) for one in shown] == [
+        ("Losses", "NCE loss", {"loss/nce": ""}),
+        ("Losses", "GAN loss", {"loss/gan_a": "A", "loss/gan_b": "B"}),
+        ("Validation scores", "KID", {"validation/kid": "mean"} | dict(zip(both, ("AtoB", "BtoA"), strict=True))),
+        ("Training", "learning rate", {"training/lr": ""}),
+        ("mine", "own", {"mine/own": ""}),
+    ]
+
+
+def test_the_mean_over_one_direction_is_not_drawn() -> None:
+    [shown] = charts(["validation/kid", "validation/kid_AtoB"])
+    assert shown.tags == {"validation/kid_AtoB": "AtoB"}
 
 
 def test_histograms_show_weights_and_gradients_of_every_layer(seen: EventAccumulator, run: Path) -> None:
     trainer = Trainer(read_recipe(run / "recipe.yaml"), run, resume=True)
     names = {name for name, _ in trainer.learner.method.named_parameters()}
-    assert set(seen.Tags()["histograms"]) == {f"{kind}/{name}" for kind in ("weights", "gradients") for name in names}
+    assert set(seen.Tags()["histograms"]) == {
+        f"{kind}/{name}" for kind in ("weights", "weights_grad") for name in names
+    }
     last = seen.Histograms("weights/a_to_b.head.weight")[-1]
     assert last.step == 8
     weight = trainer.learner.method.state_dict()["a_to_b.head.weight"]
@@ -89,10 +118,10 @@ def test_histograms_show_weights_and_gradients_of_every_layer(seen: EventAccumul
 
 
 def test_pictures_show_samples_objections_and_feature_maps(seen: EventAccumulator) -> None:
-    expected = {f"{kind}/{way}" for kind in ("samples", "patches") for way in ("AtoB", "BtoA")}
-    expected |= {f"features/{way}/stage_{stage}" for stage in (0, 2) for way in ("AtoB", "BtoA")}
+    expected = {f"samples/{way}{what}" for what in ("", "_patches") for way in ("AtoB", "BtoA")}
+    expected |= {f"stages/{way}/{stage}" for stage in (0, 2) for way in ("AtoB", "BtoA")}
     assert set(seen.Tags()["images"]) == expected
-    assert [e.step for e in seen.Images("patches/AtoB")] == [1, 4, 8]
+    assert [e.step for e in seen.Images("samples/AtoB_patches")] == [1, 4, 8]
 
 
 def test_the_recipe_and_where_the_run_comes_from_are_there_as_text(seen: EventAccumulator) -> None:
@@ -108,9 +137,24 @@ def test_settings_stand_in_the_table_of_hyperparameters(seen: EventAccumulator) 
     settings = HParamsPluginData.FromString(about).session_start_info.hparams
     assert settings["method.cycle"].number_value == 10
     assert settings["training.lr_schedule.constant"].string_value == "4 images"
-    about = seen.summary_metadata["_hparams_/experiment"].plugin_data.content
-    metrics = [info.name.tag for info in HParamsPluginData.FromString(about).experiment.metric_infos]
-    assert "test/kid_AtoB" in metrics and "validation/kid" in metrics
+    assert "_hparams_/experiment" not in seen.summary_metadata  # it would announce scores, and this run has none
+
+
+def test_the_table_of_hyperparameters_has_a_column_for_each_score_that_the_run_will_have(data: Path) -> None:
+    def metrics(**changes: Any) -> list[str]:
+        recipe = tiny_recipe(data, **changes)
+        learner = SimpleNamespace(generators=dict.fromkeys(recipe.method.directions))
+        return Observer._scored(cast(Observer, SimpleNamespace(recipe=recipe, learner=learner)))
+
+    scored = {"evaluate_every": "2 images"}
+    assert metrics() == []
+    assert {"validation/kid", "validation/fid_BtoA", "test/kid_AtoB"} <= {*metrics(log=scored)}
+    assert (
+        "validation/kid_AtoB" in (one := metrics(log=scored, method={"kind": "cut"}))
+        and "validation/kid_BtoA" not in one
+    )
+    shutil.rmtree(data / "testB")
+    assert not any(tag.startswith("test/") for tag in metrics(log=scored))
 
 
 def test_the_graph_is_there_when_asked_for(seen: EventAccumulator) -> None:
@@ -156,6 +200,27 @@ def test_objections_are_coloured_on_either_side_of_the_boundary_and_grey_between
     torch.testing.assert_close(shown[:, 0], torch.lerp(black, fake, MOST))
     torch.testing.assert_close(shown[:, -1], torch.lerp(black, real, MOST))
     assert (shown[:, 14:16] + 1).max() < 0.1
+
+
+@pytest.mark.parametrize("width", [28, 32, 96, 256])
+def test_a_grid_names_its_columns(width: int) -> None:
+    names = ["real", "fake", "cycle", "identity"]
+    strip = (header(names, width) * 127.5 + 127.5).round()[0]
+    bright = (strip > 100).any(dim=0).nonzero().flatten().tolist()
+    found = {(x - GUTTER) // (width + GUTTER) for x in bright}
+    assert found == {0, 1, 2, 3} and strip.shape[1] == GUTTER + 4 * (width + GUTTER)
+    assert all((x - GUTTER) % (width + GUTTER) < width for x in bright)  # nothing between the columns: no overlap
+
+
+def test_a_grid_is_dark_around_pictures_and_keeps_their_shape() -> None:
+    white = torch.ones(2, 3, 16, 24)
+    shown = grid({"real": white, "fake": white})
+    frame = FRAME / 127.5 - 1
+    strip = shown.shape[1] - 2 * (16 + GUTTER) - GUTTER
+    assert strip > 0 and shown.shape[2] == 2 * (24 + GUTTER) + GUTTER
+    torch.testing.assert_close(shown[:, :, :GUTTER], torch.full_like(shown[:, :, :GUTTER], frame))
+    pictures = shown[:, strip + GUTTER : strip + GUTTER + 16]
+    assert (pictures == 1).sum() == 3 * 16 * 2 * 24
 
 
 def test_a_constant_channel_is_shown_and_not_divided_by_nothing() -> None:

@@ -10,10 +10,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.data.files import to_tensor
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe
 from cyclegan.training.ema import Ema
+from cyclegan.training.grids import header
 from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Direction, Images, Losses
@@ -60,7 +62,9 @@ def test_a_run_leaves_recipe_events_samples_and_checkpoints(recipe: Recipe, tmp_
 def test_a_grid_shows_real_fake_cycle_identity_for_each_held_out_picture(recipe: Recipe, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run")
     grid = Image.open(tmp_path / "run" / "samples" / "0000000008_AtoB.png")
-    assert grid.size == (4 * (32 + 4) + 4, 2 * (32 + 4) + 4)
+    names = header(["real", "fake", "cycle", "identity"], 32)
+    assert grid.size == (4 * (32 + 4) + 4, names.shape[1] + 2 * (32 + 4) + 4)
+    assert (to_tensor(grid)[:, : names.shape[1]] - names).abs().max() <= 1 / 127
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])

@@ -183,7 +183,7 @@ def test_few_pictures_are_scored_and_what_that_makes_of_the_scores_is_told(
         trainer._prepare()
         assert math.isfinite(trainer.validation.score(trainer.learner, trainer.log))
     told = capfd.readouterr().err
-    assert "validation: 4 + 4 pictures are held out: few, so that scores depend much on which, and best.pt" in told
+    assert "validation: 4 + 4 held-out pictures are few: the scores, and the choice of best.pt, depend on" in told
     assert "of 4 + 4 held-out pictures, few, after 0 images" in told
     with pytest.raises(ValueError, match=r"data\.validation: .*greater than or equal to 4"):
         tiny_recipe(evaluated.data.root, data={"validation": 3})
@@ -194,9 +194,7 @@ def test_when_too_few_of_those_held_out_are_left_a_resumed_run_says_so(evaluated
     trainer._save()
     for path in trainer.loader.b.held_out[:5]:
         path.unlink()
-    told = (
-        r"trainB: only 3 of the pictures held out are there and can be read, and 4 are needed: .*evaluate_every: null"
-    )
+    told = r"trainB: only 3 of the held-out pictures can be read, and at least 4 are needed: .*evaluate_every: null"
     with pytest.raises(ValueError, match=told):
         train(evaluated, tmp_path / "run", resume=True)
 

@@ -1,4 +1,4 @@
-// A slider either moves the edge between two pictures, or shows one step of many.
+// A slider moves the edge between two pictures, or chooses one of several.
 addEventListener("input", ({target}) => {
   const box = target.parentElement;
   if (box.classList.contains("compare")) return box.style.setProperty("--at", target.value + "%");
