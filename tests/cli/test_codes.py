@@ -105,7 +105,7 @@ def test_every_command_that_writes_meets_a_full_disk_alike(
     open_model(run)  # it is as it was
 
 
-def test_the_readme_lists_every_code() -> None:
-    table = re.findall(r"^\| ([0-9, ]+) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+def test_the_documentation_lists_every_code() -> None:
+    table = re.findall(r"^\| ([0-9, ]+) \|", (ROOT / "docs" / "commands.md").read_text(encoding="utf-8"), re.M)
     numbers = [value for name, value in vars(codes).items() if name.isupper() and isinstance(value, int)]
     assert table == ["0", *map(str, sorted(numbers)), "130, 143, 129"]
