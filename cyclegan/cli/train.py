@@ -96,8 +96,8 @@ def _look_back(run: Path, recipe: Recipe) -> None:
 
 def parse_train(arguments: list[str]) -> Train:
     """Return the command; values that the command line does not set are the recipe's."""
-    # The recipe decides which options exist, and they decide whether a word is the recipe or an option's value. So parse
-    # with a guess of the recipe, and again if it was wrong.
+    # The recipe decides which options exist, and they decide whether a word is the recipe or an option's value.
+    # So parse with a guess of the recipe, and again if the guess was wrong.
     path = next((Path(word) for word in arguments if word.endswith((".yaml", ".yml")) and Path(word).is_file()), None)
     if any(word in ("-h", "--help") for word in arguments):
         show_help(TrainOptions, with_kinds(read_recipe(path) if path else Recipe(), arguments), arguments)
