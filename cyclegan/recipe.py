@@ -217,6 +217,8 @@ _RECIPES = TypeAdapter(Recipe)
 def read_recipe(path: Path | str) -> Recipe:
     """Read a recipe from a YAML file. Raises FileNotFoundError, or ValueError with one line that names the key."""
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder, not a recipe; to train on its pictures, use --data.root {path}")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such recipe; experiments/ holds some")
     if path.stat().st_size > LARGEST_FILE:

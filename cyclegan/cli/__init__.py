@@ -82,11 +82,13 @@ def _main(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    name, *rest = arguments or ["--help"]
-    if name in ("-h", "--help"):
+    name, *rest = arguments or ["help"]
+    if name in ("-h", "--help", "help"):
+        if rest[:1] and rest[0] in COMMANDS:
+            return _run([*rest, "--help"])
         print(_overview())
         return 0
-    if name == "--version":
+    if name in ("-V", "--version", "version"):
         print(f"cyclegan {cyclegan.__version__}")
         return 0
     if name not in COMMANDS:

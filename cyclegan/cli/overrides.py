@@ -17,6 +17,14 @@ from cyclegan.util.text import quoted
 
 T = TypeVar("T")
 
+WORDS = {
+    "epochs": "training.lr_schedule.constant",
+    "generator": "method.generator.kind",
+    "discriminator": "method.discriminator.kind",
+    **dict.fromkeys(("size", "image_size", "resolution"), "data.transforms"),
+}
+"""Words that no option ends with, and the options that people look for by them."""
+
 
 def with_kinds(config: T, arguments: list[str], key: str = "") -> T:
     """Return the config with the kinds that the arguments name, each with its own defaults.
@@ -34,6 +42,14 @@ def with_kinds(config: T, arguments: list[str], key: str = "") -> T:
             part = kinds[word]()
         config = replace(config, **{name: with_kinds(part, arguments, f"{option}.")})  # type: ignore[type-var]
     return config
+
+
+def meant(recipe: Any, word: str) -> str | None:
+    """Return the option of a recipe that ends like an unknown one: `--training.batch_size` for `--batch-size`."""
+    name = word.removeprefix("--").replace("-", "_")
+    keys = [f"{group}.{field.name}" for group, config in _groups(recipe) for field in fields(config)]
+    same = [key for key in keys if key.rpartition(".")[2] == name or key in (f"{name}.kind", f"{name}.root")]
+    return next((f"--{key}" for key in (WORDS.get(name), *same) if key), None)
 
 
 def show_help(command: type[Any], recipe: Any, arguments: list[str]) -> NoReturn:

@@ -52,23 +52,30 @@ def parse_words(kind: type[Any], name: str, arguments: list[str], default: Any =
             )
     except SystemExit as done:
         if done.code:
-            raise ValueError(_one_line(told.getvalue(), name)) from None
+            raise ValueError(_one_line(told.getvalue(), name, kind)) from None
         page.seek(0)
         usage, *rest = page.read().splitlines()
         print(textwrap.fill(usage, 80, subsequent_indent=" " * 7, break_on_hyphens=False), *rest, sep="\n")
         raise
 
 
-def _one_line(told: str, name: str) -> str:
+def _one_line(told: str, name: str, kind: type[Any]) -> str:
     """Shorten tyro's message, a title and several parts, to the first part and the closest option, if there is one."""
     lines = [line.strip("│| ") for line in told.splitlines()[1:]]
     text = " ".join("\n" if re.search("[─-]{3,}", line) else line for line in lines)  # rules between the parts
     what, *more = (words for part in text.split("\n") if (words := " ".join(part.split())))
     if missing := re.findall(r"(?:^Missing from [^:]*: |\(required\) )([A-Z_]+) ", what):
-        return f"{name}: give {' '.join(missing)} (see cyclegan {name} --help)"
+        return f"{name}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; {_usage(kind, name)}"
     what = what.removeprefix("Error parsing ").split(". Got errors:")[0]
     near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
     return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"
+
+
+def _usage(kind: type[Any], name: str) -> str:
+    page = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(page):
+        parse_words(kind, name, ["--help"])
+    return " ".join(page.getvalue().partition("\n\n")[0].split()).replace("[-h] ", "")
 
 
 @VALUES.primitive_rule

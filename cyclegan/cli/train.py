@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cyclegan.cli.codes import DIVERGED, UNSAVED
-from cyclegan.cli.overrides import show_help, with_kinds
+from cyclegan.cli.overrides import meant, show_help, with_kinds
 from cyclegan.cli.parsing import parse_words
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
 from cyclegan.util.progress import Progress
@@ -107,5 +108,12 @@ def parse_train(arguments: list[str]) -> Train:
 
 def _parse_by(recipe: Path | None, arguments: list[str]) -> Train:
     settings = with_kinds(read_recipe(recipe) if recipe else Recipe(), arguments)
-    parsed: Train = parse_words(Train, "train", arguments, Train(settings=settings))
+    try:
+        parsed: Train = parse_words(Train, "train", arguments, Train(settings=settings))
+    except ValueError as error:
+        unknown = re.search(r"Unrecognized options: (--[\w-]+)(?![\w.-])", str(error))
+        option = meant(settings, unknown[1]) if unknown else None
+        if unknown and option:
+            raise ValueError(f"train: no option {unknown[1]}; did you mean {option}?") from None
+        raise
     return parsed

@@ -142,8 +142,9 @@ def test_a_character_that_the_output_lacks_is_escaped(monkeypatch: pytest.Monkey
     assert output.read() == "Gr\\xfc\\xdfe \\u732b\n"
 
 
-def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_main() == 0
+@pytest.mark.parametrize("words", ["", "--help", "-h", "help", "help nothing"])
+def test_without_words_it_says_what_it_can(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(*words.split()) == 0
     told = capsys.readouterr().out
     assert all(command in told for command in COMMANDS)
 
@@ -161,7 +162,18 @@ def test_without_words_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -
         ("train --data.root nowhere", "nowhere"),
         ("translate nowhere in out", "nowhere: no such run folder"),
         ("translate nowhere in out --direction AtoC", "--direction"),
-        ("translate nowhere", "translate: give SOURCE OUT (see"),
+        (
+            "translate nowhere",
+            "translate: SOURCE, OUT are missing; usage: cyclegan translate [OPTIONS] MODEL SOURCE OUT",
+        ),
+        ("report", "report: RUN is missing; usage: cyclegan report RUN [--pictures N]"),
+        (
+            "train experiments",
+            "experiments: is a folder, not a recipe; to train on its pictures, use --data.root experiments",
+        ),
+        ("train --batch-size=4", "train: no option --batch-size; did you mean --training.batch_size?"),
+        ("train --epochs 5", "train: no option --epochs; did you mean --training.lr_schedule.constant?"),
+        ("train --method cut", "train: no option --method; did you mean --method.kind?"),
         ("translate nowhere in out --size some", "--size: expected a whole number, not 'some'"),
         ("translate nowhere in out --direction atob", "expected AtoB or BtoA, not 'atob'; did you mean AtoB?"),
         ("train --training.lr_schedule.shape cosin", "or plateau, not 'cosin'; did you mean cosine?"),
@@ -187,6 +199,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(words: str, told: str, capsys: py
     captured = capsys.readouterr()
     assert told in captured.err and captured.err.count("\n") == 1
     assert captured.err.startswith("cyclegan: ") and not captured.out
+
+
+def test_help_and_version_are_commands_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for one, other in (("help show", "show --help"), ("version", "--version")):
+        assert run_main(*one.split()) == 0
+        told = capsys.readouterr().out
+        assert run_main(*other.split()) == 0
+        assert told and told == capsys.readouterr().out
 
 
 def test_the_recipe_is_what_stands_alone_and_not_what_ends_in_yaml(
