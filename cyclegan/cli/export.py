@@ -16,7 +16,7 @@ from cyclegan.util.text import shown
 
 @dataclass(frozen=True)
 class Export:
-    """Write a generator and its model card to files; optionally publish it."""
+    """Write a generator and its model card to files, or publish them."""
 
     model: Positional[Path]
     """Run folder, checkpoint, generator file (.safetensors, .pth, a folder of .pth), or user/name on the hub."""

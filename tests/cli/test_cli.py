@@ -37,12 +37,12 @@ def test_help_names_every_option_with_meaning_and_default(command: str, capsys: 
     assert told.count("(default") + told.count("(required") >= len(options) - 3 * (command == "evaluate")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_fits_into_40_lines_of_80_columns(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    assert run_main(command, "--help") == 0
+    assert run_main(*command.split(), "--help") == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 40 and max(map(len, lines)) <= 80
 
