@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import difflib
+import inspect
 import itertools
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, make_dataclass, replace
+from functools import partial
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import tyro
@@ -60,23 +64,47 @@ def show_help(command: type[Any], recipe: Any, arguments: list[str]) -> NoReturn
     known = dict(_groups(recipe))
     asked = [word for help_, word in itertools.pairwise(arguments) if help_ in ("-h", "--help")]
     group = next((word for word in asked if not word.startswith("-") and not word.endswith((".yaml", ".yml"))), None)
-    if group is not None:
-        if group not in known:
-            raise ValueError(f"train --help: no group {quoted(group)}; the groups are {', '.join(known)}")
-        config = known[group]
-        page = make_dataclass("Group", [(group.replace(".", "_"), _named(type(config), group), config)])
-        parse_words(page, "train", ["--help"])
+    if group is not None and group not in known:
+        raise ValueError(f"train --help: no group {quoted(group)}; the groups are {', '.join(known)}")
+    shown = {key: config for key, config in known.items() if group is None or key.startswith(f"{group}.")}
     with suppress(SystemExit):
-        parse_words(command, "train", ["--help"])
-    print("Options that override the recipe; cyclegan train --help GROUP lists a group's:")
-    for key, config in known.items():
-        first = (type(config).__doc__ or "").splitlines()[0]
-        print(f"  {key:<22}{first}")
+        parse_words(command if group is None else _page(known[group], group), "train", ["--help"])
+    if shown:
+        print("Options that override the recipe; cyclegan train --help GROUP lists a group's:")
+    for key, config in shown.items():
+        print(f"  {key:<22}{(type(config).__doc__ or '').splitlines()[0]}")
     sys.exit(0)
 
 
-def _named(kind: type[Any], name: str) -> Any:
-    return Annotated[kind, tyro.conf.arg(name=name)]
+def _page(config: Any, group: str) -> type[Any]:
+    """Return a dataclass whose help page has the options of a config, without those of the configs in it."""
+    hints, sentences = get_type_hints(type(config), include_extras=True), field_docstrings(type(config))
+    inner = {name for name, _ in _parts(config)}
+    options = [
+        (
+            field.name,
+            Annotated[hints[field.name], tyro.conf.arg(name=f"{group}.{field.name}", help=sentences[field.name])],
+            dataclasses.field(default_factory=partial(getattr, config, field.name)),
+        )
+        for field in fields(config)
+        if field.name not in inner
+    ]
+    page = make_dataclass("Page", options, kw_only=True)
+    page.__doc__ = inspect.getdoc(type(config))
+    return page
+
+
+def field_docstrings(config: type[Any]) -> dict[str, str]:
+    """Return the sentence below each field of a dataclass, with those of its parents."""
+    found: dict[str, str] = {}
+    for kind in reversed(config.__mro__[:-1]):
+        [tree] = ast.parse(inspect.getsource(kind)).body
+        assert isinstance(tree, ast.ClassDef)
+        for line, after in itertools.pairwise(tree.body):
+            match line, after:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[name] = inspect.cleandoc(text)
+    return found
 
 
 def _groups(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -54,8 +54,7 @@ def parse_words(kind: type[Any], name: str, arguments: list[str], default: Any =
         if done.code:
             raise ValueError(_one_line(told.getvalue(), name, kind)) from None
         page.seek(0)
-        usage, *rest = page.read().splitlines()
-        print(textwrap.fill(usage, 80, subsequent_indent=" " * 7, break_on_hyphens=False), *rest, sep="\n")
+        print(_wrapped(page.read()), end="")
         raise
 
 
@@ -69,6 +68,17 @@ def _one_line(told: str, name: str, kind: type[Any]) -> str:
     what = what.removeprefix("Error parsing ").split(". Got errors:")[0]
     near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
     return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"
+
+
+def _wrapped(page: str) -> str:
+    """Wrap usage and description to 80 columns, as tyro does not. With colours, on a terminal, the page stays as it is."""
+    if "\x1b" in page:
+        return page
+    head, boxes = re.split(r"^(?=[╭ ])", page, maxsplit=1, flags=re.M)
+    usage, *lines = head.splitlines()
+    usage = textwrap.fill(usage, 80, subsequent_indent=" " * len("usage: "), break_on_hyphens=False)
+    lines = [usage, *(textwrap.fill(line, 80) for line in lines)]
+    return "\n".join([*lines, boxes])
 
 
 def _usage(kind: type[Any], name: str) -> str:

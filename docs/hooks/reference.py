@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import inspect
 import io
@@ -21,6 +20,7 @@ from mkdocs.structure.pages import Page
 from pydantic.fields import FieldInfo
 
 from cyclegan.cli import COMMANDS, parse
+from cyclegan.cli.overrides import field_docstrings
 from cyclegan.recipe import PlayerConfig, Recipe
 
 KEYS = "<!-- Every recipe key stands here on the site. -->"
@@ -56,19 +56,6 @@ def recipe_keys() -> Iterator[str]:
             yield from _key(key, anchor, field, hint, help_texts[field.name], inner)
         waiting.sort(key=lambda each: (top.index(each[0].split(".")[0]), each[0].count(".")))
     yield ""
-
-
-def field_docstrings(config: type[Any]) -> dict[str, str]:
-    """Return the sentence that stands under each field of a dataclass, its parents' included."""
-    found: dict[str, str] = {}
-    for kind in reversed(config.__mro__[:-1]):
-        [tree] = ast.parse(inspect.getsource(kind)).body
-        assert isinstance(tree, ast.ClassDef)
-        for line, after in zip(tree.body, tree.body[1:], strict=False):
-            match line, after:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    found[name] = inspect.cleandoc(text)
-    return found
 
 
 def command_help() -> Iterator[str]:
