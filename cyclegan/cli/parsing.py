@@ -71,7 +71,7 @@ def _one_line(told: str, name: str, kind: type[Any]) -> str:
 
 
 def _wrapped(page: str) -> str:
-    """Wrap usage and description to 80 columns, as tyro does not. With colours, on a terminal, the page stays as it is."""
+    """Wrap usage and description to 80 columns, as tyro does not; a page with colours stays as it is."""
     if "\x1b" in page:
         return page
     head, boxes = re.split(r"^(?=[╭ ])", page, maxsplit=1, flags=re.M)
