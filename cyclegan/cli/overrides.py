@@ -48,11 +48,15 @@ def with_kinds(config: T, arguments: list[str], key: str = "") -> T:
     return config
 
 
+def keys(recipe: Any) -> list[str]:
+    """Return the dotted keys of all values of a recipe, for the kinds that it has."""
+    return [f"{group}.{field.name}" for group, config in _groups(recipe) for field in fields(config)]
+
+
 def meant(recipe: Any, word: str) -> str | None:
     """Return the option of a recipe that ends like an unknown one: `--training.batch_size` for `--batch-size`."""
     name = word.removeprefix("--").replace("-", "_")
-    keys = [f"{group}.{field.name}" for group, config in _groups(recipe) for field in fields(config)]
-    same = [key for key in keys if key.rpartition(".")[2] == name or key in (f"{name}.kind", f"{name}.root")]
+    same = [key for key in keys(recipe) if key.rpartition(".")[2] == name or key in (f"{name}.kind", f"{name}.root")]
     return next((f"--{key}" for key in (WORDS.get(name), *same) if key), None)
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 Theirs: TypeAlias = "dict[str, str]"
 """Their options by name, with their values; empty for a switch."""
 
+Options: TypeAlias = "Mapping[str, tuple[str, ...]]"
+"""Our options, each with its values."""
+
+NONE: Options = MappingProxyType({})
+
 
 class Ours(NamedTuple):
-    """The options that do the same here, each with its values, and a remark."""
+    """The options that do the same here, and a remark."""
 
-    options: dict[str, tuple[str, ...]] = {}  # noqa: RUF012  # nobody changes it
+    options: Options = NONE
     note: str = ""
 
 
@@ -43,8 +49,8 @@ def _choice(**answers: Ours) -> Rule:
     return lambda value, _: answers.get(value, Ours(note=f"{value or 'this value'} is not offered"))
 
 
-def _switch(*words: str) -> Rule:
-    return lambda value, _: Ours(dict.fromkeys(words, ()))
+def _always(options: Options) -> Rule:
+    return lambda value, _: Ours(options)
 
 
 def _either(yes: str, no: str) -> Rule:
@@ -52,19 +58,26 @@ def _either(yes: str, no: str) -> Rule:
     return lambda value, _: Ours({no if value.lower() in ("false", "f", "0", "no", "n") else yes: ()})
 
 
+def _kind(theirs: Theirs) -> str | None:
+    """Our kind for their model; None for a model that is not offered. `CUT_mode` alone is of CUT's repository."""
+    model, mode = theirs.get("model", "cut" if "CUT_mode" in theirs else "cycle_gan"), theirs.get("CUT_mode", "cut")
+    cut = {"cut": "cut", "fastcut": "fastcut"}.get(mode.lower())
+    return {"cycle_gan": "cyclegan", "pix2pix": "pix2pix", "cut": cut}.get(model)
+
+
 def _method(value: str, theirs: Theirs) -> Ours:
-    kinds = {"cycle_gan": "cyclegan", "pix2pix": "pix2pix", "cut": theirs.get("CUT_mode", "cut").lower()}
-    kind = kinds.get(theirs.get("model", "cut"))
+    kind = _kind(theirs)
     if kind is None:
-        return Ours(
-            note="to apply a trained model, use cyclegan translate" if value == "test" else f"{value} is not offered"
-        )
-    pairs: dict[str, tuple[str, ...]] = {"--data.pairs": ("side_by_side",)} if kind == "pix2pix" else {}
-    return Ours({"--method.kind": (kind,), **pairs})
+        other = f"{value or 'this value'} is not offered"
+        return Ours(note="to apply a trained model, use cyclegan translate" if value == "test" else other)
+    more: Options = {"--data.pairs": ("side_by_side",)} if kind == "pix2pix" else NONE
+    if kind in ("cut", "fastcut"):
+        more = _schedule("", theirs).options
+    return Ours({"--method.kind": (kind,), **more})
 
 
 def _generator(value: str, theirs: Theirs) -> Ours:
-    known: dict[str, dict[str, tuple[str, ...]]] = {
+    known: dict[str, Options] = {
         "resnet_9blocks": {"--method.generator.kind": ("resnet",), "--method.generator.blocks": ("9",)},
         "resnet_6blocks": {"--method.generator.kind": ("resnet",), "--method.generator.blocks": ("6",)},
         "unet_256": {"--method.generator.kind": ("unet",), "--method.generator.depth": ("8",)},
@@ -73,10 +86,13 @@ def _generator(value: str, theirs: Theirs) -> Ours:
     if value not in known:
         return Ours(note=f"{value or 'this value'} is not offered")
     paired = theirs.get("model") == "pix2pix"
-    if paired == value.startswith("unet"):  # the kind that our method has by default, with the norm that theirs has
+    if paired == value.startswith("unet"):  # our method has this kind by default, with the norm and dropout of theirs
         return Ours(known[value])
-    norm = theirs.get("norm", "batch" if paired else "instance")
-    dropout = "0.5" if paired and "no_dropout" not in theirs else "0"
+    norm, dropout = ("batch", "0.5") if paired else ("instance", "0")
+    if theirs.get("norm") in ("instance", "batch"):
+        norm = theirs["norm"]
+    if "no_dropout" in theirs:
+        dropout = "0"
     return Ours({**known[value], "--method.generator.norm": (norm,), "--method.generator.dropout": (dropout,)})
 
 
@@ -88,10 +104,8 @@ def _direction(value: str, theirs: Theirs) -> Ours:
 
 
 def _transforms(value: str, theirs: Theirs) -> Ours:
-    load, crop = (
-        theirs.get("load_size", theirs.get("loadSize", "286")),
-        theirs.get("crop_size", theirs.get("fineSize", "256")),
-    )
+    load = theirs.get("load_size", theirs.get("loadSize", "286"))
+    crop = theirs.get("crop_size", theirs.get("fineSize", "256"))
     how = theirs.get("preprocess", theirs.get("resize_or_crop", "resize_and_crop"))
     bicubic = "interpolation: 2, area_for_downscale: image"
     steps = []
@@ -107,28 +121,28 @@ def _transforms(value: str, theirs: Theirs) -> Ours:
 
 
 def _schedule(value: str, theirs: Theirs) -> Ours:
-    constant = theirs.get("n_epochs", theirs.get("niter", ""))
-    decay = theirs.get("n_epochs_decay", theirs.get("niter_decay", ""))
+    """The whole schedule, because its options depend on each other and their defaults on the model."""
     shapes = {"linear": "linear", "lambda": "linear", "step": "steps", "cosine": "cosine", "plateau": "plateau"}
     policy = theirs.get("lr_policy", "linear")
     if policy not in shapes:
         return Ours(note=f"{policy or 'this value'} is not offered")
-    shape: dict[str, tuple[str, ...]] = (
-        {"--training.lr_schedule.shape": (shapes[policy],)} if "lr_policy" in theirs else {}
-    )
+    usual = {"cut": ("200", "200"), "fastcut": ("150", "50")}.get(str(_kind(theirs)), ("", ""))  # "": as ours, 100
+    epochs = theirs.get("n_epochs", theirs.get("niter", usual[0]))
+    decay = theirs.get("n_epochs_decay", theirs.get("niter_decay", usual[1]))
     key = "--training.lr_schedule"
-    if shapes[policy] == "linear":
-        spans = {f"{key}.constant": constant, f"{key}.decay": decay}
-        return Ours({**shape, **{option: (f"{epochs} epochs",) for option, epochs in spans.items() if epochs}})
+    options: dict[str, tuple[str, ...]] = {f"{key}.shape": (shapes[policy],)} if "lr_policy" in theirs else {}
+    if policy in ("linear", "lambda"):
+        spans = {f"{key}.constant": epochs, f"{key}.decay": decay}
+        return Ours(options | {option: (f"{number} epochs",) for option, number in spans.items() if number})
     total = "200"
     with suppress(ValueError):
-        total = str(int(constant or 100) + int(decay or 100))
-    shape |= {f"{key}.constant": ("0 epochs",), f"{key}.decay": (f"{total} epochs",)}
+        total = str(int(epochs or 100) + int(decay or 100))
+    options |= {f"{key}.constant": ("0 epochs",), f"{key}.decay": (f"{total} epochs",)}
     if policy == "step":
-        shape[f"{key}.step"] = (f"{theirs.get('lr_decay_iters', '50')} epochs",)
+        options[f"{key}.step"] = (f"{theirs.get('lr_decay_iters', '50')} epochs",)
     if policy == "plateau":
-        shape |= {f"{key}.factor": ("0.2",), "--log.evaluate_every": ("1 epoch",)}
-    return Ours(shape)
+        options |= {f"{key}.factor": ("0.2",), "--log.evaluate_every": ("1 epoch",)}
+    return Ours(options)
 
 
 def _betas(value: str, theirs: Theirs) -> Ours:
@@ -159,12 +173,22 @@ def _discriminator(value: str, theirs: Theirs) -> Ours:
     return Ours(note=f"{value or 'this value'} is not offered")
 
 
-def _norm(value: str, theirs: Theirs) -> Ours:
-    if value in ("instance", "batch"):
-        return Ours({"--method.generator.norm": (value,), "--method.discriminator.norm": (value,)})
-    if value.startswith("sync"):
-        return Ours(note="norms are not synchronised between processes; use instance norm")
-    return Ours({"--method.discriminator.norm": ("none",)}, "only discriminators can do without a norm")
+def _norm(*networks: str) -> Rule:
+    """The norm of some networks; only discriminators can do without one."""
+
+    def rule(value: str, theirs: Theirs) -> Ours:
+        if value in ("instance", "batch"):
+            return Ours({f"--method.{network}.norm": (value,) for network in networks})
+        if value == "none" and "discriminator" in networks:
+            note = "generators need a norm" if "generator" in networks else ""
+            return Ours({"--method.discriminator.norm": ("none",)}, note)
+        return Ours(note=f"{value or 'this value'} is not offered; norms are instance or batch")
+
+    return rule
+
+
+def _project(value: str, theirs: Theirs) -> Ours:
+    return Ours({"--log.wandb": (theirs.get("wandb_project_name", "cyclegan"),)})
 
 
 _OUT = _note("--out takes the whole path of the run folder")
@@ -172,7 +196,6 @@ _NEWEST = _note("--resume continues from the newest checkpoint")
 _RGB = _note("all pictures are converted to RGB; there is nothing to set")
 _INITIAL = _note("the initial weights are those of the method's authors: normal, 0.02 (xavier for CUT)")
 _TENSORBOARD = _note("use TensorBoard: tensorboard --logdir runs")
-_PROJECT: Rule = lambda value, theirs: Ours({"--log.wandb": (theirs.get("wandb_project_name", "cyclegan"),)})  # noqa: E731
 
 TRAIN: dict[str, Rule] = {
     "dataroot": _to("--data.root"),
@@ -198,14 +221,14 @@ TRAIN: dict[str, Rule] = {
     "netD": _discriminator,
     "which_model_netD": _discriminator,
     "n_layers_D": _to("--method.discriminator.depth"),
-    "norm": _norm,
-    "normG": _to("--method.generator.norm"),
-    "normD": _to("--method.discriminator.norm"),
-    "no_dropout": lambda value, _: Ours({"--method.generator.dropout": ("0",)}),
-    "no_antialias": lambda value, _: Ours(
+    "norm": _norm("generator", "discriminator"),
+    "normG": _norm("generator"),
+    "normD": _norm("discriminator"),
+    "no_dropout": _always({"--method.generator.dropout": ("0",)}),
+    "no_antialias": _always(
         {"--method.generator.downsample": ("stride",), "--method.discriminator.downsample": ("stride",)}
     ),
-    "no_antialias_up": lambda value, _: Ours({"--method.generator.upsample": ("transpose",)}),
+    "no_antialias_up": _always({"--method.generator.upsample": ("transpose",)}),
     "init_type": _INITIAL,
     "init_gain": _INITIAL,
     "preprocess": _transforms,
@@ -239,7 +262,7 @@ TRAIN: dict[str, Rule] = {
             "wgangp is not offered; hinge with spectral norm also bounds the discriminator's gradient",
         ),
     ),
-    "no_lsgan": lambda value, _: Ours({"--method.gan": ("vanilla",)}),
+    "no_lsgan": _always({"--method.gan": ("vanilla",)}),
     "pool_size": _to("--method.pool"),
     "lambda_A": _to("--method.cycle_a"),
     "lambda_B": _to("--method.cycle_b"),
@@ -256,7 +279,7 @@ TRAIN: dict[str, Rule] = {
     "netF": _note("not offered; it is mlp_sample"),
     "netF_nc": _to("--method.head_width"),
     "flip_equivariance": _either("--method.flip", "--method.no_flip"),
-    "continue_train": _switch("--resume"),
+    "continue_train": _always({"--resume": ()}),
     "epoch_count": _NEWEST,
     "epoch": _NEWEST,
     "which_epoch": _NEWEST,
@@ -269,47 +292,26 @@ TRAIN: dict[str, Rule] = {
     "save_epoch_freq": _to("--log.keep_every", "epochs"),
     "save_by_iter": _note("checkpoints are named by the number of images seen"),
     "evaluation_freq": _to("--log.evaluate_every", "images"),
-    "use_wandb": _PROJECT,
-    "wandb_project_name": _PROJECT,
+    "use_wandb": _project,
+    "wandb_project_name": _project,
     "verbose": _note("cyclegan show RUN describes the networks"),
     **dict.fromkeys(("display_id", "display_server", "display_env", "display_port"), _TENSORBOARD),
     **dict.fromkeys(("display_ncols", "display_winsize", "no_html", "easy_label"), _TENSORBOARD),
 }
 """What each of their training options is here."""
 
-_READ_OFF = dict.fromkeys(
-    (
-        "netG",
-        "which_model_netG",
-        "ngf",
-        "norm",
-        "normG",
-        "no_dropout",
-        "no_antialias",
-        "no_antialias_up",
-        "input_nc",
-        "output_nc",
-    ),
-    "is read off the weights",
-)
+_WEIGHTS = "is read off the weights"
 TEST: dict[str, str] = {
-    **dict.fromkeys(
-        ("dataroot", "name", "checkpoints_dir", "results_dir", "direction", "which_direction", "phase"), ""
-    ),
-    **dict.fromkeys(("load_size", "loadSize", "dataset_mode", "model_suffix"), ""),
-    **_READ_OFF,
-    "model": "",
-    "num_test": "all pictures are translated",
-    "how_many": "all pictures are translated",
-    "ntest": "all pictures are translated",
+    **dict.fromkeys(("dataroot", "name", "checkpoints_dir", "results_dir", "model", "model_suffix", "phase"), ""),
+    **dict.fromkeys(("dataset_mode", "direction", "which_direction", "load_size", "loadSize"), ""),
+    **dict.fromkeys(("netG", "which_model_netG", "ngf", "norm", "normG", "no_dropout"), _WEIGHTS),
+    **dict.fromkeys(("no_antialias", "no_antialias_up", "input_nc", "output_nc"), _WEIGHTS),
+    **dict.fromkeys(("num_test", "how_many", "ntest"), "all pictures are translated"),
+    **dict.fromkeys(("crop_size", "fineSize"), "pictures are not cropped"),
+    **dict.fromkeys(("preprocess", "resize_or_crop"), "pictures keep their size; --size changes it"),
+    **dict.fromkeys(("epoch", "which_epoch"), "instead of a folder, one file of it can be given"),
     "eval": "always on: no dropout, running statistics",
     "aspect_ratio": "pictures keep their shape",
-    "crop_size": "pictures are not cropped",
-    "fineSize": "pictures are not cropped",
-    "preprocess": "pictures keep their size; --size changes it",
-    "resize_or_crop": "pictures keep their size; --size changes it",
-    "epoch": "instead of a folder, one file of it can be given",
-    "which_epoch": "instead of a folder, one file of it can be given",
     "gpu_ids": "--device cpu, or CUDA_VISIBLE_DEVICES",
 }
-"""What there is to know about each of their test options; nothing where the command line says it all."""
+"""Remarks on each of their test options; empty where the command line says it all."""

@@ -9,6 +9,7 @@ import pytest
 from cyclegan.cli import parse
 from cyclegan.cli.migration import answer
 from cyclegan.cli.their_options import TEST, TRAIN
+from cyclegan.cli.train import Train
 from tests.cli.test_cli import run_main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text(encoding="utf-8")
@@ -74,13 +75,20 @@ def test_the_page_lists_every_option_that_is_known() -> None:
         ("train --lambda_A 5 --lambda_identity 0.5", "train --method.cycle_a 5 --method.identity 2.5; --lambda"),
         ("train --n_epochs 50 --lr_policy step", "constant '0 epochs' --training.lr_schedule.decay '150 epochs'"),
         ("train --netG stylegan2", "--netG: stylegan2 is not offered"),
-        ("train --CUT_mode FastCUT --model cut", "use: cyclegan train --method.kind fastcut\n"),
+        ("train --CUT_mode FastCUT", "--method.kind fastcut --training.lr_schedule.constant '150 epochs' --training.l"),
+        ("train --model cut --n_epochs 9", "constant '9 epochs' --training.lr_schedule.decay '200 epochs'\n"),
+        ("train --n_epochs 100", "use: cyclegan train --training.lr_schedule.constant '100 epochs'\n"),
+        ("train --norm batch --netG unet_256", "--method.generator.norm batch --method.discriminator.norm batch --me"),
+        ("train --norm none --netG unet_256", "--method.discriminator.norm none --method.generator.kind unet"),
+        ("train --model pix2pix --pool_size 0", "--data.pairs side_by_side; --pool_size: has no effect with"),
+        ("train --CUT_mode foo", "--CUT_mode: foo is not offered"),
+        ("test --dataroot D --name N --model pix2pix", "use: cyclegan evaluate runs/N --data D --pairs side_by_side\n"),
         ("train --netG", "--netG: this value is not offered"),
         ("test", "'test'; use: cyclegan translate runs/NAME DATA/testA results/NAME; for scores: cyclegan evaluate"),
         ("test --dataroot D --name N --direction BtoA", "cyclegan translate runs/N D/testB results/N --direction BtoA"),
         ("test --dataroot D/testA --name N --model test --no_dropout", "cyclegan translate runs/N D/testA results/N;"),
         ("translate --name N --num_test 5", "translate: --name, --num_test are options of"),
-        ("evaluate --name N", "use: cyclegan translate runs/N DATA/testA results/N"),
+        ("evaluate --name N --dataroot D", "use: cyclegan evaluate runs/N --data D\n"),
     ],
 )  # fmt: skip
 def test_their_command_lines_are_answered_in_one_line(
@@ -98,6 +106,23 @@ def test_a_checkpoint_folder_of_theirs_is_translated_with(
     Path("checkpoints/zebras").mkdir(parents=True)
     assert run_main("test", "--name", "zebras", "--dataroot", "D") == 2
     assert "use: cyclegan translate checkpoints/zebras D/testA results/zebras" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--dataroot ./datasets/maps --name maps_cyclegan --model cycle_gan --pool_size 50 --no_dropout",
+        "--dataroot ./datasets/facades --name facades_pix2pix --model pix2pix --netG unet_256 --direction BtoA"
+        " --lambda_L1 100 --dataset_mode aligned --norm batch --pool_size 0",
+        "--dataroot ./datasets/grumpifycat --name grumpycat_CUT --CUT_mode CUT",
+        "--dataroot ./datasets/grumpifycat --name grumpycat_FastCUT --CUT_mode FastCUT",
+        "--dataroot D --model pix2pix --lambda_A 10 --nce_T 0.1 --netD pixel --norm none --lr_policy step",
+        "--dataroot D --model cycle_gan --norm batch --netG unet_128 --netD n_layers --n_layers_D 4 --gan_mode wgangp",
+    ],
+)
+def test_the_answer_to_a_line_of_their_scripts_is_a_command_that_the_program_takes(line: str) -> None:
+    answered = re.search("use: cyclegan train ([^;]*)", str(answer("train", line.split())))
+    assert answered and isinstance(parse("train", shlex.split(answered[1])), Train)
 
 
 @pytest.mark.parametrize("words", ["train --training.lr few", "train --nmae x", "export --name x", "show"])
