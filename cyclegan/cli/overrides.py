@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, make_dataclass, replace
 from functools import partial
-from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_type_hints
 
 import tyro
 
 from cyclegan.cli.parsing import parse_words
 from cyclegan.util.text import quoted
-
-T = TypeVar("T")
 
 WORDS = {
     "epochs": "training.lr_schedule.constant",
@@ -30,13 +28,23 @@ WORDS = {
 """Words that no option ends with, and the options that people look for by them."""
 
 
-def with_kinds(config: T, arguments: list[str], key: str = "") -> T:
+class Group(NamedTuple):
+    """A part of a recipe that is a config itself."""
+
+    key: str
+    """Its dotted key, `method.generator`."""
+    config: Any
+    kinds: dict[str, Any]
+    """The configs that may be there instead, by kind; empty where there is no choice."""
+
+
+def with_kinds(config: Any, arguments: list[str], key: str = "") -> Any:
     """Return the config with the kinds that the arguments name, each with its own defaults.
 
     Raises ValueError for a kind that does not exist.
     """
-    for name, kinds in _parts(config):
-        part, option = getattr(config, name), f"{key}{name}"
+    for name, part, kinds in _parts(config):
+        option = f"{key}{name}"
         word = _value(f"--{option}.kind", arguments)
         if word is not None and kinds and word != part.kind:
             if word not in kinds:
@@ -44,13 +52,13 @@ def with_kinds(config: T, arguments: list[str], key: str = "") -> T:
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ValueError(f"--{option}.kind: expected one of {', '.join(kinds)}, not {quoted(word)}{hint}")
             part = kinds[word]()
-        config = replace(config, **{name: with_kinds(part, arguments, f"{option}.")})  # type: ignore[type-var]
+        config = replace(config, **{name: with_kinds(part, arguments, f"{option}.")})
     return config
 
 
 def keys(recipe: Any) -> list[str]:
     """Return the dotted keys of all values of a recipe, for the kinds that it has."""
-    return [f"{group}.{field.name}" for group, config in _groups(recipe) for field in fields(config)]
+    return [f"{key}.{field.name}" for key, group in _groups(recipe).items() for field in fields(group.config)]
 
 
 def meant(recipe: Any, word: str) -> str | None:
@@ -65,34 +73,35 @@ def show_help(command: type[Any], recipe: Any, arguments: list[str]) -> NoReturn
 
     The defaults are the recipe's. Raises ValueError for a group that does not exist.
     """
-    known = dict(_groups(recipe))
+    known = _groups(recipe)
     asked = [word for help_, word in itertools.pairwise(arguments) if help_ in ("-h", "--help")]
     group = next((word for word in asked if not word.startswith("-") and not word.endswith((".yaml", ".yml"))), None)
     if group is not None and group not in known:
         raise ValueError(f"train --help: no group {quoted(group)}; the groups are {', '.join(known)}")
-    shown = {key: config for key, config in known.items() if group is None or key.startswith(f"{group}.")}
+    shown = [each for key, each in known.items() if group is None or key.startswith(f"{group}.")]
     with suppress(SystemExit):
-        parse_words(command if group is None else _page(known[group], group), "train", ["--help"])
+        parse_words(command if group is None else _page(known[group]), "train", ["--help"])
     if shown:
         print("Options that override the recipe; cyclegan train --help GROUP lists a group's:")
-    for key, config in shown.items():
-        print(f"  {key:<22}{(type(config).__doc__ or '').splitlines()[0]}")
+    for each in shown:
+        print(f"  {each.key:<22}{(type(each.config).__doc__ or '').splitlines()[0]}")
     sys.exit(0)
 
 
-def _page(config: Any, group: str) -> type[Any]:
-    """Return a dataclass whose help page has the options of a config, without those of the configs in it."""
-    hints, sentences = get_type_hints(type(config), include_extras=True), field_docstrings(type(config))
-    inner = {name for name, _ in _parts(config)}
-    options = [
-        (
-            field.name,
-            Annotated[hints[field.name], tyro.conf.arg(name=f"{group}.{field.name}", help=sentences[field.name])],
-            dataclasses.field(default_factory=partial(getattr, config, field.name)),
-        )
-        for field in fields(config)
-        if field.name not in inner
-    ]
+def _page(group: Group) -> type[Any]:
+    """Return a dataclass whose help page has the options of a group, without those of the groups in it."""
+    config, sentences = group.config, field_docstrings(type(group.config))
+    hints = get_type_hints(type(config), include_extras=True)
+    inner = {name for name, *_ in _parts(config)}
+    options = []
+    for field in fields(config):
+        if field.name not in inner:
+            option = tyro.conf.arg(name=f"{group.key}.{field.name}", help=sentences[field.name])
+            if field.name == "kind":
+                text = f"{sentences['kind']} Another kind has its own defaults."
+                option = tyro.conf.arg(name=f"{group.key}.kind", help=text, metavar="{" + ",".join(group.kinds) + "}")
+            default = dataclasses.field(default_factory=partial(getattr, config, field.name))
+            options.append((field.name, Annotated[hints[field.name], option], default))
     page = make_dataclass("Page", options, kw_only=True)
     page.__doc__ = inspect.getdoc(type(config))
     return page
@@ -111,21 +120,22 @@ def field_docstrings(config: type[Any]) -> dict[str, str]:
     return found
 
 
-def _groups(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each part of a config that is a config itself, by its dotted key, outer ones first."""
-    for name, _ in _parts(config):
-        part = getattr(config, name)
-        yield f"{key}{name}", part
-        yield from _groups(part, f"{key}{name}.")
+def _groups(config: Any, above: str = "") -> dict[str, Group]:
+    """Return each part of a config that is a config itself, by its dotted key, outer ones first."""
+    groups: dict[str, Group] = {}
+    for name, part, kinds in _parts(config):
+        key = f"{above}{name}"
+        groups |= {key: Group(key, part, kinds), **_groups(part, f"{key}.")}
+    return groups
 
 
-def _parts(config: Any) -> Iterator[tuple[str, dict[str, type[Any]]]]:
-    """Yield the fields that hold a config, each with the kinds that it can have."""
+def _parts(config: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Yield the fields that hold a config: name, config, and the configs that may be there instead, by kind."""
     hints = get_type_hints(type(config))
     for field in fields(config):
-        if is_dataclass(getattr(config, field.name)):
-            members = [member for member in get_args(hints[field.name]) if is_dataclass(member)]
-            yield field.name, {member.kind: member for member in members if isinstance(member, type)}  # type: ignore[attr-defined]
+        if is_dataclass(part := getattr(config, field.name)):
+            members: list[Any] = [member for member in get_args(hints[field.name]) if is_dataclass(member)]
+            yield field.name, part, {member.kind: member for member in members}
 
 
 def _value(option: str, arguments: list[str]) -> str | None:

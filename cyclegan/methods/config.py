@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import tyro
 from pydantic import Field
 
 from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, PIX2PIX, About
@@ -27,8 +26,8 @@ class CycleganConfig:
 
     about: ClassVar[About] = CYCLEGAN
 
-    kind: Annotated[Literal["cyclegan"], tyro.conf.arg(metavar="KIND")] = "cyclegan"
-    """The method: `cyclegan`, `cut`, `fastcut` or `pix2pix`. Another kind than the recipe's has its own defaults."""
+    kind: Literal["cyclegan"] = "cyclegan"
+    """Two generators, two discriminators, cycle consistency."""
     generator: GeneratorConfig = field(default_factory=ResnetConfig)
     """The architecture of both generators, `a_to_b` and `b_to_a`."""
     discriminator: DiscriminatorConfig = field(default_factory=PatchganConfig)
@@ -79,8 +78,8 @@ class CutConfig(_OneSided):
 
     about: ClassVar[About] = CUT
 
-    kind: Annotated[Literal["cut"], tyro.conf.arg(metavar="KIND")] = "cut"
-    """The method: `cyclegan`, `cut`, `fastcut` or `pix2pix`. Another kind than the recipe's has its own defaults."""
+    kind: Literal["cut"] = "cut"
+    """One generator; PatchNCE keeps each patch in its place."""
     direction: Direction = Direction.AtoB
     """The direction of the translation."""
     generator: GeneratorConfig = field(default_factory=_antialiased)
@@ -115,8 +114,8 @@ class FastcutConfig(CutConfig):
 
     about: ClassVar[About] = FASTCUT
 
-    kind: Annotated[Literal["fastcut"], tyro.conf.arg(metavar="KIND")] = "fastcut"  # type: ignore[assignment]
-    """The method: `cyclegan`, `cut`, `fastcut` or `pix2pix`. Another kind than the recipe's has its own defaults."""
+    kind: Literal["fastcut"] = "fastcut"  # type: ignore[assignment]
+    """CUT without identity, with flips and a larger weight of PatchNCE."""
     nce: Weight = 10.0
     """Weight of PatchNCE, the contrastive loss between patches."""
     identity: bool = False
@@ -131,8 +130,8 @@ class Pix2pixConfig(_OneSided):
 
     about: ClassVar[About] = PIX2PIX
 
-    kind: Annotated[Literal["pix2pix"], tyro.conf.arg(metavar="KIND")] = "pix2pix"
-    """The method: `cyclegan`, `cut`, `fastcut` or `pix2pix`. Another kind than the recipe's has its own defaults."""
+    kind: Literal["pix2pix"] = "pix2pix"
+    """One generator, a discriminator that sees the source too; needs `data.pairs`."""
     direction: Direction = Direction.AtoB
     """The direction of the translation."""
     generator: GeneratorConfig = field(default_factory=UnetConfig)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import tyro
 from pydantic import ConfigDict, Field
 
 from cyclegan.types import NUMBER
@@ -25,8 +24,8 @@ class ResnetConfig:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
 
-    kind: Annotated[Literal["resnet"], tyro.conf.arg(metavar="KIND")] = "resnet"
-    """`resnet`: downsampling by 4, residual blocks, upsampling; or `unet`. Another kind has its own defaults."""
+    kind: Literal["resnet"] = "resnet"
+    """Downsampling by 4, residual blocks, upsampling."""
     width: Width = 64
     """Output channels of the first convolution (ngf); the residual blocks have four times as many."""
     blocks: Annotated[int, NUMBER, Field(gt=0, le=256)] = 9
@@ -57,8 +56,8 @@ class UnetConfig:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
 
-    kind: Annotated[Literal["unet"], tyro.conf.arg(metavar="KIND")] = "unet"
-    """`unet`: U-Net with skip connections at every size; or `resnet`. Another kind has its own defaults."""
+    kind: Literal["unet"] = "unet"
+    """Downsampling to a point and back, with skip connections at every size."""
     width: Width = 64
     """Output channels of the first convolution (ngf); deeper layers have up to eight times as many."""
     depth: Annotated[int, NUMBER, Field(ge=5, le=10)] = 8
@@ -79,8 +78,8 @@ class UnetConfig:
 class PatchganConfig:
     """PatchGAN discriminator (Isola et al. 2017)."""
 
-    kind: Annotated[Literal["patchgan"], tyro.conf.arg(metavar="KIND")] = "patchgan"
-    """`patchgan` scores patches, `pixel` scores single pixels. Another kind has its own defaults."""
+    kind: Literal["patchgan"] = "patchgan"
+    """Scores overlapping patches."""
     width: Width = 64
     """Output channels of the first convolution (ndf)."""
     depth: Annotated[int, NUMBER, Field(ge=1, le=5)] = 3
@@ -103,8 +102,8 @@ class PatchganConfig:
 class PixelConfig:
     """PixelGAN discriminator (Isola et al. 2017)."""
 
-    kind: Annotated[Literal["pixel"], tyro.conf.arg(metavar="KIND")] = "pixel"
-    """`pixel` scores single pixels, `patchgan` scores patches. Another kind has its own defaults."""
+    kind: Literal["pixel"] = "pixel"
+    """Scores single pixels."""
     width: Width = 64
     """Output channels of the first convolution (ndf)."""
 
