@@ -20,7 +20,7 @@ from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.types import NUMBER, Device, Precision
 from cyclegan.util.atomic import write_whole
-from cyclegan.util.text import key_of, mistake, quoted, reason
+from cyclegan.util.text import key_of, mistake, quoted
 from cyclegan.util.yaml import parse_yaml, refuse_endless
 
 _SPAN = PrimitiveConstructorSpec(
@@ -225,10 +225,9 @@ def read_recipe(path: Path | str) -> Recipe:
         raise ValueError(f"{path}: more than {LARGEST_FILE:,} bytes; is it a recipe?")
     content = path.read_bytes()
     try:
-        data = parse_yaml(content.decode())
-    except Exception as error:  # PyYAML's constructors raise almost anything on odd scalars
-        where = reason(error).replace('in "<unicode string>", ', "in ")
-        raise ValueError(f"{path}: not valid YAML: {where}") from None
+        data = parse_yaml(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return recipe_from({} if data is None else data, str(path))
 
 

@@ -13,14 +13,14 @@ import types
 from collections.abc import Callable
 from enum import EnumMeta
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TextIO, Union, get_args, get_origin
 
 import tyro
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from cyclegan.util.text import key_of, mistake, quoted, reason
+from cyclegan.util.text import key_of, mistake, quoted
 from cyclegan.util.yaml import parse_yaml
 
 VALUES = ConstructorRegistry()
@@ -30,12 +30,22 @@ NONE = ("none", "null", "None")
 """Words for the null of YAML."""
 
 
+class _Page(io.TextIOWrapper):
+    """A page in memory that has the encoding and, for tyro, the colours of an output."""
+
+    def __init__(self, output: TextIO) -> None:
+        encoding = codecs.lookup(getattr(output, "encoding", None) or "utf-8").name
+        super().__init__(io.BytesIO(), encoding, errors="backslashreplace")
+        self._coloured = output.isatty()
+
+    def isatty(self) -> bool:
+        """Whether the output is a terminal."""
+        return self._coloured
+
+
 def parse_words(kind: type[Any], name: str, arguments: list[str], default: Any = tyro.MISSING_NONPROP) -> Any:
     """Return an instance of the command `kind`; `--help` prints and exits. Raises ValueError in one line."""
-    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
-    page = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")
-    page.isatty = sys.stdout.isatty  # type: ignore[method-assign]  # tyro asks it whether to use colours
-    told = io.StringIO()
+    page, told = _Page(sys.stdout), io.StringIO()
     try:
         with contextlib.redirect_stdout(page), contextlib.redirect_stderr(told):
             return tyro.cli(
@@ -153,8 +163,6 @@ def _validated(adapter: TypeAdapter[Any], text: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(mistake(key_of(first["loc"]) or "the value", first)) from None
-    except Exception as error:  # PyYAML's constructors raise almost anything on odd scalars
-        raise ValueError(f"not valid YAML: {reason(error)}") from None
 
 
 def _flow(value: Any) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from cyclegan.util.text import reason
+
 LARGEST = 10_000
 """Most values in a recipe after its aliases are expanded; the reference has about a hundred."""
 
@@ -15,11 +17,19 @@ DEEPEST = 50
 """Most levels of nesting."""
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str | bytes) -> Any:
     """Parse a YAML text into plain data, like `yaml.safe_load`, but reject duplicate keys and huge expansions.
 
-    Raises yaml.YAMLError or ValueError; for odd scalars, PyYAML's constructors may raise other exceptions.
+    Raises ValueError with one line that says where the text is not valid.
     """
+    try:
+        return _parsed(text.decode() if isinstance(text, bytes) else text)
+    except Exception as error:  # PyYAML's constructors raise almost anything on odd scalars
+        where = reason(error).replace('in "<unicode string>", ', "in ")
+        raise ValueError(f"not valid YAML: {where}") from None
+
+
+def _parsed(text: str) -> Any:
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
