@@ -62,8 +62,7 @@ def command_help() -> Iterator[str]:
     """Yield Markdown lines: a section for each command with what `--help` prints, 80 columns wide."""
     for name, command in COMMANDS.items():
         yield from ("", f"## {name}", "", inspect.getdoc(command) or "", "")
-        box = "??? note" if name == "train" else "!!! note"
-        yield f'{box} "cyclegan {name} --help"'
+        yield f'!!! note "cyclegan {name} --help"'
         yield from ("", "    ```text", *(f"    {line}" for line in _help(name).splitlines()), "    ```", "")
 
 
