@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
@@ -22,6 +22,9 @@ from cyclegan.types import NUMBER, Device, Precision
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import key_of, mistake, quoted
 from cyclegan.util.yaml import parse_yaml, refuse_endless
+
+if TYPE_CHECKING:
+    from cyclegan.methods.base import Method
 
 _SPAN = PrimitiveConstructorSpec(
     nargs=1,
@@ -200,6 +203,10 @@ class Recipe:
     """The network that scores are computed with."""
     log: LogConfig = field(default_factory=LogConfig)
     """What is logged, and how often."""
+
+    def build(self) -> Method:
+        """Build the method with random weights, for the channels of the recipe's pictures."""
+        return self.method.build(self.data.channels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain dictionaries, lists, numbers and strings, as YAML and checkpoints hold it."""

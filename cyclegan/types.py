@@ -81,8 +81,23 @@ Place = Annotated[Path, PlainSerializer(Path.as_posix, return_type=str)]
 """A path in a config, serialized with forward slashes on every system."""
 
 
+class Channels(NamedTuple):
+    """The number of channels of both domains."""
+
+    a: int = 3
+    b: int = 3
+
+    def of(self, domain: Domain) -> int:
+        """Return the number of channels of one domain."""
+        return self.a if domain == "a" else self.b
+
+
+RGB = Channels()
+"""Colour pictures in both domains."""
+
+
 class Batch(NamedTuple):
-    """Images of both domains, each (N, C, H, W) in [-1, 1]. They are pairs if the data source yields pairs."""
+    """Images of both domains, each (N, C, H, W) in [-1, 1]; C may differ. They are pairs if the data source yields pairs."""
 
     a: Tensor
     b: Tensor

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from cyclegan.types import NUMBER, Place
+from cyclegan.data.format import Count, Depth, PictureFormat, Space
+from cyclegan.types import NUMBER, Channels, Domain, Place
+from cyclegan.util.words import OrWords
 
 if TYPE_CHECKING:
     from cyclegan.data.transforms import Augment
@@ -26,6 +28,37 @@ REFERENCE_TRANSFORMS: tuple[Transform, ...] = (
 Pairs = Literal["none", "stem", "side_by_side"]
 
 
+Bounds = tuple[Annotated[float, NUMBER], Annotated[float, NUMBER]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainConfig:
+    """What the pictures of a domain are; found from the files where `auto`."""
+
+    channels: Annotated[Count | Literal["auto"], OrWords(Count, "auto", what="a number of channels")] = "auto"
+    """Number of channels: 1 for grey, 3 for colour, or the number of bands."""
+    depth: Literal["auto", Depth] = "auto"
+    """Type of the values in files."""
+    range: Annotated[
+        Bounds | Literal["auto", "percentiles"], OrWords(Bounds, "auto", "percentiles", what="[lowest, highest]")
+    ] = "auto"
+    """Values that networks see as -1 and 1: [0, 4095]; `auto`: the lowest and highest in the folder."""
+    colour: Literal["auto", "stored", Space] = "auto"
+    """Colour space that pictures are converted to; `stored` takes values as they are."""
+    view: Annotated[tuple[Count, ...] | Literal["auto"], OrWords(tuple[Count, ...], "auto", what="[channel, ...]")] = (
+        "auto"
+    )
+    """Channels, counted from 1, that logs and scores see as red, green, blue: [4, 3, 2]; or one, in grey."""
+    view_range: Annotated[Bounds | Literal["auto"], OrWords(Bounds, "auto", what="[black, white]")] = "auto"
+    """Values that logs and scores see as black and white."""
+
+    @property
+    def format(self) -> PictureFormat:
+        """The format, with the values of 8-bit RGB for what is `auto`."""
+        known = {each.name: getattr(self, each.name) for each in fields(self)}
+        return PictureFormat(**{name: value for name, value in known.items() if value not in ("auto", "percentiles")})
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """The data set: folder, pairs, augmentation, loading."""
@@ -34,6 +67,10 @@ class DataConfig:
     """Folder with trainA and trainB, optionally testA and testB; or train, optionally test, for side_by_side."""
     pairs: Pairs = "none"
     """Which pictures are pairs: `stem`, files with equal names; `side_by_side`, the two halves of one file."""
+    a: DomainConfig = field(default_factory=DomainConfig)
+    """Channels, depth, range and colour of the pictures of A."""
+    b: DomainConfig = field(default_factory=DomainConfig)
+    """Channels, depth, range and colour of the pictures of B."""
     transforms: tuple[Transform, ...] = REFERENCE_TRANSFORMS
     """List of albumentations transforms, each {Name: {argument: value}}, applied in order."""
     validation: Annotated[int, NUMBER, Field(ge=4, le=10**6)] = 50
@@ -42,6 +79,16 @@ class DataConfig:
     """RAM for decoded pictures, in GiB. Pictures that do not fit are read from disk in every epoch."""
     workers: Annotated[int, NUMBER, Field(ge=0, le=1024)] = 2
     """Number of threads that prepare the next batches during a training step; 0 disables prefetching."""
+
+    @property
+    def formats(self) -> dict[Domain, PictureFormat]:
+        """The formats of both domains."""
+        return {"a": self.a.format, "b": self.b.format}
+
+    @property
+    def channels(self) -> Channels:
+        """The number of channels of both domains."""
+        return Channels(self.a.format.channels, self.b.format.channels)
 
     @property
     def paired(self) -> bool:

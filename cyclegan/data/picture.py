@@ -14,8 +14,8 @@ Values: TypeAlias = npt.NDArray[np.uint8 | np.uint16 | np.int16 | np.int32 | np.
 Kind = Literal["grey", "rgb", "cmyk", "lab", "bands"]
 """What the channels of a picture are. `bands` have no meaning as a colour: satellites, stacks of stains."""
 
-Space = Literal["srgb", "display_p3", "adobe_rgb"]
-"""A colour space, in which equal numbers are equal colours."""
+Pixels: TypeAlias = npt.NDArray[np.uint8 | np.float32]
+"""(H, W, C) as training handles it: uint8 in 0..255, or float32 in [0, 1] of the range of its domain."""
 
 
 @dataclass(frozen=True, kw_only=True)

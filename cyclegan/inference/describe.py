@@ -24,7 +24,7 @@ def describe(path: Path) -> str:
         ]
         return _yaml({str(path): alone[0] if len(alone) == 1 else alone})
     with torch.device("meta"):  # the networks are only counted, so they need no memory
-        networks = checkpoint.recipe.method.build().named_children()
+        networks = checkpoint.recipe.build().named_children()
     run: dict[str, object] = {
         "images": checkpoint.images,
         "epochs": round(checkpoint.images / checkpoint.epoch, 2),

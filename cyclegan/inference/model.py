@@ -93,7 +93,7 @@ def model_of(checkpoint: Checkpoint, path: Path) -> Model:
     Raises ValueError when the weights do not fit the recipe.
     """
     with torch.device("meta"):
-        method = checkpoint.recipe.method.build()
+        method = checkpoint.recipe.build()
     generators = method.generators()
     for direction, network in generators.items():
         own = weights_of(network, method, checkpoint.method)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, PIX2PIX, About
 from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig, PatchganConfig, ResnetConfig, UnetConfig
-from cyclegan.types import NUMBER, Direction
+from cyclegan.types import NUMBER, RGB, Channels, Direction
 
 if TYPE_CHECKING:
     from cyclegan.methods.cut import Cut
@@ -50,11 +50,11 @@ class CycleganConfig:
         """The directions in which it translates."""
         return (Direction.AtoB, Direction.BtoA)
 
-    def build(self) -> Cyclegan:
-        """Build the method with random weights."""
+    def build(self, channels: Channels = RGB) -> Cyclegan:
+        """Build the method with random weights, for pictures with these numbers of channels."""
         from cyclegan.methods.cyclegan import Cyclegan
 
-        return Cyclegan(self)
+        return Cyclegan(self, channels)
 
 
 def _antialiased() -> ResnetConfig:
@@ -101,11 +101,11 @@ class CutConfig(_OneSided):
     head_width: Annotated[int, NUMBER, Field(gt=0, le=4096)] = 256
     """Channels of both layers of the MLP heads that project patches."""
 
-    def build(self) -> Cut:
-        """Build the method with random weights."""
+    def build(self, channels: Channels = RGB) -> Cut:
+        """Build the method with random weights, for pictures with these numbers of channels."""
         from cyclegan.methods.cut import Cut
 
-        return Cut(self)
+        return Cut(self, channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +143,8 @@ class Pix2pixConfig(_OneSided):
     l1: Weight = 100.0
     """Weight of the L1 loss |translation - truth|."""
 
-    def build(self) -> Pix2pix:
-        """Build the method with random weights."""
+    def build(self, channels: Channels = RGB) -> Pix2pix:
+        """Build the method with random weights, for pictures with these numbers of channels."""
         from cyclegan.methods.pix2pix import Pix2pix
 
-        return Pix2pix(self)
+        return Pix2pix(self, channels)

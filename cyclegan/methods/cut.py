@@ -12,7 +12,7 @@ from cyclegan.methods.config import CutConfig
 from cyclegan.networks.base import Critic, Generator
 from cyclegan.networks.blocks import initialise
 from cyclegan.networks.heads import PatchHead
-from cyclegan.types import Batch, Direction, Images, Losses
+from cyclegan.types import RGB, Batch, Channels, Direction, Images, Losses
 
 
 class Cut(Method):
@@ -20,15 +20,20 @@ class Cut(Method):
 
     The first half of the generator encodes patches of the input and the output, and PatchNCE compares them. FastCUT is
     the same class with another config.
+    Raises ValueError for domains with different numbers of channels.
     """
 
-    def __init__(self, config: CutConfig) -> None:
+    def __init__(self, config: CutConfig, channels: Channels = RGB) -> None:
         super().__init__()
+        if channels.a != channels.b:
+            found = f"the same number of channels, not {channels.a} and {channels.b}"
+            raise ValueError(f"data.a.channels, data.b.channels: {config.kind} compares A with B, so both need {found}")
         self.config = config
         self.gan = GAN_LOSSES[config.gan]
         self.boundary = self.gan.boundary
         self.source, self.target = config.direction.source, config.direction.target
-        self.generator, self.discriminator = config.generator.build(), config.discriminator.build()
+        self.generator = config.generator.build(channels.a, channels.a)
+        self.discriminator = config.discriminator.build(channels.a)
         self.heads = nn.ModuleList(PatchHead(channels, config.head_width) for channels in self.generator.encoded)
         self.generator.initialise("xavier")
         for network in (self.discriminator, self.heads):

@@ -11,22 +11,27 @@ from cyclegan.methods.base import Method, Player, in_one_call
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.pool import Pool
 from cyclegan.networks.base import Critic, Generator
-from cyclegan.types import Batch, Direction, Images, Losses
+from cyclegan.types import RGB, Batch, Channels, Direction, Images, Losses
 
 
 class Cyclegan(Method):
-    """Two generators, each trained to invert the other, and a discriminator for each domain."""
+    """Two generators, each trained to invert the other, and a discriminator for each domain.
 
-    def __init__(self, config: CycleganConfig) -> None:
+    There is no identity loss between domains with different numbers of channels.
+    """
+
+    def __init__(self, config: CycleganConfig, channels: Channels = RGB) -> None:
         super().__init__()
         self.config = config
         self.gan = GAN_LOSSES[config.gan]
         self.boundary = self.gan.boundary
-        self.a_to_b, self.b_to_a = config.generator.build(), config.generator.build()
-        self.discriminator_a, self.discriminator_b = config.discriminator.build(), config.discriminator.build()
+        a, b = channels
+        self.a_to_b, self.b_to_a = config.generator.build(a, b), config.generator.build(b, a)
+        self.discriminator_a, self.discriminator_b = config.discriminator.build(a), config.discriminator.build(b)
         self.pool_a, self.pool_b = Pool(config.pool), Pool(config.pool)
         self.cycle_a = config.cycle if config.cycle_a is None else config.cycle_a
         self.cycle_b = config.cycle if config.cycle_b is None else config.cycle_b
+        self.identity = config.identity if a == b else 0.0
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -49,9 +54,10 @@ class Cyclegan(Method):
         return {Direction.AtoB: self.discriminator_b, Direction.BtoA: self.discriminator_a}
 
     def samples(self, direction: Direction, batch: Batch, generators: Mapping[Direction, Generator]) -> Images:
-        """Return `real`, `fake`, `cycle` and `identity`."""
+        """Return `real`, `fake`, `cycle` and, if both domains have as many channels, `identity`."""
         shown, back = super().samples(direction, batch, generators), generators[direction.opposite]
-        return shown | {"cycle": back(shown["fake"]), "identity": back(shown["real"])}
+        shown["cycle"] = back(shown["fake"])
+        return shown | ({"identity": back(shown["real"])} if back.inputs == back.outputs else {})
 
     def forward(self, batch: Batch) -> Images:
         """Return `fake_a`, `fake_b`, `cycle_a`, `cycle_b` and, unless their weight is 0, `identity_a`, `identity_b`.
@@ -59,7 +65,7 @@ class Cyclegan(Method):
         A generator processes its inputs for the fake and the identity in one call if it treats images independently.
         """
         images: Images = {}
-        if self.config.identity:
+        if self.identity:
             images["fake_b"], images["identity_b"] = in_one_call(self.a_to_b, batch.a, batch.b)
             images["fake_a"], images["identity_a"] = in_one_call(self.b_to_a, batch.b, batch.a)
         else:
@@ -69,16 +75,15 @@ class Cyclegan(Method):
 
     def generators_loss(self, batch: Batch, images: Images) -> Losses:
         """Return the adversarial, cycle and identity losses of both generators (eq. 3; identity: section 5.2)."""
-        config = self.config
         losses = {
             "gan_a": self.gan.generator(self.discriminator_a(images["fake_a"])),
             "gan_b": self.gan.generator(self.discriminator_b(images["fake_b"])),
             "cycle_a": self.cycle_a * F.l1_loss(images["cycle_a"], batch.a),
             "cycle_b": self.cycle_b * F.l1_loss(images["cycle_b"], batch.b),
         }
-        if config.identity:
-            losses["identity_a"] = config.identity * F.l1_loss(images["identity_a"], batch.a)
-            losses["identity_b"] = config.identity * F.l1_loss(images["identity_b"], batch.b)
+        if self.identity:
+            losses["identity_a"] = self.identity * F.l1_loss(images["identity_a"], batch.a)
+            losses["identity_b"] = self.identity * F.l1_loss(images["identity_b"], batch.b)
         return losses
 
     def discriminators_loss(self, batch: Batch, images: Images) -> Losses:

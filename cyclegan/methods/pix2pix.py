@@ -10,7 +10,7 @@ from cyclegan.losses.adversarial import GAN_LOSSES
 from cyclegan.methods.base import Method, Player
 from cyclegan.methods.config import Pix2pixConfig
 from cyclegan.networks.base import Critic, Generator
-from cyclegan.types import Batch, Direction, Images, Losses
+from cyclegan.types import RGB, Batch, Channels, Direction, Images, Losses
 
 
 class Pix2pix(Method):
@@ -19,13 +19,15 @@ class Pix2pix(Method):
     The only noise is the dropout of the U-Net. Unlike in the authors' code, it is active in training only.
     """
 
-    def __init__(self, config: Pix2pixConfig) -> None:
+    def __init__(self, config: Pix2pixConfig, channels: Channels = RGB) -> None:
         super().__init__()
         self.config = config
         self.source, self.target = config.direction.source, config.direction.target
         self.gan = GAN_LOSSES[config.gan]
         self.boundary = self.gan.boundary
-        self.generator, self.discriminator = config.generator.build(), config.discriminator.build(condition=3)
+        inputs, outputs = channels.of(self.source), channels.of(self.target)
+        self.generator = config.generator.build(inputs, outputs)
+        self.discriminator = config.discriminator.build(outputs, condition=inputs)
 
     @property
     def players(self) -> tuple[Player, ...]:

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 
 class Generator(nn.Module):
-    """A network that maps an image to an image of the same size.
+    """A network that maps an image to an image of the same size, and perhaps another number of channels.
 
     Images of any size are padded to sides that `translate` accepts, and the output is cropped.
     """
 
     config: GeneratorConfig
+    inputs: int
+    """The number of channels of the images that it translates."""
+    outputs: int
+    """The number of channels of the translations."""
     stages: nn.Sequential
     """The modules of the network in order, without the last convolution."""
     multiple: int
@@ -36,7 +40,7 @@ class Generator(nn.Module):
     """The number of channels of each layer that `encode` returns."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Translate images (N, C, H, W) in [-1, 1], of any H and W, to the same shape and range in float32."""
+        """Translate images (N, inputs, H, W) in [-1, 1], of any H and W, to (N, outputs, H, W) in [-1, 1], float32."""
         height, width = x.shape[2:]
         return self.translate(mirror_pad(x, self.multiple, self.smallest))[:, :, :height, :width]
 

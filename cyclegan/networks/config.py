@@ -43,11 +43,11 @@ class ResnetConfig:
     skip: bool = False
     """Feed the input to the last convolution and start as a copy of it: for translations that change little."""
 
-    def build(self) -> ResnetGenerator:
-        """Build the network with random weights."""
+    def build(self, inputs: int = 3, outputs: int = 3) -> ResnetGenerator:
+        """Build the network with random weights, for images with these numbers of channels."""
         from cyclegan.networks.resnet import ResnetGenerator
 
-        return ResnetGenerator(self)
+        return ResnetGenerator(self, inputs, outputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +67,11 @@ class UnetConfig:
     dropout: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.5
     """Dropout probability in the deepest upsampling layers."""
 
-    def build(self) -> UnetGenerator:
-        """Build the network with random weights."""
+    def build(self, inputs: int = 3, outputs: int = 3) -> UnetGenerator:
+        """Build the network with random weights, for images with these numbers of channels."""
         from cyclegan.networks.unet import UnetGenerator
 
-        return UnetGenerator(self)
+        return UnetGenerator(self, inputs, outputs)
 
 
 @dataclass(frozen=True, kw_only=True)

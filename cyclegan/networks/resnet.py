@@ -33,32 +33,40 @@ class ResnetGenerator(Generator):
 
     multiple, smallest = 4, 8
 
-    def __init__(self, config: ResnetConfig) -> None:
+    def __init__(self, config: ResnetConfig, inputs: int = 3, outputs: int = 3) -> None:
         super().__init__()
         self.config: ResnetConfig = config
+        self.inputs, self.outputs = inputs, outputs
         self.independent = config.norm != "batch"
         w, bias, up, norm = config.width, config.bias, UPSAMPLE[config.upsample], NORMS[config.norm]
-        self.encoded = (3, 2 * w, 4 * w, 4 * w, 4 * w)
+        self.encoded = (inputs, 2 * w, 4 * w, 4 * w, 4 * w)
         self.stages = nn.Sequential(
-            _normalised(ReflectConv2d(3, w, 7, bias), norm(w)),
+            _normalised(ReflectConv2d(inputs, w, 7, bias), norm(w)),
             _down(w, 2 * w, config),
             _down(2 * w, 4 * w, config),
             *(ResidualBlock(4 * w, config.dropout, bias, norm) for _ in range(config.blocks)),
             _normalised(up(4 * w, 2 * w, bias), norm(2 * w)),
             _normalised(up(2 * w, w, bias), norm(w)),
         )
-        self.head = PreciseConv2d(w + 3 if config.skip else w, 3, 7)
+        self.head = PreciseConv2d(w + inputs if config.skip else w, outputs, 7)
         self.initialise()
 
     def initialise(self, how: Initial = "normal") -> None:
-        """Initialise the weights; with `config.skip` the untrained network passes the image through."""
+        """Initialise the weights; with `config.skip` the untrained network passes the image through.
+
+        If the numbers of channels differ, it passes the mean of the channels through.
+        """
         super().initialise(how)
         if self.config.skip:
             nn.init.zeros_(self.head.weight)
-            nn.init.dirac_(self.head.weight[:, self.config.width :])
+            passed = self.head.weight[:, self.config.width :]
+            if self.inputs == self.outputs:
+                nn.init.dirac_(passed)
+            else:
+                nn.init.constant_(passed[:, :, 3, 3], 1 / self.inputs)
 
     def translate(self, x: Tensor) -> Tensor:
-        """Translate images (N, 3, H, W) in [-1, 1], sides multiples of 4, to the same shape and range in float32."""
+        """Translate images (N, inputs, H, W), sides multiples of 4: see `Generator.translate`."""
         y: Tensor = self.stages(x)
         if self.config.skip:
             picture = torch.atanh(0.9 * x)  # tanh inverts it; 0.9 because atanh(1) is infinite

@@ -20,19 +20,22 @@ class UnetGenerator(Generator):
     norm, as in the reference, no convolution but the last has one.
     """
 
-    def __init__(self, config: UnetConfig) -> None:
+    def __init__(self, config: UnetConfig, inputs: int = 3, outputs: int = 3) -> None:
         super().__init__()
         self.config: UnetConfig = config
+        self.inputs, self.outputs = inputs, outputs
         self.multiple = self.smallest = 2**config.depth
         self.independent = config.norm != "batch"
         widths = [config.width * min(2**i, 8) for i in range(config.depth)]
-        self.encoded = (3, *widths[:4])
+        self.encoded = (inputs, *widths[:4])
         norm, bias, last = NORMS[config.norm], config.norm == "instance", config.depth - 1
 
         def down(i: int) -> nn.Sequential:
             bare = i in (0, last)  # no norm: at the last size, a single point, it would erase everything
             layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if i else []
-            convolution = nn.Conv2d(widths[i - 1] if i else 3, widths[i], 4, stride=2, padding=1, bias=bias and bare)
+            convolution = nn.Conv2d(
+                widths[i - 1] if i else inputs, widths[i], 4, stride=2, padding=1, bias=bias and bare
+            )
             return nn.Sequential(*layers, convolution, *([] if bare else [norm(widths[i])]))
 
         def up(i: int) -> nn.Sequential:
@@ -43,11 +46,11 @@ class UnetGenerator(Generator):
             return nn.Sequential(nn.ReLU(), convolution, norm(widths[i - 1]), *dropout)
 
         self.stages = nn.Sequential(*map(down, range(config.depth)), *map(up, range(last, 0, -1)))
-        self.head = PreciseConvTranspose2d(2 * widths[0], 3, 4, stride=2, padding=1)
+        self.head = PreciseConvTranspose2d(2 * widths[0], outputs, 4, stride=2, padding=1)
         self.initialise()
 
     def translate(self, x: Tensor) -> Tensor:
-        """Translate images (N, 3, H, W) in [-1, 1], sides multiples of 2^depth, to the same shape in float32."""
+        """Translate images (N, inputs, H, W), sides multiples of 2^depth: see `Generator.translate`."""
         outputs = self._stages(x)
         return torch.tanh(self.head(torch.relu(torch.cat([outputs[0], outputs[-1]], dim=1))))
 

@@ -98,7 +98,7 @@ def critic_of(checkpoint: Checkpoint, direction: Direction, device: torch.device
     Raises ValueError for weights that do not match the recipe.
     """
     with torch.device("meta"):
-        method = checkpoint.recipe.method.build()
+        method = checkpoint.recipe.build()
     critic = method.critics().get(direction)
     if critic is None:
         return None
