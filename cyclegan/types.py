@@ -35,6 +35,8 @@ class Remembers(Protocol):
 Domain = Literal["a", "b"]
 """One of the two image domains."""
 
+DOMAINS: tuple[Domain, Domain] = ("a", "b")
+
 
 class Direction(StrEnum):
     """A translation direction. The folders of a data set end in the capital letter of their domain (`trainA`)."""
@@ -97,7 +99,7 @@ RGB = Channels()
 
 
 class Batch(NamedTuple):
-    """Images of both domains, each (N, C, H, W) in [-1, 1]; C may differ. They are pairs if the data source yields pairs."""
+    """Images of both domains, each (N, C, H, W) in [-1, 1], C of each; they are pairs if the data source yields pairs."""
 
     a: Tensor
     b: Tensor

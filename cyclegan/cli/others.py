@@ -38,7 +38,7 @@ class Import:
         model = open_model(self.source, self.direction)
         direction = model.choose(self.direction)
         network = model.generators[direction]
-        write_generator(network, direction, self.out)
+        write_generator(network, direction, self.out, model.formats)
         found = file_for(self.source, direction)
         print(f"{shown(found)}: {architecture(network.config)}, {parameters(network):,} parameters")
         other = f"; --direction {direction.opposite} gives the other" if len(model.generators) > 1 else ""

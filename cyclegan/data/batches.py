@@ -1,4 +1,4 @@
-"""Batches of the pictures in a folder, all of one size, and the size that a run was trained at."""
+"""Batches of the pictures in a folder, all of one size, and how pictures are fitted to that of a training."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.enlarge import enlarging
+from cyclegan.data.enlarge import by, enlarging
 from cyclegan.data.files import UnreadableImage
+from cyclegan.data.fit import Fit
+from cyclegan.data.picture import Pixels
 from cyclegan.data.sources import Source, find_partners
 from cyclegan.util.text import shown
 
@@ -28,19 +28,19 @@ log = logging.getLogger(__name__)
 class Pictures:
     """The pictures of a source in batches, which can be iterated more than once.
 
-    `files` selects some of its files. `size` (height, width) scales and crops every picture to one size, see `fitted`.
+    `files` selects some of its files. `fit` is applied to every picture.
     A picture that cannot be read is reported once and skipped.
     Raises FileNotFoundError when the folder is missing or contains no picture.
     """
 
-    def __init__(self, source: Source, size: Sequence[int] | None = None, files: Sequence[Path] | None = None) -> None:
-        self.source, self.size, self.files = source, size, list(source.find() if files is None else files)
+    def __init__(self, source: Source, fit: Fit | None = None, files: Sequence[Path] | None = None) -> None:
+        self.source, self.fit, self.files = source, fit, list(source.find() if files is None else files)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yield batches of up to 16 pictures, uint8 (N, 3, H, W).
+        """Yield batches of up to 16 pictures, uint8 or float32 (N, C, H, W); see `Pixels`.
 
         Raises ValueError when the pictures differ in size, or when none can be read.
         """
@@ -57,30 +57,27 @@ class Pictures:
         if missing := next((path for path in self.files if path not in partners), None):
             what = f"no partner for {shown(missing)}; every picture needs one"
             raise FileNotFoundError(f"{shown(other.folder)}: {what}")
-        return self._batches((path, self._read(other, path)) for path in partners.values())
+        return self._batches((path, other.read(path, self.fit)) for path in partners.values())
 
-    def _read(self, source: Source, path: Path) -> Image.Image:
-        return source.read_fitted(path, self.size) if self.size else source.read(path)
-
-    def _readable(self) -> Iterator[tuple[Path, Image.Image]]:
+    def _readable(self) -> Iterator[tuple[Path, Pixels]]:
         for path in tuple(self.files):
             try:
-                yield path, self._read(self.source, path)
+                yield path, self.source.read(path, self.fit)
             except UnreadableImage as error:
                 log.warning("skipped: %s", error)
                 self.files.remove(path)
         if not self.files:
             raise ValueError(f"{shown(self.source.folder)}: no picture in it can be read")
 
-    def _batches(self, images: Iterator[tuple[Path, Image.Image]]) -> Iterator[Tensor]:
+    def _batches(self, pictures: Iterator[tuple[Path, Pixels]]) -> Iterator[Tensor]:
         batch: list[Tensor] = []
         first: tuple[int, int] | None = None
-        for path, image in images:
-            if image.size != (first := first or image.size):
-                odd = f"({shown(path)} has {image.width} x {image.height} pixels, those before {first[0]} x {first[1]})"
+        for path, pixels in pictures:
+            if (size := pixels.shape[:2]) != (first := first or size):
+                odd = f"({shown(path)} has {by(size)} pixels, those before {by(first)})"
                 what = "pictures differ in size; give one size for all, --size 256"
                 raise ValueError(f"{shown(self.source.folder)}: {what} {odd}")
-            batch.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
+            batch.append(torch.tensor(pixels).permute(2, 0, 1))
             if len(batch) == BATCH:
                 yield torch.stack(batch)
                 batch = []
@@ -88,15 +85,15 @@ class Pictures:
             yield torch.stack(batch)
 
 
-def training_size(config: DataConfig, source: Source, files: Sequence[Path]) -> tuple[int, int]:
-    """Return the (height, width) that the transforms of a run give the first of `files` that can be read.
+def training_fit(config: DataConfig, source: Source, files: Sequence[Path]) -> Fit:
+    """Return how pictures are fitted as in training: to the size that the first of `files` has there.
 
     Raises ValueError when none can be read, or when the transforms reject it.
     """
     augment = config.build()
     for path in files:
         with suppress(UnreadableImage):  # reported later, when the picture is used
-            prepared, _ = enlarging(augment.prepare, np.asarray(source.read(path)))
+            prepared, _ = enlarging(augment.prepare, source.read(path))
             made, _ = enlarging(partial(augment, key=0), prepared)
-            return made.shape[0], made.shape[1]
+            return augment.fit(made.shape[:2])
     raise ValueError(f"{shown(source.folder)}: no picture in it can be read")

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from cyclegan.data.colour import managed
+from cyclegan.data.files import NAN, to_bytes, to_image
 from cyclegan.data.format import Depth, PictureFormat
 from cyclegan.data.picture import FilePicture, Pixels, Values
 
@@ -31,8 +33,9 @@ class Converted(NamedTuple):
 
 
 def convert(picture: FilePicture, to: PictureFormat) -> Converted:
-    """Convert the picture of a file to the format of its domain. Transparent parts become white, missing ones the lowest value.
+    """Convert the picture of a file to the format of its domain.
 
+    Transparent parts become white, and parts without data the lowest value of the range.
     Raises ValueError when it has another number of channels, unless it is grey and colour is wanted or the reverse.
     """
     own = managed(picture, to.space)
@@ -81,6 +84,35 @@ def normalised(pixels: Tensor) -> Tensor:
     if pixels.is_floating_point():
         return pixels.float().mul(2).sub(1)
     return pixels.float().div(127.5).sub(1)
+
+
+def denormalised(images: Tensor, to: PictureFormat) -> Tensor:
+    """Convert values in [-1, 1] to `Pixels` of a format, uint8 in 0..255 or float32 in [0, 1]; others are clamped.
+
+    Raises ValueError for NaN, which has no colour.
+    """
+    if to.in_bytes:
+        return to_bytes(images)
+    if images.isnan().any():
+        raise ValueError(NAN)
+    return images.float().clamp(-1, 1).add(1).div(2)
+
+
+def as_image(values: Values) -> Image.Image:
+    """Return 8-bit values (H, W, C), C of 1 or 3, as a picture of Pillow."""
+    return Image.fromarray(np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values))
+
+
+def image_of(images: Tensor, of: PictureFormat) -> Image.Image:
+    """Return the RGB view of one image (C, H, W) in [-1, 1] as a picture. Raises ValueError for NaN."""
+    return to_image(of.as_rgb(images[None])[0])
+
+
+def tensor_of(pixels: Pixels) -> Tensor:
+    """Return a picture as a tensor (1, C, H, W) in [-1, 1]."""
+    import torch  # not at the top: code that only reads files starts faster without torch
+
+    return normalised(torch.tensor(pixels).permute(2, 0, 1)[None])
 
 
 def _matched(picture: FilePicture, channels: int) -> Values:

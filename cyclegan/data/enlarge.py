@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from cyclegan.data.transforms import Pixels
+    from cyclegan.data.picture import Pixels
 
 LONGEST = 16
 """Largest ratio of the sides of an enlarged picture; a longer strip is first cut to it around its centre."""
@@ -46,7 +45,8 @@ def enlarging(apply: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels
             height, width = (math.ceil(side * growth - 1e-6) for side in (height, width))
             if height * width > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise ValueError(f"{small}; enlarged, it would have {height * width:,} pixels, too many") from None
-            larger = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+            larger = cv2.resize(whole, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, -1)
+            larger = larger.clip(0, 1) if larger.dtype.kind == "f" else larger
             found, spare = small.found, 1  # transforms before the crop may round a pixel away
 
 

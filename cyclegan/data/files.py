@@ -61,6 +61,10 @@ TURNS = {
 """The transposition that makes a picture upright, by EXIF orientation."""
 
 
+NAN = "the image contains NaN: the network that made it has diverged, or its input contained NaN"
+"""The error about values that have no colour."""
+
+
 class UnreadableImage(ValueError):  # noqa: N818 - reads well where it is raised
     """A picture file cannot be read; the message is one line with the path and the reason."""
 
@@ -190,7 +194,7 @@ def to_bytes(values: Tensor) -> Tensor:
     Values outside [-1, 1] are clamped. Raises ValueError for NaN, which has no colour.
     """
     if values.isnan().any():
-        raise ValueError("the image contains NaN: the network that made it has diverged, or its input contained NaN")
+        raise ValueError(NAN)
     return values.float().clamp(-1, 1).mul(127.5).add(127.5).round().byte()
 
 

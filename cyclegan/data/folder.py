@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from cyclegan.data.config import DataConfig
 from cyclegan.data.enlarge import enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.held_out import Chosen
+from cyclegan.data.picture import Pixels
 from cyclegan.data.sources import Source, check_learned, find_pairs, sources
-from cyclegan.data.transforms import Pixels
 from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
@@ -65,7 +63,7 @@ class Folder:
             )
 
     def __getitem__(self, index: int) -> Pixels:
-        """Return a prepared picture, (H, W, 3) in 0..255.
+        """Return a prepared picture, (H, W, C).
 
         Raises UnreadableImage when it cannot be read, and ValueError when `prepare` rejects it or more than a tenth of
         the folder cannot be read.
@@ -75,12 +73,12 @@ class Folder:
         if index in self.broken:
             raise UnreadableImage(self.broken[index])
         try:
-            image = self.source.read(self.files[index])
+            pixels = self.source.read(self.files[index])
         except UnreadableImage as error:
             self._leave_out(index, str(error))
             raise
         try:
-            pixels, enlarged = enlarging(self._prepare, np.asarray(image))
+            pixels, enlarged = enlarging(self._prepare, pixels)
         except ValueError as error:
             raise ValueError(f"{shown(self.files[index])}: {error}") from None
         if enlarged:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
-from cyclegan.types import NUMBER
+from cyclegan.types import NUMBER, Domain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +19,10 @@ Depth = Literal["uint8", "uint16", "int16", "float32"]
 Space = Literal["srgb", "display_p3", "adobe_rgb"]
 """A colour space."""
 
-Count = Annotated[int, NUMBER, Field(ge=1, le=256)]
+MOST_CHANNELS = 256
+"""The largest number of channels of a picture."""
+
+Count = Annotated[int, NUMBER, Field(ge=1, le=MOST_CHANNELS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +47,22 @@ class PictureFormat:
     view_range: tuple[float, float] = (0.0, 255.0)
     """The values that are shown as black and white."""
 
+    @classmethod
+    def of(cls, channels: int) -> PictureFormat:
+        """Return the 8-bit format with this number of channels: grey, sRGB, or bands."""
+        if channels in (1, 3):
+            return cls(channels=channels, view=(1, 2, 3)[:channels])
+        return cls(channels=channels, colour="stored", view=(1,) if channels == 2 else (4, 3, 2))
+
     @property
     def in_bytes(self) -> bool:
         """Whether the values of files are those that training handles: 8 bits, all of them."""
         return self.depth == "uint8" and self.range == (0, 255)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its pictures are 8-bit grey or colour, as Pillow has them."""
+        return self.in_bytes and self.channels in (1, 3)
 
     @property
     def space(self) -> Space | None:
@@ -64,7 +80,7 @@ class PictureFormat:
     @property
     def shown(self) -> str:
         """How its pictures are shown, in a few words; empty for 8-bit grey and colour, which are shown as they are."""
-        if self.in_bytes and self.channels in (1, 3) and self.view in ((1,), (1, 2, 3)):
+        if self.is_plain and self.view in ((1,), (1, 2, 3)):
             return ""
         bands = f"bands {', '.join(map(str, self.view))} as RGB" if len(self.view) == 3 else f"band {self.view[0]}"
         low, high = self.view_range
@@ -78,3 +94,7 @@ class PictureFormat:
         (low, high), (black, white) = self.range, self.view_range
         stretched = ((chosen + 1) / 2 * (high - low) + low - black) / (white - black) * 2 - 1
         return stretched.clamp(-1, 1)
+
+
+Formats: TypeAlias = Mapping[Domain, PictureFormat]
+"""The formats of both domains."""

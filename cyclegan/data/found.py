@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -55,9 +55,12 @@ class Measured(NamedTuple):
     low: float
     high: float
     some: npt.NDArray[np.float32]
-    """Up to `VALUES` values of each file."""
-    windows: list[tuple[float, float]]
-    """What the files themselves say should be shown."""
+    """About `VALUES` values of each file."""
+
+    def percentiles(self, which: tuple[float, float]) -> tuple[float, float]:
+        """Return two percentiles of the values, or all of their range if the two are equal."""
+        low, high = (float(value) for value in np.percentile(self.some, which))
+        return (low, high) if high > low else (self.low, self.high)
 
 
 def find_format(config: DomainConfig, source: Source, files: Sequence[Path]) -> PictureFormat:
@@ -65,25 +68,21 @@ def find_format(config: DomainConfig, source: Source, files: Sequence[Path]) -> 
 
     Raises ValueError when the files do not have one number of channels, and when no file can be read.
     """
-    auto = [config.channels, config.depth, config.range, config.colour, config.view, config.view_range]
-    if "auto" not in auto and "percentiles" not in auto:
+    if not {"auto", "percentiles"} & {value for value in vars(config).values() if isinstance(value, str)}:
         return config.format
     seen = [_seen(source.name(path), picture) for path, picture in _read(evenly(files, LOOKED_AT), SIDE)]
     if not seen:
         raise ValueError(f"{shown(source.folder)}: no picture in it can be read")
     channels = _channels(seen, source) if config.channels == "auto" else config.channels
     depth = _depth(seen) if config.depth == "auto" else config.depth
-    bands = any(each.kind == "bands" for each in seen) or channels not in (1, 3)
+    bands = channels not in (1, 3) or any(each.kind == "bands" for each in seen)
     colour = config.colour
     if colour == "auto":
-        colour = "stored" if bands or depth in ("int16", "float32") or _only_grey(seen) else "srgb"
-    found = PictureFormat(channels=channels, depth=depth, colour=colour)
-    if config.range in ("auto", "percentiles") or config.view_range == "auto":
-        found = _with_ranges(config, found, files)
-    else:
-        found = replace(found, range=config.range, view_range=config.view_range)
+        plain = bands or depth in ("int16", "float32") or _only_grey(seen)
+        colour = "stored" if plain else "srgb"
     view = _view(channels, bands) if config.view == "auto" else config.view
-    return replace(found, view=view)
+    found = PictureFormat(channels=channels, depth=depth, colour=colour, view=view)
+    return _with_ranges(config, found, files)
 
 
 def evenly(items: Sequence[T], number: int) -> list[T]:
@@ -130,7 +129,7 @@ def _only_grey(seen: Sequence[Seen]) -> bool:
 
 
 def _view(channels: int, bands: bool) -> tuple[int, ...]:
-    """Return the channels that are shown: for four bands or more 4, 3, 2, which are red, green and blue on satellites."""
+    """Return the channels that are shown: of four bands or more 4, 3, 2, on satellites often red, green and blue."""
     if channels == 3 or (channels > 3 and not bands):
         return (1, 2, 3)
     return (4, 3, 2) if channels > 3 else (1,)
@@ -138,39 +137,30 @@ def _view(channels: int, bands: bool) -> tuple[int, ...]:
 
 def _with_ranges(config: DomainConfig, found: PictureFormat, files: Sequence[Path]) -> PictureFormat:
     """Return the format with the range of its values, and with the range that is shown."""
-    full = (0.0, 255.0) if found.depth == "uint8" else (0.0, 65535.0)
-    if found.depth == "uint8" and config.range == "auto":
-        values = shown_values = full
-    elif found.depth == "uint16" and found.colour != "stored" and config.range == "auto":
-        values = shown_values = full  # colours are relative to white
-    else:
-        measured = _measure(evenly(files, MEASURED), found.depth, whole=config.range == "auto")
-        values = _percentiles(measured, OUTER) if config.range == "percentiles" else (measured.low, measured.high)
-        shown_values = _percentiles(measured, INNER)
-        if measured.windows:
-            shown_values = min(low for low, _ in measured.windows), max(high for _, high in measured.windows)
-    if config.range not in ("auto", "percentiles"):
-        values = config.range
-    if config.view_range != "auto":
-        shown_values = config.view_range
-    return replace(found, range=values, view_range=shown_values)
+    whole, shown_range = config.range, config.view_range
+    if whole == "auto" and (found.depth == "uint8" or (found.depth == "uint16" and found.space)):
+        whole = (0.0, float(np.iinfo(found.depth).max))  # colours are relative to white, the largest value
+        shown_range = whole if shown_range == "auto" else shown_range
+    if isinstance(whole, str) or isinstance(shown_range, str):
+        measured = _measure(evenly(files, MEASURED))
+        if isinstance(whole, str):
+            whole = measured.percentiles(OUTER) if whole == "percentiles" else (measured.low, measured.high)
+        if isinstance(shown_range, str):
+            shown_range = measured.percentiles(INNER)
+    return replace(found, range=whole, view_range=shown_range)
 
 
-def _measure(files: Sequence[Path], depth: Depth, *, whole: bool) -> Measured:
-    low, high, some, windows = np.inf, -np.inf, [], []
+def _measure(files: Sequence[Path]) -> Measured:
+    """Measure the values of some files. Raises ValueError when they have none."""
+    ends, some = list[tuple[float, float]](), list[npt.NDArray[np.float32]]()
     for _, picture in _read(files):
-        values = picture.values[np.isfinite(picture.values)] if picture.values.dtype.kind == "f" else picture.values
-        if picture.missing is not None:
-            values = picture.values[~picture.missing]
-        values = values.ravel()
+        values = picture.values if picture.missing is None else picture.values[~picture.missing]
+        if values.dtype.kind == "f":
+            values = values[np.isfinite(values)]
         if values.size:
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
-            some.append(values[:: max(1, values.size // VALUES)].astype(np.float32))
+            ends.append((float(values.min()), float(values.max())))
+            some.append(values.ravel()[:: max(1, values.size // VALUES)].astype(np.float32))
     if not some:
         raise ValueError("no picture has a finite value")
-    return Measured(low, high if high > low else low + 1, np.concatenate(some), windows)
-
-
-def _percentiles(measured: Measured, which: tuple[float, float]) -> tuple[float, float]:
-    low, high = (float(value) for value in np.percentile(measured.some, which))
-    return (low, high) if high > low else (measured.low, measured.high)
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return Measured(low, high if high > low else low + 1, np.concatenate(some))

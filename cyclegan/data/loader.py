@@ -13,7 +13,8 @@ from torch import Tensor
 from cyclegan.data.enlarge import by, enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.folder import Folder
-from cyclegan.data.transforms import Augment, Pixels
+from cyclegan.data.picture import Pixels
+from cyclegan.data.transforms import Augment
 from cyclegan.types import Batch
 from cyclegan.util.prefetch import prefetch
 from cyclegan.util.text import shown
@@ -60,7 +61,7 @@ class Loader:
         return found
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """Yield this process's batches from `start` images seen to `stop`, uint8 (N, 3, H, W).
+        """Yield this process's batches from `start` images seen to `stop`, uint8 or float32 (N, C, H, W).
 
         Worker threads prepare them ahead. Raises ValueError when the pictures of a batch, or of a pair, differ in size,
         when the transforms reject a picture, and when more than a tenth of a folder cannot be read.
@@ -95,7 +96,7 @@ class Loader:
                 prepared = [folder[candidate] for folder in folders]
             except UnreadableImage:
                 continue
-            if len({pixels.shape for pixels in prepared}) > 1:
+            if len({pixels.shape[:2] for pixels in prepared}) > 1:
                 found = " and ".join(by(pixels.shape[:2]) for pixels in prepared)
                 whose = shown(folders[0].files[candidate])
                 what = f"its pair has two sizes, {found}; put a Resize first in data.transforms"

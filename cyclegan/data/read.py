@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from cyclegan.data.files import as_seen, read_image
 from cyclegan.data.picture import FilePicture
 
 
@@ -15,4 +19,9 @@ def read_picture(path: Path, *, at_least: int | None = None) -> FilePicture:
     Raises UnreadableImage, whose message is one line with the path and the reason, for a file that is damaged or
     incomplete, has more than `LARGEST_FILE` bytes, or holds more than `Image.MAX_IMAGE_PIXELS` pixels.
     """
-    raise NotImplementedError
+    return FilePicture(values=np.asarray(read_image(path)), kind="rgb")
+
+
+def from_pillow(image: Image.Image) -> FilePicture:
+    """Convert a picture of Pillow."""
+    return FilePicture(values=np.asarray(as_seen(image)), kind="rgb")

@@ -6,10 +6,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from PIL import Image
+import numpy as np
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.files import UnreadableImage, find_images, fitted, read_image
+from cyclegan.data.convert import Converted, convert
+from cyclegan.data.files import UnreadableImage, find_images
+from cyclegan.data.fit import Fit
+from cyclegan.data.format import PictureFormat
+from cyclegan.data.picture import Pixels
+from cyclegan.data.read import read_picture
 from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
@@ -23,27 +28,35 @@ class Source(NamedTuple):
     folder: Path
     half: Literal["left", "right"] | None = None
     """The half of each file that belongs to the domain; None for the whole file."""
+    format: PictureFormat = PictureFormat()
+    """The format that its pictures are converted to."""
 
     def find(self) -> list[Path]:
         """Return its files, sorted. Raises what `find_images` raises."""
         return find_images(self.folder)
 
-    def read(self, path: Path) -> Image.Image:
+    def convert(self, path: Path) -> Converted:
         """Read the picture, or the half of it, in one of its files; an odd middle column is in neither half.
 
-        Raises UnreadableImage when the file cannot be read.
+        Raises UnreadableImage when the file cannot be read, or its picture does not suit the format.
         """
-        image = read_image(path)
+        try:
+            pixels, clipped = convert(read_picture(path), self.format)
+        except ValueError as error:
+            if isinstance(error, UnreadableImage):
+                raise
+            raise UnreadableImage(f"{shown(path)} cannot be read: {error}") from None
         if self.half is None:
-            return image
-        if (width := image.width // 2) == 0:
+            return Converted(pixels, clipped)
+        if (width := pixels.shape[1] // 2) == 0:
             raise UnreadableImage(f"{shown(path)} cannot be read: it is 1 pixel wide and has no halves")
-        left = 0 if self.half == "left" else image.width - width
-        return image.crop((left, 0, left + width, image.height))
+        half = pixels[:, :width] if self.half == "left" else pixels[:, -width:]
+        return Converted(np.ascontiguousarray(half), clipped)
 
-    def read_fitted(self, path: Path, size: Sequence[int]) -> Image.Image:
-        """Read a picture as `read` does, then scale and crop it to `size` (H, W), see `fitted`."""
-        return fitted(self.read(path), size)
+    def read(self, path: Path, fit: Fit | None = None) -> Pixels:
+        """Read a picture as `convert` does, and fit it. Raises what `convert` and `Fit` raise."""
+        pixels = self.convert(path).pixels
+        return fit(pixels) if fit else pixels
 
     def name(self, path: Path) -> str:
         """Return the name of one of its files: the path below its folder."""
@@ -61,9 +74,10 @@ class Paired(NamedTuple):
 
 def sources(data: DataConfig, split: str) -> dict[Domain, Source]:
     """Return the sources of both domains in a split ("train", "test" or "val"); the folders need not exist."""
+    a, b = data.a.format, data.b.format
     if data.pairs == "side_by_side":
-        return {"a": Source(data.root / split, "left"), "b": Source(data.root / split, "right")}
-    return {"a": Source(data.root / f"{split}A"), "b": Source(data.root / f"{split}B")}
+        return {"a": Source(data.root / split, "left", a), "b": Source(data.root / split, "right", b)}
+    return {"a": Source(data.root / f"{split}A", format=a), "b": Source(data.root / f"{split}B", format=b)}
 
 
 def check_learned(data: DataConfig) -> None:
@@ -87,7 +101,7 @@ def unseen_split(data: DataConfig) -> str:
 def truth_source(data: DataConfig, split: str, domain: Domain) -> Source | None:
     """Return the source of the true translations of a domain's pictures, which have the same names; None if unknown."""
     other: Domain = "b" if domain == "a" else "a"
-    truth = Source(data.root / f"truth{other.upper()}")
+    truth = Source(data.root / f"truth{other.upper()}", format=data.formats[other])
     if split == "test" and truth.folder.is_dir():
         return truth
     return sources(data, split)[other] if data.paired else None

@@ -9,22 +9,20 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError as PydanticError
 
 from cyclegan.data.config import Transform
-from cyclegan.data.enlarge import TooSmall, by
+from cyclegan.data.enlarge import TooSmall, by, enlarging
+from cyclegan.data.fit import Fit
+from cyclegan.data.picture import Pixels
 from cyclegan.util.text import key_of, mistake, one_line, quoted, reason
 from cyclegan.util.untouched import environment
 
 with environment(NO_ALBUMENTATIONS_UPDATE="1"):  # otherwise the import looks for a newer version on the network
     import albumentations as A
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-"""One picture, (H, W, 3) in 0..255."""
 
 LARGEST_NUMBER = 2**16
 """Largest absolute value of a number in a transform's arguments; no size, limit or shift needs more."""
@@ -40,7 +38,7 @@ class Augment:
 
     `prepare` applies the leading deterministic transforms, whose result can be cached; a call applies the rest. Both
     raise TooSmall for a picture that is smaller than a crop (see `enlarging`), and ValueError when a transform fails or
-    does not return an 8-bit RGB picture.
+    does not return a picture of the same kind.
     Raises ValueError naming the first transform that albumentations does not have or rejects.
     """
 
@@ -53,8 +51,12 @@ class Augment:
         self._own = threading.local()  # albumentations keeps its random state in the transform, so each thread has one
 
     def prepare(self, pixels: Pixels) -> Pixels:
-        """Apply the leading deterministic transforms to a picture, (H, W, 3) in 0..255."""
+        """Apply the leading deterministic transforms to a picture (H, W, C)."""
         return self._apply(self._certain, pixels)
+
+    def fit(self, size: tuple[int, int]) -> Fit:
+        """Return how pictures are fitted to `size` (H, W) outside training: prepared, then cropped in the middle."""
+        return Fit(size, lambda pixels: enlarging(self.prepare, pixels)[0])
 
     def __call__(self, prepared: Pixels, key: int) -> Pixels:
         """Apply the other transforms; the result depends on the prepared picture and `key` (the random seed) only."""
@@ -72,9 +74,10 @@ class Augment:
             raise
         except Exception as error:  # transforms accept some bad arguments, and later raise almost anything
             raise ValueError(f"data.transforms: {reason(error)}") from None
-        if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
-            raise ValueError("data.transforms: must return an 8-bit RGB picture; remove Normalize and ToTensorV2")
-        return result
+        if result.dtype != pixels.dtype or result.ndim != 3 or result.shape[2] != pixels.shape[2]:
+            what = f"a picture of {pixels.shape[2]} channels of {pixels.dtype}"
+            raise ValueError(f"data.transforms: must return {what}; remove Normalize and ToTensorV2")
+        return result if result.dtype == np.uint8 else result.clip(0, 1)  # bicubic interpolation exceeds [0, 1]
 
 
 def _build(transform: Transform, where: str) -> A.BasicTransform:

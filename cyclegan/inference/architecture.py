@@ -10,6 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
+from cyclegan.data.format import MOST_CHANNELS
 from cyclegan.inference.weights import fill
 from cyclegan.networks.base import Generator
 from cyclegan.networks.config import GeneratorConfig, ResnetConfig, UnetConfig
@@ -74,9 +75,13 @@ def _width(state: Mapping[str, Tensor], first: str, what: str) -> int:
     if first not in state:
         raise ValueError(f"{what} of the reference, but {first} is missing")
     shape = state[first].shape
-    if len(shape) == 4 and shape[1] != 3:
-        raise ValueError(f"{what} of the reference, but for pictures with {shape[1]} channels, not 3")
     return shape[0] if shape else 0
+
+
+def _size(state: Mapping[str, Tensor], name: str, axis: int) -> int:
+    """Return a number of channels from the shape of a weight; 3 if that says nothing, so that `fill` reports it."""
+    shape = state[name].shape if name in state else ()
+    return shape[axis] if len(shape) == 4 and 1 <= shape[axis] <= MOST_CHANNELS else 3
 
 
 def _filled(read_off: dict[str, Any], state: Mapping[str, Tensor], what: str) -> Generator:
@@ -85,9 +90,14 @@ def _filled(read_off: dict[str, Any], state: Mapping[str, Tensor], what: str) ->
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{what} of the reference, but its {mistake(str(first['loc'][-1]), first)}") from None
-    with torch.device("meta"):
-        network: Generator = config.build()
     modules = _resnet_modules(config) if isinstance(config, ResnetConfig) else _unet_modules(config)
+    last = 0 if isinstance(config, ResnetConfig) else 1  # transposed convolutions have their outputs second
+    inputs, outputs = (
+        _size(state, f"{modules['stages.0.0']}.weight", 1),
+        _size(state, f"{modules['head']}.weight", last),
+    )
+    with torch.device("meta"):
+        network: Generator = config.build(inputs, outputs)
     called = {ours: f"{modules[ours.rpartition('.')[0]]}.{ours.rpartition('.')[2]}" for ours in network.state_dict()}
     if missing := next((name for name in called.values() if name not in state), None):
         raise ValueError(f"{what} of the reference, but {missing} is missing")

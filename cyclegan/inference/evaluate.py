@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 
 from cyclegan.checkpoint import best_path
-from cyclegan.data.batches import Pictures, training_size
-from cyclegan.data.config import DataConfig, Pairs
-from cyclegan.data.files import from_bytes
+from cyclegan.data.batches import Pictures, training_fit
+from cyclegan.data.config import DataConfig, DomainConfig, Pairs
+from cyclegan.data.convert import normalised
+from cyclegan.data.enlarge import by
+from cyclegan.data.fit import Fit
+from cyclegan.data.found import find_format
 from cyclegan.data.sources import Source, find_pairs, sources, truth_source, unseen_split
 from cyclegan.inference.model import Model, open_model
 from cyclegan.inference.translator import Translator, plain_translators
@@ -56,12 +59,12 @@ def evaluate_folders(
     Raises ValueError when there are too few pictures or, without `size`, pictures of different sizes.
     """
     features.to(place := choose_device(device))
-    square = (size, size) if size else None
-    pictures = [Pictures(Source(folder), square) for folder in (fake, real)]
+    fit = Fit((size, size) if size else None)
+    pictures = [Pictures(_found(folder), fit) for folder in (fake, real)]
     counted = _Count(sum(map(len, pictures)), report)
     seen = [_seen(folder, features, place, counted) for folder in pictures]
     score = score_sets(shown(fake), *seen)
-    return Evaluation(_protocol(features, square, {"fake": _place(fake), "real": _place(real)}, own=False), [score])
+    return Evaluation(_protocol(features, fit, {"fake": _place(fake), "real": _place(real)}, own=False), [score])
 
 
 @untouched()
@@ -101,12 +104,12 @@ def evaluate_run(
     split = split or unseen_split(config)
     places = sources(config, split)
     files = _files(config, places)
-    fitted: tuple[int, int] | None = (size, size) if size else None
-    if learned and not size:
-        fitted = training_size(learned, places["a"], files["a"])
+    fit = (
+        training_fit(learned, places["a"], files["a"]) if learned and not size else Fit((size, size) if size else None)
+    )
     own = learned is not None and _is_same(config, learned) and split == unseen_split(learned) and not size
     features.to(place := next(iter(loaded.values())).device)
-    pictures = {name: Pictures(places[name], fitted, files[name]) for name in places}
+    pictures = {name: Pictures(places[name], fit, files[name]) for name in places}
     to_translate = [pictures[direction.source] for each in loaded.values() for direction in each.model.generators]
     counted = _Count(sum(map(len, [*pictures.values(), *to_translate])), report)
     truths = {name: truth_source(config, split, name) for name in places}
@@ -115,7 +118,7 @@ def evaluate_run(
     translated = _translated(domains, loaded, features, counted)
     about = {"checkpoint": _place(path), "data": _place(root), "pairs": config.pairs, "split": split}
     about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
-    return Evaluation(_protocol(features, fitted, about, own=own), [*translated, *untranslated])
+    return Evaluation(_protocol(features, fit, about, own=own), [*translated, *untranslated])
 
 
 class _Count:
@@ -143,6 +146,12 @@ class DomainPictures(NamedTuple):
     """Their features, (N, D) on the CPU."""
     truth: Source | None
     """Where their ground truth is; None if there is none."""
+
+
+def _found(folder: Path) -> Source:
+    """Return a folder of pictures with the format that is found from its files."""
+    source = Source(folder)
+    return source._replace(format=find_format(DomainConfig(), source, source.find()))
 
 
 def _is_same(one: DataConfig, other: DataConfig) -> bool:
@@ -195,6 +204,7 @@ def _translated(
             translate=_in_portions(known.translators[direction]),
             back=_in_portions(back) if back else None,
             truths=source.pictures.partners(source.truth) if source.truth else None,
+            formats=(source.pictures.source.format, target.pictures.source.format),
             report=counted.begin(),
         )
         scores.append(replace(score, weights=weights, images_seen=known.model.images))
@@ -229,7 +239,8 @@ def _loaded(path: Path, device: Device) -> Loaded:
 
 
 def _seen(pictures: Pictures, features: Features, device: torch.device, counted: _Count) -> Tensor:
-    return features.of(from_bytes(batch.to(device)) for batch in _counted(pictures, counted.begin()))
+    of = pictures.source.format
+    return features.of(of.as_rgb(normalised(batch.to(device))) for batch in _counted(pictures, counted.begin()))
 
 
 def _counted(batches: Iterable[Tensor], report: Callable[[int], None]) -> Iterator[Tensor]:
@@ -256,7 +267,7 @@ def _place(path: Path) -> str:
     return shown(path.resolve() if path.exists() else path)
 
 
-def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str, str], *, own: bool) -> dict[str, Any]:
+def _protocol(features: Features, fit: Fit, about: dict[str, str], *, own: bool) -> dict[str, Any]:
     """Return everything that the scores depend on besides the pictures.
 
     `own`: whether these are the run's own test pictures, at its training size.
@@ -266,8 +277,8 @@ def _protocol(features: Features, size: tuple[int, int] | None, about: dict[str,
         "own_test_pictures": own,
         "features": features.name,
         "features_sha256": features.sha256,
-        "size": f"{size[1]} x {size[0]}" if size else "as the files are",
-        "resampling": "fitted to the size by Pillow's bicubic filter, the middle kept" if size else "none",
+        "size": by(fit.size) if fit.size else "as the files are",
+        "resampling": "fitted to the size by Pillow's bicubic filter, the middle kept" if fit.size else "none",
         "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
         "interval": INTERVAL,
         "versions": {name: version(name) for name in LIBRARIES}

@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import safe_open
 from safetensors.torch import save
 
+from cyclegan.data.format import Formats, PictureFormat
 from cyclegan.inference.weights import fill
 from cyclegan.networks.base import Generator
 from cyclegan.networks.config import GENERATORS, GeneratorConfig
-from cyclegan.types import Direction
+from cyclegan.types import DOMAINS, Direction
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import key_of, mistake, reason
 
 FORMAT = "cyclegan generator 1"
 
 
-def write_generator(network: Generator, direction: Direction, path: Path) -> None:
+class Stored(NamedTuple):
+    """The content of a generator's file."""
+
+    direction: Direction
+    network: Generator
+    formats: Formats
+
+
+def write_generator(network: Generator, direction: Direction, path: Path, formats: Formats | None = None) -> None:
     """Write a generator to a file that `Translator.load` can read without anything else.
+
+    `formats` are those of both domains; by default, 8-bit pictures.
 
     Raises OSError when the file cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    formats = formats or formats_of(network, direction)
     metadata = {"format": FORMAT, "direction": direction.value, "generator": json.dumps(asdict(network.config))}
+    metadata |= {domain: json.dumps(asdict(format_)) for domain, format_ in formats.items()}
     write_whole(path, save(weights, metadata))
 
 
@@ -42,8 +57,11 @@ def direction_of(path: Path) -> Direction | None:
     return Direction(metadata["direction"]) if known else None
 
 
-def read_generator(path: Path) -> tuple[Direction, Generator]:
-    """Read a generator and its direction. Raises ValueError when the file does not hold one."""
+def read_generator(path: Path) -> Stored:
+    """Read a generator, its direction and the formats of its domains.
+
+    Raises ValueError when the file does not hold one.
+    """
     try:
         path.open("rb").close()  # safetensors reports an unreadable file as missing
         with safe_open(path, framework="pt") as file:
@@ -59,10 +77,26 @@ def read_generator(path: Path) -> tuple[Direction, Generator]:
         first = error.errors()[0]
         key = key_of(["generator", *(part for part in first["loc"] if part not in GENERATORS)])
         raise ValueError(f"{path}: {mistake(key, first)}") from None
+    direction, formats = Direction(metadata["direction"]), _formats(metadata, path)
     with torch.device("meta"):
-        network = config.build()
+        network = config.build(formats[direction.source].channels, formats[direction.target].channels)
     try:
         fill(network, weights)
     except ValueError as error:
         raise ValueError(f"{path}: its weights do not fit its config: {error}") from None
-    return Direction(metadata["direction"]), network
+    return Stored(direction, network, formats)
+
+
+def formats_of(network: Generator, direction: Direction) -> Formats:
+    """Return the 8-bit formats that have as many channels as a generator."""
+    counts = {direction.source: network.inputs, direction.target: network.outputs}
+    return {domain: PictureFormat.of(channels) for domain, channels in sorted(counts.items())}
+
+
+def _formats(metadata: Mapping[str, str], path: Path) -> Formats:
+    """Read the formats of both domains; files of earlier versions have none and are for 8-bit RGB."""
+    try:
+        return {name: TypeAdapter(PictureFormat).validate_json(metadata.get(name, "{}")) for name in DOMAINS}
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{path}: {mistake(key_of(['format', *first['loc']]), first)}") from None

@@ -12,46 +12,56 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cyclegan.data.files import UnreadableImage, as_seen, read_image
+from cyclegan.data.convert import convert
+from cyclegan.data.files import UnreadableImage
+from cyclegan.data.format import PictureFormat
+from cyclegan.data.picture import FilePicture, Pixels
+from cyclegan.data.read import from_pillow, read_picture
 from cyclegan.util.text import reason
 
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any]"
 """A path, a Pillow image, or an array as described in `picture_from`."""
 
 WANTED = (
-    "give a path, a Pillow image, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats "
-    "in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1]"
+    "give a path, a Pillow image, an array (H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1], or in the units of "
+    "the domain, or a tensor (C, H, W) or (N, C, H, W) of floats in [-1, 1]"
 )
 
 
-def picture_from(source: Picture) -> Image.Image:
-    """Convert a path, a Pillow image or an array to an upright 8-bit RGB image; the input is not modified.
+def picture_from(source: Picture, of: PictureFormat = PictureFormat()) -> Pixels:
+    """Convert a path, a Pillow image or an array to the pixels of a domain, (H, W, C); the input is not modified.
 
-    Paths and Pillow images are converted as in `read_image`. Arrays are (H, W) or (H, W, 1) for grey, (H, W, 3) for RGB
-    and (H, W, 4) for RGBA, which is put on white. White is 255 in uint8, 65535 in uint16 and 1 in floats.
+    Arrays for a domain of 8-bit grey or RGB are (H, W) or (H, W, 1) for grey, (H, W, 3) for RGB and (H, W, 4) for RGBA,
+    which is put on white. White is 255 in uint8, 65535 in uint16 and 1 in floats. Arrays for other domains are
+    (H, W, C), or (H, W) for one channel, in the units of the domain.
     Raises ValueError for any other input, and UnreadableImage when the picture cannot be decoded.
     """
-    if isinstance(source, np.ndarray):
-        return as_seen(_from_array(source))
     if isinstance(source, str | os.PathLike):
-        return read_image(Path(source))
-    if not isinstance(source, Image.Image):
+        return convert(read_picture(Path(source)), of).pixels
+    if isinstance(source, np.ndarray):
+        picture = _coloured(source) if of.is_plain else _in_units(source, of)
+    elif not isinstance(source, Image.Image):
         raise ValueError(f"cannot translate a {type(source).__name__}: {WANTED}")
-    if not min(source.size):
+    elif not min(source.size):
         raise ValueError("the picture has no pixels")
+    else:
+        try:
+            picture = from_pillow(source)
+        except Exception as error:  # decoders raise almost anything on damaged files
+            raise UnreadableImage(f"the picture cannot be read: {reason(error)}") from error
     try:
-        return as_seen(source)
-    except Exception as error:  # decoders raise almost anything on damaged files
-        raise UnreadableImage(f"the picture cannot be read: {reason(error)}") from error
+        return convert(picture, of).pixels
+    except ValueError as error:
+        raise ValueError(f"cannot translate the picture: {error}") from None
 
 
-def batch_from(tensor: Tensor) -> Tensor:
-    """Convert a tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1] to (N, 3, H, W) float32 on the same device.
+def batch_from(tensor: Tensor, channels: int = 3) -> Tensor:
+    """Convert a tensor (C, H, W) or (N, C, H, W) of floats in [-1, 1] to (N, C, H, W) float32 on the same device.
 
     Raises ValueError for any other shape, type or range, and for NaN.
     """
     shape = f"a tensor {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
-    if tensor.ndim not in (3, 4) or tensor.shape[-3] != 3 or not tensor.is_floating_point():
+    if tensor.ndim not in (3, 4) or tensor.shape[-3] != channels or not tensor.is_floating_point():
         hint = "; convert it to floats with x / 127.5 - 1" if tensor.dtype == torch.uint8 else ""
         raise ValueError(f"cannot translate {shape}{hint}: {WANTED}")
     if not tensor.numel():
@@ -63,8 +73,18 @@ def batch_from(tensor: Tensor) -> Tensor:
     return batch if tensor.ndim == 4 else batch[None]
 
 
-def _from_array(array: npt.NDArray[Any]) -> Image.Image:
-    """Convert an array to an 8-bit grey, RGB or RGBA image; raises ValueError for any other array."""
+def _in_units(array: npt.NDArray[Any], of: PictureFormat) -> FilePicture:
+    """Return an array in the units of a domain as a picture; raises ValueError for another shape."""
+    values = array[..., None] if array.ndim == 2 else array
+    if values.ndim != 3 or values.shape[2] != of.channels or not values.size or values.dtype.kind not in "uif":
+        about = f"an array {array.shape} of {array.dtype}"
+        raise ValueError(f"cannot translate {about}: give (H, W, {of.channels}) in the units of {of.told}")
+    kind = "float32" if array.dtype.kind == "f" or array.dtype.itemsize > 2 else array.dtype.newbyteorder("=").name
+    return FilePicture(values=values.astype(kind), kind="bands")
+
+
+def _coloured(array: npt.NDArray[Any]) -> FilePicture:
+    """Return an array as an 8-bit grey or RGB picture; raises ValueError for any other array."""
     channels = array.shape[2] if array.ndim == 3 else 1
     about = f"an array {array.shape} of {array.dtype}"
     if array.ndim not in (2, 3) or channels not in (1, 3, 4):
@@ -72,8 +92,10 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
         raise ValueError(f"cannot translate {about}{hint}: {WANTED}")
     if not array.size:
         raise ValueError(f"cannot translate {about}: it has no pixels")
-    pixels = _in_bytes(array, about)
-    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if array.ndim == 3 and channels == 1 else pixels))
+    pixels = np.ascontiguousarray(_in_bytes(array, about).reshape(*array.shape[:2], channels))
+    if channels == 4:
+        return FilePicture(values=pixels[..., :3], alpha=pixels[..., 3], kind="rgb")
+    return FilePicture(values=pixels, kind="grey" if channels == 1 else "rgb")
 
 
 def _in_bytes(array: npt.NDArray[Any], about: str) -> npt.NDArray[np.uint8]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from cyclegan.checkpoint import Checkpoint, checkpoint_from, is_checkpoint, is_run, read_newest
-from cyclegan.inference.generator_file import read_generator
+from cyclegan.data.format import Formats
+from cyclegan.inference.generator_file import Stored, formats_of, read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_folder, import_generators, read_content
 from cyclegan.inference.weights import fill, weights_of
@@ -26,6 +27,8 @@ class Model:
     """Where the model was loaded from."""
     generators: Mapping[Direction, Generator]
     """The generator of each direction, with EMA weights if there are any; on the CPU."""
+    formats: Formats
+    """The formats of the pictures of both domains."""
     checkpoint: Checkpoint | None = None
     """The checkpoint of its run, without optimizers; None for generators that were stored without their run."""
 
@@ -71,20 +74,20 @@ def open_model(path: Path | str, direction: Direction | None = None) -> Model:
     path = Path(path)
     if path.is_dir():
         if not is_run(path) and (generators := import_folder(path, direction)):
-            return Model(path, generators)
+            return _plain(path, generators)
         return model_of(read_newest(path), path)
     if is_hub_name(path):
         name = path.as_posix()
         files = [choose(name, direction)] if direction else fetch_generators(name).values()
-        return Model(path, dict(read_generator(file) for file in files))
+        return _stored(path, [read_generator(file) for file in files])
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such run folder, checkpoint or generator")
     if path.suffix == ".safetensors":
-        return Model(path, dict([read_generator(path)]))
+        return _stored(path, [read_generator(path)])
     content = read_content(path)
     if is_checkpoint(content):
         return model_of(checkpoint_from(content, path), path)
-    return Model(path, import_generators(content, path, direction))
+    return _plain(path, import_generators(content, path, direction))
 
 
 def model_of(checkpoint: Checkpoint, path: Path) -> Model:
@@ -101,4 +104,14 @@ def model_of(checkpoint: Checkpoint, path: Path) -> Model:
             fill(network, checkpoint.ema.get(direction.value) if checkpoint.ema else own)
         except ValueError as error:
             raise ValueError(f"{path}: its weights do not fit its recipe: {error}") from None
-    return Model(path, generators, replace(checkpoint, optimizers={}))
+    return Model(path, generators, checkpoint.recipe.data.formats, replace(checkpoint, optimizers={}))
+
+
+def _plain(path: Path, generators: Mapping[Direction, Generator]) -> Model:
+    """Return a model of generators that come without the formats of their pictures."""
+    direction, network = next(iter(generators.items()))
+    return Model(path, generators, formats_of(network, direction))
+
+
+def _stored(path: Path, files: Sequence[Stored]) -> Model:
+    return Model(path, {each.direction: each.network for each in files}, files[0].formats)

@@ -13,15 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan.data.files import (
-    UnreadableImage,
-    UnwritableImage,
-    encoded,
-    from_bytes,
-    from_pixels,
-    read_image,
-    to_pixels,
-)
+from cyclegan.data.convert import as_image, convert, normalised, values_of
+from cyclegan.data.files import UnreadableImage, UnwritableImage, encoded
+from cyclegan.data.fit import scaled
+from cyclegan.data.picture import Kept, Pixels
+from cyclegan.data.read import read_picture
 from cyclegan.inference.manifest import FileState, Manifest, state_of
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.memory import free_memory, is_out_of_memory, told
@@ -49,7 +45,9 @@ class Picture(NamedTuple):
     source: FileState | None
     """The state of the source file before it was read."""
     pixels: Tensor = EMPTY
-    """(3, H, W) in 0..255; empty when it has a problem."""
+    """(C, H, W) of `Pixels`; empty when it has a problem."""
+    kept: Kept = Kept()
+    """What the output takes over from the source."""
     problem: str = ""
     """Why it cannot be translated; empty if nothing failed so far."""
 
@@ -89,11 +87,13 @@ class Pipeline:
     def _read(self, path: Path) -> Picture:
         picture = Picture(path, state_of(path))
         try:
-            image = read_image(path)
-            return picture._replace(pixels=to_pixels(_scaled(image, self.size, path) if self.size else image))
+            found = read_picture(path)
+            pixels = convert(found, self.translator.source).pixels
+            pixels = _scaled(pixels, self.size, path) if self.size else pixels
+            return picture._replace(pixels=torch.tensor(pixels).permute(2, 0, 1), kept=found.kept)
         except UnreadableImage as error:
             return picture.failed(str(error))
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, ValueError) as error:
             return picture.failed(_problem(picture, error))
 
     def _translated(self, pictures: Iterator[Picture], number: int) -> Iterator[Picture]:
@@ -119,7 +119,7 @@ class Pipeline:
         """Compile for pictures of this size if that saves time, with `times` such batches to come."""
         pixels = torch.stack([picture.pixels for picture in batch])
         with suppress(MemoryError):
-            self.translator.compile(from_bytes(pixels.to(self.translator.device)), times)
+            self.translator.compile(normalised(pixels.to(self.translator.device)), times)
 
     def _together(self, batch: list[Picture]) -> list[Picture]:
         """Translate a batch; if that fails, translate its pictures one by one, so that only the bad ones are lost.
@@ -128,7 +128,7 @@ class Pipeline:
         """
         try:
             pixels = torch.stack([picture.pixels for picture in batch])
-            translated = self.translator.translate_bytes(pixels)
+            translated = self.translator.translate_pixels(pixels)
             return [picture._replace(pixels=new) for picture, new in zip(batch, translated, strict=True)]
         except (RuntimeError, MemoryError, ValueError) as error:
             if isinstance(error, ValueError) and not _is_finite(self.translator.network):
@@ -152,7 +152,7 @@ class Pipeline:
         try:
             write_whole(
                 output,
-                encoded(from_pixels(picture.pixels), output),
+                encoded(as_image(values_of(picture.pixels.permute(1, 2, 0).numpy(), self.translator.target)), output),
                 ready=lambda about: self.manifest.add(name, FileState.of(about), picture.source),
             )
         except UnwritableImage as error:
@@ -180,14 +180,14 @@ def _is_finite(network: nn.Module) -> bool:
     return all(bool(weights.isfinite().all()) for weights in network.parameters())
 
 
-def _scaled(image: Image.Image, shorter: int, path: Path) -> Image.Image:
-    """Scale an image so that its shorter side has `shorter` pixels; the aspect ratio is kept.
+def _scaled(pixels: Pixels, shorter: int, path: Path) -> Pixels:
+    """Scale a picture so that its shorter side has `shorter` pixels; the aspect ratio is kept.
 
     Raises UnreadableImage when the result has more pixels than Pillow's limit for reading, as for a long narrow strip.
     """
-    factor = shorter / min(image.size)
-    width, height = (max(1, round(side * factor)) for side in image.size)
+    factor = shorter / min(pixels.shape[:2])
+    height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         raise UnreadableImage(f"{shown(path)}: {width:,} x {height:,} pixels are over the limit; use a smaller --size")
-    return image.resize((width, height), Image.Resampling.BICUBIC)
+    return scaled(pixels, (height, width))

@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan.data.files import from_bytes, from_pixels, to_bytes, to_pixels
+from cyclegan.data.convert import as_image, denormalised, normalised, values_of
+from cyclegan.data.format import PictureFormat
+from cyclegan.data.picture import Values
 from cyclegan.inference.inputs import Picture, batch_from, picture_from
 from cyclegan.inference.model import Model, open_model
 from cyclegan.machine.agreement import Tolerance
@@ -55,12 +57,17 @@ class Translator:
     are used as given. Those on "auto" are tried once there are enough pictures to benefit, and used if they are faster
     and give the same picture as plain float32 within a tolerance.
 
+    `source` and `target` are the formats of the pictures; by default, 8-bit pictures with as many channels as the
+    network has.
+
     Raises ValueError when the device does not exist or does not support the precision.
     """
 
     def __init__(
         self,
         network: nn.Module,
+        source: PictureFormat | None = None,
+        target: PictureFormat | None = None,
         *,
         device: Device = "auto",
         precision: Literal["auto"] | Precision = "auto",
@@ -69,6 +76,8 @@ class Translator:
     ) -> None:
         self.device = choose_device(device)
         self.precision = precision
+        self.source = source or PictureFormat.of(getattr(network, "inputs", 3))
+        self.target = target or PictureFormat.of(getattr(network, "outputs", 3))
         self.network = network.to(self.device).eval()
         self.compiler = Compiler([self.network])
         self.note: Callable[[str], object] = lambda line: None
@@ -102,8 +111,11 @@ class Translator:
         """
         way = None if direction is None else Direction(direction)
         model = open_model(path, way)
+        chosen = model.choose(way)
         return cls(
-            model.generators[model.choose(way)],
+            model.generators[chosen],
+            model.formats[chosen.source],
+            model.formats[chosen.target],
             device=device,
             precision=precision,
             channels_last=channels_last,
@@ -125,29 +137,42 @@ class Translator:
     def translate(self, picture: Picture | Tensor) -> Image.Image | Tensor:
         """Translate a picture, or a tensor of pictures.
 
-        A path, a Pillow image or an array (see `picture_from`) gives an 8-bit RGB image of the same size, as on the
-        command line. A tensor (3, H, W) or (N, 3, H, W) of floats in [-1, 1] on any device gives a tensor of the same
-        shape and range, float32 on the translator's device.
+        A path, a Pillow image or an array (see `picture_from`) gives an 8-bit grey or RGB image of the same size; other
+        target domains need `translate_values`. A tensor (C, H, W) or (N, C, H, W) of floats in [-1, 1] on any device
+        gives a tensor of the same size and range, float32 on the translator's device.
 
-        Raises ValueError for any other input, for a picture that cannot be read, and for an image that would hold NaN.
+        Raises ValueError for any other input, for a picture that cannot be read, for an image that would hold NaN, and
+        when the target domain is not 8-bit grey or RGB.
         """
         if isinstance(picture, Tensor):
-            batch = batch_from(picture)
+            batch = batch_from(picture, self.source.channels)
             portions = torch.split(batch, self.batch_size(*batch.shape[2:]))
             made = [one_by_one_if_need_be(self.translate_batch, portion) for portion in portions]
-            return torch.cat(made).reshape(picture.shape)
-        pixels = to_pixels(picture_from(picture))
-        return from_pixels(self.translate_bytes(pixels[None])[0])
+            together = torch.cat(made)
+            return together if picture.ndim == 4 else together[0]
+        if not self.target.is_plain:
+            raise ValueError(f"translations have {self.target.told}, unlike Pillow's images; use translate_values")
+        return as_image(self.translate_values(picture))
 
-    def translate_bytes(self, pixels: Tensor) -> Tensor:
-        """Translate (N, 3, H, W) in 0..255 to the same shape and range, uint8 on the CPU.
+    def translate_values(self, picture: Picture) -> Values:
+        """Translate a path, a Pillow image or an array; return an array (H, W, C) in the units of the target domain.
+
+        Raises what `translate` raises.
+        """
+        pixels = torch.tensor(picture_from(picture, self.source)).permute(2, 0, 1)
+        return values_of(self.translate_pixels(pixels[None])[0].permute(1, 2, 0).numpy(), self.target)
+
+    def translate_pixels(self, pixels: Tensor) -> Tensor:
+        """Translate a batch (N, C, H, W) of `Pixels` of the source domain to those of the target domain, on the CPU.
 
         Raises ValueError when the translation holds NaN.
         """
-        return to_bytes(self.translate_batch(from_bytes(pixels.to(self.device, non_blocking=True)))).cpu()
+        return denormalised(
+            self.translate_batch(normalised(pixels.to(self.device, non_blocking=True))), self.target
+        ).cpu()
 
     def translate_batch(self, images: Tensor) -> Tensor:
-        """Translate (N, 3, H, W) in [-1, 1] on any device to the same shape and range, float32 on our device.
+        """Translate (N, C, H, W) in [-1, 1] on any device to the same size and range, float32 on our device.
 
         Speed options on "auto" are chosen in the first call that has enough pictures.
         """
@@ -167,7 +192,7 @@ class Translator:
         return translated.float()
 
     def tune(self, images: Tensor) -> None:
-        """Choose the speed options that are correct and fastest on a crop of these pictures, (N, 3, H, W) in [-1, 1].
+        """Choose the speed options that are correct and fastest on a crop of these pictures, (N, C, H, W) in [-1, 1].
 
         Compiling is not tried, because it is for one size only; see `compile`.
         """
@@ -177,7 +202,7 @@ class Translator:
         self._choose(images[:, :, :TRIAL, :TRIAL], offers, times / len(images))
 
     def compile(self, images: Tensor, times: float) -> None:
-        """Compile for batches of this shape, (N, 3, H, W) in [-1, 1], if that is correct and saves time.
+        """Compile for batches of this shape, (N, C, H, W) in [-1, 1], if that is correct and saves time.
 
         `times` is the number of such batches to come. Compiling takes about half a minute; it affects no other shape.
         """
@@ -221,6 +246,14 @@ class Translator:
 def plain_translators(model: Model, *, device: Device = "auto") -> dict[Direction, Translator]:
     """Return a translator for each direction of a model, in plain float32, so that scores do not depend on tuning."""
     return {
-        direction: Translator(generator, device=device, precision="float32", channels_last=False, compile_="off")
+        direction: Translator(
+            generator,
+            model.formats[direction.source],
+            model.formats[direction.target],
+            device=device,
+            precision="float32",
+            channels_last=False,
+            compile_="off",
+        )
         for direction, generator in model.generators.items()
     }

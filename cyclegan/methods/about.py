@@ -16,6 +16,8 @@ class About(NamedTuple):
     """The tag of the method on the Hugging Face hub."""
     paired: bool = False
     """Whether the method trains on pairs of pictures."""
+    one_encoder: bool = False
+    """Whether one network reads the pictures of both domains, so that they need equally many channels."""
 
 
 CYCLEGAN = About(
@@ -41,6 +43,7 @@ CUT = About(
   year      = {2020}
 }""",
     "cut",
+    one_encoder=True,
 )
 
 FASTCUT = CUT._replace(name="FastCUT", tag="fastcut")

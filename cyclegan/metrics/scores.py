@@ -10,7 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cyclegan.data.convert import normalised
 from cyclegan.data.files import from_bytes, to_bytes
+from cyclegan.data.format import PictureFormat
 from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import Features
@@ -45,12 +47,14 @@ def score_translation(
     translate: Callable[[Tensor], Tensor],
     back: Callable[[Tensor], Tensor] | None = None,
     truths: Iterable[Tensor] | None = None,
+    formats: tuple[PictureFormat, PictureFormat] = (PictureFormat(), PictureFormat()),
     report: Callable[[int], None] = lambda done: None,
 ) -> Score:
-    """Translate batches of pictures, uint8 (N, 3, H, W), and score them against the features of real ones, (M, D).
+    """Translate batches of pictures (N, C, H, W), see `Pixels`, and score them against features of real ones, (M, D).
 
-    `translate` and `back` map float images (N, 3, H, W) in [-1, 1] to the same. Their outputs are rounded to 8 bits, as
-    in a PNG file, and scored on their device, on which `features` must be too. With `back`, the cycle is scored; with
+    `translate` and `back` map float images (N, C, H, W) in [-1, 1] to the same. If files of their domain have 8 bits,
+    their outputs are rounded to them. They are scored on their device, on which `features` must be too. `formats` are
+    those of the source and of the target; `features` see RGB views. With `back`, the cycle is scored; with
     `truths`, batched like `pictures`, the translations are compared with their truth. `report` is called with the
     number of pictures done. Only the features are kept in memory.
     Raises ValueError for fewer than 4 pictures in a set, pictures that are too small, a truth of another size, and NaN.
@@ -58,7 +62,7 @@ def score_translation(
     portions: list[Portion] = []
     done = 0
     for batch, truth in zip(pictures, repeat(None) if truths is None else truths, strict=truths is not None):
-        portions.append(_portion(batch, truth, features, translate, back))
+        portions.append(_portion(batch, truth, features, translate, back, formats))
         report(done := done + len(batch))
     seen = torch.cat([portion.features for portion in portions]) if portions else torch.empty(0, real.shape[1])
     score = score_sets(what, seen, real)
@@ -73,25 +77,27 @@ def _portion(
     features: Features,
     translate: Callable[[Tensor], Tensor],
     back: Callable[[Tensor], Tensor] | None,
+    formats: tuple[PictureFormat, PictureFormat],
 ) -> Portion:
     """Translate and score one batch, and its cycle if `back` is given."""
-    images = from_bytes(batch)
-    fake = _as_png(translate(images))
+    images, (source, target) = normalised(batch), formats
+    fake = _rounded(translate(images), target)
     images = images.to(fake.device)
-    figures = {"structure": structure_distance(images, fake)}
+    seen = target.as_rgb(fake)
+    figures = {"structure": structure_distance(source.as_rgb(images), seen)}
     if back:
-        figures |= _closeness("cycle", _as_png(back(fake)), images, features)
+        figures |= _closeness("cycle", _rounded(back(fake), source), images, features, source)
     if truth is not None:
-        figures |= _closeness("truth", fake, from_bytes(truth).to(fake.device), features)
-    return Portion(features(fake).cpu(), {name: figure.cpu() for name, figure in figures.items()})
+        figures |= _closeness("truth", fake, normalised(truth).to(fake.device), features, target)
+    return Portion(features(seen).cpu(), {name: figure.cpu() for name, figure in figures.items()})
 
 
-def _closeness(what: str, images: Tensor, others: Tensor, features: Features) -> dict[str, Tensor]:
-    """Return SSIM, PSNR and perceptual distance of each pair of images in two batches."""
+def _closeness(what: str, images: Tensor, others: Tensor, features: Features, of: PictureFormat) -> dict[str, Tensor]:
+    """Return SSIM and PSNR of each pair of images in two batches, and the perceptual distance of their RGB views."""
     ssim, psnr = ssim_and_psnr(images, others).unbind(dim=1)
-    looks = perceptual(features.layers(images), features.layers(others))
+    looks = perceptual(features.layers(of.as_rgb(images)), features.layers(of.as_rgb(others)))
     return {f"{what}_ssim": ssim, f"{what}_psnr": psnr, f"{what}_perceptual": looks}
 
 
-def _as_png(images: Tensor) -> Tensor:
-    return from_bytes(to_bytes(images))
+def _rounded(images: Tensor, of: PictureFormat) -> Tensor:
+    return from_bytes(to_bytes(images)) if of.in_bytes else images.clamp(-1, 1)

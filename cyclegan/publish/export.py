@@ -11,10 +11,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from PIL import Image
+from torch import Tensor
 
 from cyclegan.checkpoint import Checkpoint, best_path
-from cyclegan.data.batches import training_size
+from cyclegan.data.batches import training_fit
+from cyclegan.data.convert import image_of, tensor_of
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.sheet import write_sheet
 from cyclegan.data.sources import sources, unseen_split
@@ -78,7 +79,7 @@ def export(
     model = open_model(source, direction)
     direction, checkpoint = model.choose(direction), model.checkpoint
     network = model.generators[direction]
-    write_generator(network, direction, out)
+    write_generator(network, direction, out, model.formats)
 
     notes: list[str] = []
     about = _about_run(source, checkpoint, direction, notes) if checkpoint else _about_file(source)
@@ -237,12 +238,14 @@ def _write_sheet(
 ) -> bool:  # fmt: skip
     """Write test pictures beside their translations, at the training size; returns False if that is not possible."""
     try:
-        pictures = _test_pictures(recipe, direction)
-        translator = Translator(network)
+        pictures, formats = _test_pictures(recipe, direction), recipe.data.formats
+        source, target = formats[direction.source], formats[direction.target]
+        translator = Translator(network, source, target)
         rows = []
         with memory_told():
             for done, picture in enumerate(pictures, start=1):
-                rows.append((picture, translator.translate(picture)))
+                fake = translator.translate_batch(picture)
+                rows.append((image_of(picture[0], source), image_of(fake[0].cpu(), target)))
                 report(done, len(pictures))
     except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError: too small a picture
         notes.append(f"no contact sheet: {reason(error)}")
@@ -251,17 +254,17 @@ def _write_sheet(
     return True
 
 
-def _test_pictures(recipe: Recipe, direction: Direction) -> list[Image.Image]:
-    """Return the first test pictures that can be read, at the training size.
+def _test_pictures(recipe: Recipe, direction: Direction) -> list[Tensor]:
+    """Return the first test pictures that can be read, at the training size, each (1, C, H, W) in [-1, 1].
 
     Raises FileNotFoundError when there are none, and ValueError when the transforms have no fixed output size.
     """
     source = sources(recipe.data, unseen_split(recipe.data))[direction.source]
-    paths, pictures = source.find(), list[Image.Image]()
-    size = training_size(recipe.data, source, paths)
+    paths, pictures = source.find(), list[Tensor]()
+    fit = training_fit(recipe.data, source, paths)
     for path in paths:
         with suppress(UnreadableImage):
-            pictures.append(source.read_fitted(path, size))
+            pictures.append(tensor_of(source.read(path, fit)))
         if len(pictures) == PICTURES:
             break
     return pictures

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.batches import training_size
+from cyclegan.data.batches import training_fit
 from cyclegan.data.config import DataConfig
 from cyclegan.inference.model import model_of
 from cyclegan.inference.translator import plain_translators
@@ -103,8 +103,8 @@ def _translations(
     for direction, translator in plain_translators(model_of(checkpoint, run), device=device).items():
         if paths[direction]:
             source = unseen_source(data, direction)
-            size = training_size(checkpoint.recipe.data, source, paths[direction])
-            each = translated(source, paths[direction], size, translator, None)
+            fit = training_fit(checkpoint.recipe.data, source, paths[direction])
+            each = translated(source, paths[direction], fit, translator, None)
             made |= {(direction, one.path): one for one in each if one}
     return made
 

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.config import DataConfig
+from cyclegan.data.convert import image_of, tensor_of
 from cyclegan.data.files import UnreadableImage, to_image, to_tensor
+from cyclegan.data.fit import Fit
 from cyclegan.data.overlay import overlaid
 from cyclegan.data.sources import Source, sources, unseen_split
 from cyclegan.inference.translator import Translator
@@ -31,7 +33,7 @@ class Scorer(NamedTuple):
 
 
 class Translated(NamedTuple):
-    """A test picture and its translation."""
+    """The RGB views of a test picture and its translation."""
 
     path: Path
     real: Image.Image
@@ -69,18 +71,18 @@ def find_tests(data: DataConfig, direction: Direction) -> list[Path]:
 
 
 def translated(
-    source: Source, paths: Sequence[Path], size: Sequence[int], translator: Translator, critic: Scorer | None
+    source: Source, paths: Sequence[Path], fit: Fit, translator: Translator, critic: Scorer | None
 ) -> Iterator[Translated | None]:
     """Translate each picture of a source in turn; None for one that cannot be read."""
     for path in paths:
         try:
-            real = source.read_fitted(path, size)
+            batch = tensor_of(source.read(path, fit))
         except UnreadableImage:
             yield None
             continue
-        batch = to_tensor(real)[None]
         fake = translator.translate_batch(batch)
-        yield Translated(path, real, to_image(fake[0]), _scored(fake, batch, critic, translator))
+        real, seen = image_of(batch[0], source.format), image_of(fake[0].cpu(), translator.target)
+        yield Translated(path, real, seen, _scored(fake, batch, critic, translator))
 
 
 @torch.inference_mode()

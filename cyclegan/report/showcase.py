@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.batches import training_size
+from cyclegan.data.batches import training_fit
 from cyclegan.data.config import DataConfig
+from cyclegan.data.convert import image_of, tensor_of
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.sources import find_partners, truth_source, unseen_split
 from cyclegan.inference.model import model_of
@@ -87,25 +88,27 @@ def _translate(
         made: list[Translated] = []
         if paths[direction]:
             source = unseen_source(data, direction)
-            size = training_size(data, source, paths[direction])
-            for one in translated(source, paths[direction], size, translator, critics[direction]):
+            fit = training_fit(data, source, paths[direction])
+            for one in translated(source, paths[direction], fit, translator, critics[direction]):
                 report(done := done + 1, total)
                 made += [one] if one else []
         yield direction, made
 
 
 def _gallery(data: DataConfig, direction: Direction, pictures: list[Translated]) -> Gallery:
+    source = unseen_source(data, direction)
+    fit = training_fit(data, source, [each.path for each in pictures])
     truth = truth_source(data, unseen_split(data), direction.source)
     partners: dict[Path, Path] = {}
     with suppress(ValueError, OSError):  # a truth that cannot be found is not shown
         if truth:
-            partners = find_partners(unseen_source(data, direction), [each.path for each in pictures], truth)
+            partners = find_partners(source, [each.path for each in pictures], truth)
     made = []
     for path, real, fake, _ in pictures:
         card = Card(path.name, figure("input", real), figure("translation", fake))
         with suppress(UnreadableImage):
             if truth and path in partners:
-                beside = truth.read_fitted(partners[path], (real.height, real.width))
+                beside = image_of(tensor_of(truth.read(partners[path], fit))[0], truth.format)
                 card = card._replace(beside=(figure("truth", beside),))
         made.append(card)
     return Gallery(made, bool(partners))

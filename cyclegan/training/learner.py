@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.files import from_bytes
+from cyclegan.data.convert import normalised
 from cyclegan.machine.compiler import Compiler, layout_of, set_layout
 from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.levers import Levers
@@ -86,7 +86,7 @@ class Learner:
         return lr_at(self.images, self.recipe.training, self.epoch) * self.plateau.factor
 
     def step(self, pixels: Batch) -> StepResult:
-        """Train for one step on images (N, 3, H, W) in 0..255: every player that is due steps once, or `repeat` times.
+        """Train for one step on `Pixels` (N, C, H, W): every player that is due steps once, or `repeat` times.
 
         The losses and gradient norms in the result are those of the last step of each player.
         """
@@ -141,7 +141,7 @@ class Learner:
     def _batches(self, pixels: Batch) -> list[Batch]:
         """Split into batches of `training.batch_size` pairs in [-1, 1], in the current memory layout."""
         layout, pairs = layout_of(self.levers.channels_last), self.recipe.training.batch_size
-        a, b = (torch.split(from_bytes(domain).to(memory_format=layout), pairs) for domain in pixels)
+        a, b = (torch.split(normalised(domain).to(memory_format=layout), pairs) for domain in pixels)
         return [Batch(*both) for both in zip(a, b, strict=True)]
 
     def _images(self, batch: Batch) -> Images:
@@ -159,7 +159,7 @@ class Learner:
         return means
 
     def probe(self, pixels: Batch) -> dict[str, Tensor]:
-        """Return losses and gradients by name for a batch (N, 3, H, W) in 0..255 on the device, without stepping.
+        """Return losses and gradients by name for a batch (N, C, H, W) of `Pixels` on the device, without stepping.
 
         Call it within `at_rest`, otherwise the pools store its generated images. In fp16 it adapts the loss scale.
         """

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from cyclegan.data.files import from_bytes
+from cyclegan.data.convert import normalised
+from cyclegan.data.fit import Fit
 from cyclegan.data.overlay import overlaid
 from cyclegan.data.sources import sources, unseen_split
 from cyclegan.losses.adversarial import over_scales
@@ -29,15 +30,14 @@ SETTINGS = ("method", "training")
 
 
 class Observer:
-    """Keeps the sample pictures, of `size` (H, W), and writes the state of the learner into the log.
+    """Keeps the sample pictures, fitted by `fit`, and writes the state of the learner into the log.
 
     Raises ValueError when `log.feature_maps` names a stage that the generators do not have.
     """
 
-    def __init__(self, recipe: Recipe, learner: Learner, log: RunLog, size: Sequence[int]) -> None:
+    def __init__(self, recipe: Recipe, learner: Learner, log: RunLog, fit: Fit) -> None:
         self.recipe, self.learner, self.log, self.device = recipe, learner, log, learner.device
-        self.size = size
-        self.samples = Samples(recipe.data, recipe.log.samples, size, learner.device)
+        self.samples = Samples(recipe.data, recipe.log.samples, fit, learner.device)
         stages = min(len(network.stages) for network in learner.method.generators().values())
         if wrong := [stage for stage in recipe.log.feature_maps if stage >= stages]:
             raise ValueError(f"log.feature_maps: the generators have stages 0 to {stages - 1}, not {wrong[0]}")
@@ -51,15 +51,15 @@ class Observer:
         learned_by = {name: settings for name, settings in self.recipe.to_dict().items() if name in SETTINGS}
         self.log.settings(dict(flat(learned_by)), self._scored())
         if self.recipe.log.graph:
-            network = next(iter(self.learner.generators.values()))
+            direction, network = next(iter(self.learner.generators.items()))
             with looking([network], self.learner.autocast):
-                self.log.graph(network, torch.zeros(1, 3, *self.size, device=self.device))
+                self.log.graph(network, self.samples.batch.of(direction.source)[:1])
 
     def numbers(self, result: StepResult, pixels: Batch) -> None:
         """Write the scalars; the host waits for the device here. Skipped steps are written once there are some."""
         seen = {f"loss/{name}": loss for name, loss in result.losses.items()}
         seen |= {f"training/grad_norm_{name}": norm for name, norm in result.grad_norms.items()}
-        seen |= dict(self._scores(Batch(*(from_bytes(domain.to(self.device)) for domain in pixels))))
+        seen |= dict(self._scores(Batch(*(normalised(domain.to(self.device)) for domain in pixels))))
         numbers = dict(zip(seen, torch.stack(list(seen.values())).tolist(), strict=True))
         numbers["training/lr"] = self.learner.lr
         if skipped := self.learner.nonfinite.skipped:
@@ -80,14 +80,14 @@ class Observer:
     def _pictures(self) -> None:
         critics, boundary = self.learner.method.critics(), self.learner.method.boundary
         for direction, columns in self.samples.columns(self.learner):
-            self.log.samples(direction, grid(columns), self.learner.images)
+            shown = self.samples.as_rgb(direction, columns)
+            self.log.samples(direction, grid(shown), self.learner.images)
             if critic := critics.get(direction):
-                real, fake = columns["real"], columns["fake"]
                 with looking([critic], self.learner.autocast):
-                    scores = critic.patches(fake, real)
-                patches = overlaid(fake, torch.tanh(2 * (scores.float() - boundary)))
-                shown = grid({"fake": fake, "patches": patches})
-                self.log.picture(f"samples/{direction}_patches", shown, self.learner.images)
+                    scores = critic.patches(columns["fake"], columns["real"])
+                patches = overlaid(shown["fake"], torch.tanh(2 * (scores.float() - boundary)))
+                both = grid({"fake": shown["fake"], "patches": patches})
+                self.log.picture(f"samples/{direction}_patches", both, self.learner.images)
 
     def networks(self) -> None:
         """Write histograms of weights and gradients, and feature maps of the first sample."""

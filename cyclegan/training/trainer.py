@@ -19,6 +19,7 @@ from cyclegan.recipe import Recipe, Span, images_in, write_recipe
 from cyclegan.training.changed import changes_told
 from cyclegan.training.checkpointer import Checkpointer
 from cyclegan.training.distributed import ALONE, Processes, open_processes
+from cyclegan.training.formats import with_formats
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.mirror import mirrored
@@ -80,14 +81,14 @@ class Trainer:
         evaluates = processes.first and recipe.log.evaluate_every
         self.features = recipe.features.build() if evaluates else None
 
-        self.learner = Learner(recipe, self.device, epoch=self.loader.epoch, processes=processes)
+        self.learner = Learner(self.recipe, self.device, epoch=self.loader.epoch, processes=processes)
         self.best, self.enlarged_told = math.inf, False
         if saved:
             told += self._restore(saved)
         elif (run / "recipe.yaml").exists():
             told.append(f"{run}: no checkpoint to resume from; training starts from the beginning")
         seen = (*self.loader.names, self.split.held_out)
-        processes.agree("recipes, pictures or checkpoints", (recipe, self.learner.images, *seen))
+        processes.agree("recipes, pictures or checkpoints", (self.recipe, self.learner.images, *seen))
         self.learner.begin_alike()
 
         self.log = RunLog(run, images=self.learner.images, total=self.total, writes=processes.first)
@@ -124,6 +125,7 @@ class Trainer:
         data, training = self.recipe.data, self.recipe.training
         augment, memory = data.build(), int(data.cache_gib * 2**30) // self.processes.on_this_machine
         folders = open_folders(data, augment.prepare, memory=memory, warn=lambda line: self.log.note(line), tell=tell)
+        self.recipe = with_formats(self.recipe, folders, saved, tell)
         parts = split(folders, self.recipe, saved, tell)
         pin = self.device.type == "cuda"
         loader = Loader(
@@ -141,11 +143,11 @@ class Trainer:
         told = tune(self.learner, first, left // (self.loader.batch_size * count), self.run)
         if not self.processes.first:
             return first
-        size = first.a.shape[2:]
-        self.observer = Observer(self.recipe, self.learner, self.log, size)
+        fit = self.loader.augment.fit((first.a.shape[2], first.a.shape[3]))
+        self.observer = Observer(self.recipe, self.learner, self.log, fit)
         if self.features:
             folders: dict[Domain, Folder] = {"a": self.loader.a, "b": self.loader.b}
-            self.validation = Validation(folders, size, self.features, self.device, paired=self.loader.paired)
+            self.validation = Validation(folders, fit, self.features, self.device, paired=self.loader.paired)
             if doubt := self.validation.doubt():
                 self.log.note(doubt)
         self.observer.begin()

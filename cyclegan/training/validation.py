@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from cyclegan.data.batches import Pictures
-from cyclegan.data.files import from_bytes
+from cyclegan.data.convert import normalised
+from cyclegan.data.fit import Fit
 from cyclegan.data.folder import Folder
 from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.memory import memory_told
@@ -25,23 +27,26 @@ from cyclegan.util.text import shown
 
 
 class Validation:
-    """Keeps the pictures held out of A and B, fitted to `size` (H, W), and their features.
+    """Keeps the pictures held out of A and B, fitted by `fit`, and their features.
 
     With `paired` folders, translations are scored against the partners of the pictures too. Raises ValueError when too
     few pictures can be read.
     """
 
     def __init__(
-        self, folders: Mapping[Domain, Folder], size: Sequence[int], features: Features, device: torch.device,
+        self, folders: Mapping[Domain, Folder], fit: Fit, features: Features, device: torch.device,
         *, paired: bool = False,
     ) -> None:  # fmt: skip
         self.features, self.device = features.to(device), device
-        held_out = {name: Pictures(folder.source, size, folder.held_out) for name, folder in folders.items()}
+        held_out = {name: Pictures(folder.source, fit, folder.held_out) for name, folder in folders.items()}
+        self.formats = {name: folder.source.format for name, folder in folders.items()}
         self.pictures = {name: _read(pictures) for name, pictures in held_out.items()}
         a, b = held_out["a"], held_out["b"]
         partners = {"a": a.partners(b.source), "b": b.partners(a.source)} if paired else {}
         self.truths = {name: list(batches) for name, batches in partners.items()}
-        self.seen = {name: features.of(map(self._floats, batches)) for name, batches in self.pictures.items()}
+        self.seen = {
+            name: features.of(map(partial(self._seen, name), batches)) for name, batches in self.pictures.items()
+        }
 
     def doubt(self) -> str:
         """A warning if there are few held-out pictures, in one line; empty if there are enough."""
@@ -90,10 +95,12 @@ class Validation:
             translate=self._by(there, learner.autocast),
             back=self._by(back, learner.autocast) if back else None,
             truths=self.truths.get(direction.source),
+            formats=(self.formats[direction.source], self.formats[direction.target]),
         )
 
-    def _floats(self, batch: Tensor) -> Tensor:
-        return from_bytes(batch.to(self.device))
+    def _seen(self, domain: Domain, batch: Tensor) -> Tensor:
+        """The RGB view of a batch of pictures of a domain."""
+        return self.formats[domain].as_rgb(normalised(batch.to(self.device)))
 
     def _by(self, network: nn.Module, autocast: Arithmetic) -> Callable[[Tensor], Tensor]:
         """Translate in the run's precision; the network that scores gets all pictures in float32."""
