@@ -99,7 +99,7 @@ RGB = Channels()
 
 
 class Batch(NamedTuple):
-    """Images of both domains, each (N, C, H, W) in [-1, 1], C of each; they are pairs if the data source yields pairs."""
+    """Images of both domains, each (N, C, H, W) in [-1, 1]; pairs if the data source yields pairs."""
 
     a: Tensor
     b: Tensor

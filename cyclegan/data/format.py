@@ -96,5 +96,8 @@ class PictureFormat:
         return stretched.clamp(-1, 1)
 
 
+RGB_PICTURES = PictureFormat()
+"""8-bit sRGB."""
+
 Formats: TypeAlias = Mapping[Domain, PictureFormat]
 """The formats of both domains."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cyclegan.data.convert import convert
 from cyclegan.data.files import UnreadableImage
-from cyclegan.data.format import PictureFormat
+from cyclegan.data.format import RGB_PICTURES, PictureFormat
 from cyclegan.data.picture import FilePicture, Pixels
 from cyclegan.data.read import from_pillow, read_picture
 from cyclegan.util.text import reason
@@ -23,12 +23,12 @@ Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any]"
 """A path, a Pillow image, or an array as described in `picture_from`."""
 
 WANTED = (
-    "give a path, a Pillow image, an array (H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1], or in the units of "
-    "the domain, or a tensor (C, H, W) or (N, C, H, W) of floats in [-1, 1]"
+    "give a path, a Pillow image, an array (H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1], or in the units "
+    "of the domain, or a tensor (C, H, W) or (N, C, H, W) of floats in [-1, 1]"
 )
 
 
-def picture_from(source: Picture, of: PictureFormat = PictureFormat()) -> Pixels:
+def picture_from(source: Picture, of: PictureFormat = RGB_PICTURES) -> Pixels:
     """Convert a path, a Pillow image or an array to the pixels of a domain, (H, W, C); the input is not modified.
 
     Arrays for a domain of 8-bit grey or RGB are (H, W) or (H, W, 1) for grey, (H, W, 3) for RGB and (H, W, 4) for RGBA,

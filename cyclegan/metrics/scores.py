@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cyclegan.data.convert import normalised
 from cyclegan.data.files import from_bytes, to_bytes
-from cyclegan.data.format import PictureFormat
+from cyclegan.data.format import RGB_PICTURES, PictureFormat
 from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import Features
@@ -47,7 +47,7 @@ def score_translation(
     translate: Callable[[Tensor], Tensor],
     back: Callable[[Tensor], Tensor] | None = None,
     truths: Iterable[Tensor] | None = None,
-    formats: tuple[PictureFormat, PictureFormat] = (PictureFormat(), PictureFormat()),
+    formats: tuple[PictureFormat, PictureFormat] = (RGB_PICTURES, RGB_PICTURES),
     report: Callable[[int], None] = lambda done: None,
 ) -> Score:
     """Translate batches of pictures (N, C, H, W), see `Pixels`, and score them against features of real ones, (M, D).

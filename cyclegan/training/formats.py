@@ -39,7 +39,8 @@ def with_formats(
         folders[name].source = folders[name].source._replace(format=found[name])
         if found[name] != PictureFormat():
             tell(f"{shown(folders[name].source.folder)}: {found[name].told}{_as(found[name])}")
-    return replace(recipe, data=replace(recipe.data, **{name: DomainConfig(**asdict(found[name])) for name in DOMAINS}))
+    a, b = (DomainConfig(**asdict(found[name])) for name in DOMAINS)
+    return replace(recipe, data=replace(recipe.data, a=a, b=b))
 
 
 def _filled(asked: DomainConfig, before: PictureFormat) -> DomainConfig:
