@@ -47,6 +47,9 @@ class FilePicture:
     """(H, W), 0 where the picture is transparent; not premultiplied. None if the picture has no transparency."""
     missing: npt.NDArray[np.bool_] | None = None
     """(H, W), true where the file says that there is no data. None if every pixel has data."""
+    window: tuple[float, float] | None = None
+    """The values that the file declares as black and white: 0 and 1023 of 10 bits in uint16, the window of a DICOM
+    file. None if it declares none."""
     profile: bytes | None = None
     """The embedded ICC profile of `values`; None for values without one (sRGB, or no colour at all)."""
     kept: Kept = field(default_factory=Kept)
