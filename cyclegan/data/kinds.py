@@ -85,14 +85,18 @@ UNREAD: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 """The name and the advice of suffixes that are known, and not read."""
 
-SIDECARS = frozenset(
-    ".txt .md .rst .json .jsonl .csv .tsv .xml .yaml .yml .toml .ini .cfg .html .htm .log .db .lnk .url .py .sh .ipynb"
-    " .aae .xmp .thm .pp3 .dop .ovr .msk .aux .tfw .tifw .jgw .jpgw .pgw .pngw .wld .prj .cpg .dbf .shp .shx .qgz .geojson"
-    " .kml .points .license .sha256 .md5 .bak .tmp .part .ds_store .gitignore .gitkeep .gitattributes".split()
-)
+SIDECARS = frozenset({
+    ".txt", ".md", ".rst", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg",
+    ".html", ".htm", ".log", ".db", ".lnk", ".url", ".py", ".sh", ".ipynb", ".aae", ".xmp", ".thm", ".pp3", ".dop",
+    ".ovr", ".msk", ".aux", ".tfw", ".tifw", ".jgw", ".jpgw", ".pgw", ".pngw", ".wld", ".prj", ".cpg", ".dbf", ".shp",
+    ".shx", ".qgz", ".geojson", ".kml", ".points", ".license", ".sha256", ".md5", ".bak", ".tmp", ".part",
+    ".ds_store", ".gitignore", ".gitkeep", ".gitattributes",
+})  # fmt: skip
 """Suffixes of files that go along with pictures: lists, notes, annotations, world files, previews, checksums."""
 
-SIDECAR_NAMES = frozenset("thumbs.db desktop.ini .ds_store dicomdir license licence readme makefile authors".split())
+SIDECAR_NAMES = frozenset(
+    {"thumbs.db", "desktop.ini", ".ds_store", "dicomdir", "license", "licence", "readme", "makefile"}
+)
 """Names in lower case of files that go along with pictures."""
 
 LARGEST_NUMBER_OF_KINDS = 6

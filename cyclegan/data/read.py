@@ -36,7 +36,7 @@ DECODERS: dict[Format, Callable[[bytes], FilePicture]] = {
         name: partial(decode_pillow.decode, file_format=name)
         for name in ("BMP", "DDS", "DIB", "GIF", "ICO", "PCX", "QOI", "SGI", "TGA", "WEBP")
     },
-}  # type: ignore[dict-item]
+}
 """The decoder of each format; JPEG, which can be reduced while it is decoded, is the one that is missing."""
 
 NAMES = "AVIF, BMP, DICOM, GIF, HEIF, JPEG, JPEG 2000, NumPy, PNG, PPM, TIFF, WebP"

@@ -15,7 +15,7 @@ from cyclegan.data.codecs import decode_pillow
 from cyclegan.data.codecs.decode_pillow import said_by
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import upright
-from cyclegan.data.codecs.samples import as_values
+from cyclegan.data.codecs.samples import as_alpha, as_values
 from cyclegan.data.picture import FilePicture, Kept, Kind
 
 MOST_COMPONENTS = 16_384
@@ -115,7 +115,7 @@ def _full(alpha: npt.NDArray[np.uint16], bits: int) -> npt.NDArray[np.uint8 | np
     """Scale transparency of `bits` bits to the whole range of its type."""
     if bits in (8, 16):
         return np.ascontiguousarray(alpha)
-    return (alpha * (65535 / (2**bits - 1))).round().astype(np.uint16)
+    return as_alpha(alpha / np.float32(2**bits - 1))
 
 
 def _ppm_header(data: bytes) -> tuple[bytes, list[int], int]:

@@ -27,7 +27,8 @@ def decode(data: bytes) -> FilePicture:
     """
     with warnings.catch_warnings(action="ignore"):
         image = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
-    check_size(*image.size, bytes_of_a_pixel=8)
+    width, height = image.size
+    check_size(width, height, bytes_of_a_pixel=8)
     samples, bits = np.asarray(image), int(image.info["bit_depth"])
     samples = as_values(samples.reshape(*samples.shape[:2], -1))
     mode = image.mode.split(";")[0]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import kept_dpi, kept_exif, profile_of_camera, turn_of, upright
+from cyclegan.data.codecs.samples import as_values
 from cyclegan.data.picture import FilePicture, Kept, Kind, Values
 
 
@@ -60,13 +61,15 @@ def _arrays(image: Image.Image) -> tuple[Values, npt.NDArray[np.uint8] | None, K
     if mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)[..., None], None, "grey"
     if mode in ("I", "F"):
-        return np.asarray(image, dtype=np.int32 if mode == "I" else np.float32)[..., None], None, "grey"
+        return as_values(np.asarray(image))[..., None], None, "grey"
     if image.has_transparency_data:
         grey = mode in ("L", "LA", "La", "1")
         pixels = np.asarray(image.convert("LA" if grey else "RGBA"))
         return pixels[..., :-1], np.ascontiguousarray(pixels[..., -1]), "grey" if grey else "rgb"
-    if mode in ("CMYK", "LAB"):
-        return np.asarray(image), None, "cmyk" if mode == "CMYK" else "lab"
+    if mode == "CMYK":
+        return np.asarray(image), None, "cmyk"
+    if mode == "LAB":  # Pillow returns a and b as signed bytes
+        return as_values(np.asarray(image) ^ np.array([0, 128, 128], np.uint8)), None, "lab"
     if mode in ("1", "L"):
         return np.asarray(image.convert("L"))[..., None], None, "grey"
     return np.asarray(image if mode == "RGB" else image.convert("RGB")), None, "rgb"

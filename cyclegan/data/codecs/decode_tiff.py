@@ -72,6 +72,7 @@ def decode(data: bytes) -> FilePicture:
             kind=kind,
             alpha=None if alpha is None else upright(alpha, turn),
             missing=None if missing is None else upright(missing, turn),
+            window=None if page.bitspersample in (8, 16, 32, 64) else (0.0, float(2**page.bitspersample - 1)),
             profile=bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif),
             kept=Kept(dpi=_dpi(page), tiff_tags=_tags(file, page), nodata=nodata, exif=kept_exif(exif)),
         )
@@ -79,14 +80,15 @@ def decode(data: bytes) -> FilePicture:
 
 def _is_for_pillow(page: TiffPage) -> bool:
     """Return whether the samples have less than 8 bits or are indices of 8 bits, which Pillow decodes."""
-    return page.bitspersample < 8 or (page.photometric == PALETTE and page.bitspersample == 8)
+    bits = int(page.bitspersample)
+    return bits < 8 or (bits == 8 and page.photometric == PALETTE)
 
 
 def _samples(page: TiffPage, length: int) -> npt.NDArray[Any]:
     """Return the samples (H, W, C) of a page of a file of `length` bytes."""
     kind = page.dtype
     if kind is None:
-        raise ValueError(f"its samples of {page.bitspersample} bits and format {page.sampleformat} are of no known type")
+        raise ValueError(f"its samples are of no known type ({page.bitspersample} bits, format {page.sampleformat})")
     if page.imagedepth != 1:
         raise ValueError("it is a volume; save its slices as files")
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel * kind.itemsize)
@@ -96,7 +98,7 @@ def _samples(page: TiffPage, length: int) -> npt.NDArray[Any]:
         raise ValueError("it is truncated: strips are missing")
     if any(at + size > length for at, size in zip(page.dataoffsets, page.databytecounts, strict=False)):
         raise ValueError("it is truncated: strips end after the file")
-    samples = page.asarray(maxworkers=1)
+    samples: npt.NDArray[Any] = page.asarray(maxworkers=1)
     if page.planarconfig == 2 and page.samplesperpixel > 1:
         samples = samples.reshape(page.samplesperpixel, page.imagelength, page.imagewidth).transpose(1, 2, 0)
     return samples.reshape(page.imagelength, page.imagewidth, -1)

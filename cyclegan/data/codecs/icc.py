@@ -31,7 +31,7 @@ SPACES: dict[Space, tuple[str, tuple[Row, Row, Row], tuple[float, ...]]] = {
         ADOBE_CURVE,
     ),
 }
-"""The name, the red, green and blue primary (XYZ, adapted to D50), and the tone curve of each space."""
+"""The title, the red, green and blue primary (XYZ, adapted to D50), and the tone curve of each space."""
 
 D50: Row = (0.9642, 1.0, 0.8249)
 D65_TO_D50 = (1.04788, 0.02292, -0.05022, 0.02959, 0.99048, -0.01707, -0.00925, 0.01508, 0.75168)
@@ -40,15 +40,18 @@ D65_TO_D50 = (1.04788, 0.02292, -0.05022, 0.02959, 0.99048, -0.01707, -0.00925, 
 @cache
 def profile_of(space: Space) -> bytes:
     """Return the ICC profile of a colour space; the same bytes at all times."""
-    name, primaries, curve = SPACES[space]
+    title, primaries, curve = SPACES[space]
     tone = b"para" + struct.pack(">IHH", 0, 3 if len(curve) == 5 else 0, 0) + _fixed(*curve)
     parts = {
-        b"desc": _text(name),
+        b"desc": _text(title),
         b"cprt": _text("No copyright, use freely"),
         b"wtpt": b"XYZ \0\0\0\0" + _fixed(*D50),
         b"chad": b"sf32\0\0\0\0" + _fixed(*D65_TO_D50),
-        **{f"{letter}XYZ".encode(): b"XYZ \0\0\0\0" + _fixed(*row) for letter, row in zip("rgb", primaries, strict=True)},
-        **{f"{letter}TRC".encode(): tone for letter in "rgb"},
+        **{
+            f"{letter}XYZ".encode(): b"XYZ \0\0\0\0" + _fixed(*row)
+            for letter, row in zip("rgb", primaries, strict=True)
+        },
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), tone),
     }
     table, body, offset = b"", b"", 128 + 4 + 12 * len(parts)
     for tag, data in parts.items():

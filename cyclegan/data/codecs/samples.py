@@ -34,27 +34,33 @@ def as_values(samples: npt.NDArray[Any]) -> Values:
     return samples.astype(np.int32 if fits else np.float32)
 
 
+def white_of(kind: np.dtype[Any]) -> float:
+    """Return the value of white in samples of a type: the largest integer, and 1 of floats."""
+    return 1.0 if kind.kind == "f" else float(np.iinfo(kind).max)
+
+
 def as_alpha(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8 | np.uint16]:
     """Return transparency of any type as uint8 or uint16; as a float, 1 is opaque."""
     if samples.dtype in (np.uint8, np.uint16):
         return np.ascontiguousarray(samples)
-    most = 1.0 if samples.dtype.kind == "f" else float(np.iinfo(samples.dtype).max)
-    return (np.nan_to_num(samples / most).clip(0, 1) * 65535).round().astype(np.uint16)
+    return (np.nan_to_num(samples / white_of(samples.dtype)).clip(0, 1) * 65535).round().astype(np.uint16)
 
 
 def divided(values: Values, alpha: npt.NDArray[np.uint8 | np.uint16]) -> Values:
     """Return colours (H, W, C) that were multiplied with their alpha (H, W) as they were before."""
-    share = alpha[..., None] / np.iinfo(alpha.dtype).max
+    share = alpha[..., None] / white_of(alpha.dtype)
     colours = np.divide(values, share, out=np.zeros(values.shape), where=share > 0)
     if values.dtype.kind == "f":
         return colours.astype(np.float32)
-    return colours.round().clip(0, np.iinfo(values.dtype).max).astype(values.dtype)
+    return colours.round().clip(0, white_of(values.dtype)).astype(values.dtype)
 
 
 def without_data(values: Values, nodata: float | None) -> npt.NDArray[np.bool_] | None:
     """Return (H, W), true where all channels have the value `nodata`; None if no pixel has it."""
     if nodata is None:
         return None
-    missing = (np.isnan(values) if np.isnan(nodata) else values == np.array(nodata, values.dtype.type)).all(axis=2) \
-        if values.dtype.kind == "f" else (values == nodata).all(axis=2)  # fmt: skip
+    if values.dtype.kind == "f":
+        nodata = float(np.float32(nodata))
+    same: npt.NDArray[np.bool_] = np.isnan(values) if np.isnan(nodata) else values == nodata
+    missing = np.all(same, axis=2)
     return missing if missing.any() else None

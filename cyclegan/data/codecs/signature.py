@@ -39,7 +39,7 @@ BRANDS: dict[bytes, Format] = {
     b"avif": "AVIF",
     b"avis": "AVIF",
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"), "HEIF"),
-}  # type: ignore[assignment]
+}
 
 WITHOUT_SIGNATURE: dict[str, Format] = {".tga": "TGA", ".pcx": "PCX", ".dib": "DIB", ".dcm": "DICOM", ".dicom": "DICOM"}
 """The format of files without a signature, by suffix. (Old DICOM files begin with the first element, not `DICM`.)"""
