@@ -15,7 +15,7 @@ from cyclegan.data.codecs import decode_pillow
 from cyclegan.data.codecs.decode_pillow import said_by
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import upright
-from cyclegan.data.codecs.samples import as_alpha, as_values
+from cyclegan.data.codecs.samples import as_values, of_sixteen_bits
 from cyclegan.data.picture import FilePicture, Kept, Kind
 
 MOST_COMPONENTS = 16_384
@@ -28,16 +28,16 @@ def decode_png(data: bytes) -> FilePicture:
 
 
 def decode_avif(data: bytes) -> FilePicture:
-    """Decode an AVIF file; 10 and 12 bits stay 10 and 12 bits, in uint16."""
+    """Decode an AVIF file; 10 and 12 bits are scaled to 16."""
     at = data.find(b"av1C")
     flags = data[at + 6] if 0 <= at < len(data) - 6 else 0
     if not flags & 0x40:
         return decode_pillow.decode(data, "AVIF")
-    return _deep(data, "AVIF", imagecodecs.avif_decode, white=4095.0 if flags & 0x20 else 1023.0)
+    return _deep(data, "AVIF", imagecodecs.avif_decode, white=4095 if flags & 0x20 else 1023)
 
 
 def decode_ppm(data: bytes) -> FilePicture:
-    """Decode a file of Netpbm; samples of two bytes stay as they are."""
+    """Decode a file of Netpbm; samples of two bytes are scaled to 16 bits from the white that the file states."""
     kind, numbers, begin = _ppm_header(data)
     if kind not in (b"P5", b"P6") or len(numbers) < 3 or not 256 <= numbers[2] <= 65535:
         return decode_pillow.decode(data, "PPM")
@@ -48,14 +48,16 @@ def decode_ppm(data: bytes) -> FilePicture:
         raise ValueError("the file is truncated")
     samples = np.frombuffer(data, ">u2", width * height * channels, begin).reshape(height, width, channels)
     return FilePicture(
-        values=as_values(samples),
+        values=of_sixteen_bits(samples, white),
         kind="grey" if channels == 1 else "rgb",
-        window=None if white == 65535 else (0.0, float(white)),
     )
 
 
 def decode_jpeg2000(data: bytes) -> FilePicture:
-    """Decode a JPEG 2000 file; the fourth channel is transparency only if the file says so."""
+    """Decode a JPEG 2000 file; the fourth channel is transparency only if the file says so.
+
+    Colours of more than 8 bits are scaled to 16 bits; grey and bands, which can be measurements, stay as they are.
+    """
     boxes = dict(_boxes(data)) if data[4:8] == b"jP  " else {b"jp2c": data}
     stream = boxes.get(b"jp2c", b"")
     if stream[:4] != b"\xff\x4f\xff\x51" or len(stream) < 42:
@@ -65,7 +67,7 @@ def decode_jpeg2000(data: bytes) -> FilePicture:
     if not 1 <= components <= MOST_COMPONENTS or len(stream) < 42 + 3 * components:
         raise ValueError("it is damaged or truncated")
     bits, signed = [1 + (stream[42 + 3 * i] & 0x7F) for i in range(components)], stream[42] & 0x80
-    check_size(x1 - x0, y1 - y0, components * 2)
+    check_size(x1 - x0, y1 - y0, components * 8)  # OpenJPEG decodes to four bytes, and copies
     header = dict(_boxes(boxes.get(b"jp2h", b"")))
     colour, definitions = header.get(b"colr", b""), header.get(b"cdef", b"")
     has_alpha = any(definitions[at + 2 : at + 4] in (b"\0\1", b"\0\2") for at in range(2, len(definitions), 6))
@@ -81,41 +83,33 @@ def decode_jpeg2000(data: bytes) -> FilePicture:
     alpha = samples[..., -1] if has_alpha and samples.shape[2] in (2, 4) and samples.dtype.kind == "u" else None
     colours = samples if alpha is None else samples[..., :-1]
     kinds: dict[int, Kind] = {1: "grey", 3: "rgb"}
-    white = float(2 ** max(bits) - 1)
+    kind, white = kinds.get(colours.shape[2], "bands"), 2 ** max(bits) - 1
+    is_scaled = kind == "rgb" and not signed and 8 < max(bits) < 16
     return FilePicture(
-        values=as_values(colours),
-        kind=kinds.get(colours.shape[2], "bands"),
-        alpha=None if alpha is None else _full(alpha, max(bits)),
-        window=None if signed or max(bits) in (8, 16) else (0.0, white),
+        values=of_sixteen_bits(colours, white) if is_scaled else as_values(colours),
+        kind=kind,
+        alpha=None if alpha is None else of_sixteen_bits(alpha, white),
+        window=None if signed or is_scaled or max(bits) in (8, 16) else (0.0, float(white)),
         profile=profile,
     )
 
 
-def _deep(data: bytes, file_format: str, decoder: object, white: float = 65535.0) -> FilePicture:
-    """Let Pillow read what the file says, and `decoder` its pixels."""
+def _deep(data: bytes, file_format: str, decoder: object, white: int = 65535) -> FilePicture:
+    """Let Pillow read what the file says, and `decoder` its pixels, of which `white` is the largest."""
     with Image.open(io.BytesIO(data), formats=[file_format]) as image:
         check_size(image.width, image.height, bytes_of_a_pixel=8)
         said = said_by(image)
     samples: npt.NDArray[np.uint16] = decoder(data)  # type: ignore[operator]
-    samples = samples.reshape(*samples.shape[:2], -1)
+    samples = upright(of_sixteen_bits(samples.reshape(*samples.shape[:2], -1), white), said.turn)
     has_alpha = samples.shape[2] in (2, 4)
-    colours = upright(samples[..., :-1] if has_alpha else samples, said.turn)
-    bits = int(white).bit_length()
+    colours = samples[..., :-1] if has_alpha else samples
     return FilePicture(
-        values=as_values(colours),
+        values=np.ascontiguousarray(colours),
         kind="grey" if colours.shape[2] == 1 else "rgb",
-        alpha=_full(upright(samples[..., -1], said.turn), bits) if has_alpha else None,
-        window=None if white == 65535 else (0.0, white),
+        alpha=np.ascontiguousarray(samples[..., -1]) if has_alpha else None,
         profile=said.profile,
         kept=Kept(exif=said.kept.exif, dpi=said.kept.dpi),
     )
-
-
-def _full(alpha: npt.NDArray[np.uint16], bits: int) -> npt.NDArray[np.uint8 | np.uint16]:
-    """Scale transparency of `bits` bits to the whole range of its type."""
-    if bits in (8, 16):
-        return np.ascontiguousarray(alpha)
-    return as_alpha(alpha / np.float32(2**bits - 1))
 
 
 def _ppm_header(data: bytes) -> tuple[bytes, list[int], int]:

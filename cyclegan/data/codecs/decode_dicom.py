@@ -48,7 +48,7 @@ def group_of(dataset: Dataset, sequence: str) -> Dataset:
     for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         frames = dataset.get(groups)
         if frames and frames[0].get(sequence):
-            return frames[0][sequence].value[0]  # type: ignore[no-any-return]
+            return frames[0][sequence].value[0]
     return dataset
 
 
@@ -69,7 +69,12 @@ def _decoded(dataset: FileDataset) -> FilePicture:
         stored = apply_color_lut(stored, dataset)
     if stored.ndim == 3:
         values = as_values(stored)
-        return FilePicture(values=values, kind="rgb", profile=profile, kept=Kept(dicom=kept))
+        return FilePicture(
+            values=values,
+            kind="rgb",
+            profile=profile,
+            kept=Kept(dicom=kept, size=(int(dataset.Columns), int(dataset.Rows))),
+        )
     low, high = _limits(dataset, stored)
     missing = _padding(dataset, stored)
     if photometric == "MONOCHROME1":
@@ -80,7 +85,12 @@ def _decoded(dataset: FileDataset) -> FilePicture:
         mirror = scale.slope * (low + high) + 2 * scale.intercept
         window = (mirror - window[1], mirror - window[0])
     return FilePicture(
-        values=values[..., None], kind="grey", missing=missing, window=window, profile=None, kept=Kept(dicom=kept)
+        values=values[..., None],
+        kind="grey",
+        missing=missing,
+        window=window,
+        profile=None,
+        kept=Kept(dicom=kept, size=(int(dataset.Columns), int(dataset.Rows))),
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from cyclegan.data.codecs.icc import profile_of
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import kept_exif
-from cyclegan.data.codecs.samples import as_values, divided
+from cyclegan.data.codecs.samples import as_values, divided, of_sixteen_bits
 from cyclegan.data.picture import FilePicture, Kept
 
 DISPLAY_P3 = 12
@@ -20,7 +20,7 @@ DISPLAY_P3 = 12
 
 
 def decode(data: bytes) -> FilePicture:
-    """Decode the primary picture of a HEIF file; 10 and 12 bits stay 10 and 12 bits, in uint16.
+    """Decode the primary picture of a HEIF file; 10 and 12 bits are scaled to 16.
 
     libheif applies the rotation that the file declares; the orientation in its EXIF data repeats it, and is ignored.
     Raises almost anything on damaged files.
@@ -29,23 +29,22 @@ def decode(data: bytes) -> FilePicture:
         image = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
     width, height = image.size
     check_size(width, height, bytes_of_a_pixel=8)
-    samples, bits = np.asarray(image), int(image.info["bit_depth"])
-    samples = as_values(samples.reshape(*samples.shape[:2], -1))
+    samples = np.asarray(image)
+    samples = samples.reshape(height, width, -1)
+    if samples.dtype == np.uint16:
+        samples = of_sixteen_bits(samples, 2 ** int(image.info["bit_depth"]) - 1)
     mode = image.mode.split(";")[0]
     has_alpha = mode[-1] in "aA"
-    colours = np.ascontiguousarray(samples[..., :-1] if has_alpha else samples)
-    alpha: Any = samples[..., -1] if has_alpha else None
-    if alpha is not None and samples.dtype == np.uint16:
-        alpha = (alpha * (65535 / (2**bits - 1))).round().astype(np.uint16)
-    if mode[-1] == "a":
+    colours = as_values(samples[..., :-1] if has_alpha else samples)
+    alpha = np.ascontiguousarray(samples[..., -1]) if has_alpha else None
+    if alpha is not None and mode[-1] == "a":
         colours = divided(colours, alpha)
     exif = Image.Exif()
     exif.load(image.info.get("exif") or b"")
     return FilePicture(
         values=colours,
         kind="grey" if colours.shape[2] == 1 else "rgb",
-        alpha=None if alpha is None else np.ascontiguousarray(alpha),
-        window=None if samples.dtype == np.uint8 else (0.0, float(2**bits - 1)),
+        alpha=alpha,
         profile=_profile(image.info),
         kept=Kept(exif=kept_exif(exif)),
     )

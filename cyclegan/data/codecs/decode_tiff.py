@@ -15,7 +15,7 @@ from tifffile import TiffFile, TiffPage
 from cyclegan.data.codecs import decode_pillow
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import kept_dpi, kept_exif, profile_of_camera, turn_of, upright
-from cyclegan.data.codecs.samples import as_alpha, as_values, divided, without_data
+from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
 from cyclegan.data.files import LARGEST_FILE
 from cyclegan.data.picture import FilePicture, Kept, Kind, Values
 
@@ -45,6 +45,8 @@ COLOURS: dict[int, tuple[int, Kind]] = {
 KEPT_TAGS = (269, 270, 271, 272, 306, 315, 33432, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844, 50909)
 """What it shows, where and when it was taken, by what and whom; GeoTIFF; GDAL's metadata; RPC and GDAL's geometry."""
 
+PLACES = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 50844, 50909})
+
 DESCRIPTION, GDAL_METADATA, NODATA, ICC_PROFILE, RESOLUTION_UNIT = 270, 42112, 42113, 34675, 296
 X_RESOLUTION, Y_RESOLUTION = 282, 283
 
@@ -72,9 +74,15 @@ def decode(data: bytes) -> FilePicture:
             kind=kind,
             alpha=None if alpha is None else upright(alpha, turn),
             missing=None if missing is None else upright(missing, turn),
-            window=None if page.bitspersample in (8, 16, 32, 64) else (0.0, float(2**page.bitspersample - 1)),
+            window=_window(page, kind),
             profile=bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif),
-            kept=Kept(dpi=_dpi(page), tiff_tags=_tags(file, page), nodata=nodata, exif=kept_exif(exif)),
+            kept=Kept(
+                exif=kept_exif(exif),
+                dpi=_dpi(page),
+                tiff_tags=_tags(file, page, turn),
+                nodata=nodata,
+                size=(page.imagewidth, page.imagelength),
+            ),
         )
 
 
@@ -125,11 +133,18 @@ def _channels(
         colours[..., 1:3] ^= samples.dtype.type(1 << (8 * samples.dtype.itemsize - 1))
     elif colours.shape[2] > count:
         kind = "bands"
-    values = as_values(colours)
+    bits = int(page.bitspersample)
+    values = of_sixteen_bits(colours, 2**bits - 1) if kind == "rgb" and 8 < bits < 16 else as_values(colours)
     if alpha is None:
         return values, None, kind
     opacity = as_alpha(samples[..., alpha])
     return divided(values, opacity) if extra[alpha - count] == PREMULTIPLIED else values, opacity, kind
+
+
+def _window(page: TiffPage, kind: Kind) -> tuple[float, float] | None:
+    """Return black and white of grey and bands of an unusual number of bits, which stay as they are; RGB is scaled."""
+    bits = int(page.bitspersample)
+    return None if kind == "rgb" or bits in (8, 16, 24, 32, 64) else (0.0, float(2**bits - 1))
 
 
 def _nodata(page: TiffPage) -> float | None:
@@ -150,11 +165,11 @@ def _dpi(page: TiffPage) -> tuple[float, float] | None:
         return None
 
 
-def _tags(file: TiffFile, page: TiffPage) -> tuple[tuple[int, int, int, Any], ...]:
-    """Return the tags that an output keeps."""
+def _tags(file: TiffFile, page: TiffPage, turn: int) -> tuple[tuple[int, int, int, Any], ...]:
+    """Return the tags that an output keeps; those of places do not hold for a picture that was turned."""
     kept = []
     for code in KEPT_TAGS:
-        if (tag := page.tags.get(code)) is None:
+        if (tag := page.tags.get(code)) is None or (turn != 1 and code in PLACES):
             continue
         value = tag.value
         if code == DESCRIPTION and (file.is_ome or file.is_imagej or page.is_shaped or not isinstance(value, str)):

@@ -49,7 +49,7 @@ def first_frame(dataset: Dataset) -> npt.NDArray[Any]:
 def _frame(dataset: Dataset) -> bytes:
     """Return the compressed first frame, whose own header has been compared with the file's before it is decoded."""
     frames = int(dataset.get("NumberOfFrames") or 1)
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=frames)
+    frame: bytes = get_frame(dataset.PixelData, 0, number_of_frames=frames)
     size = _size_of_jpeg(frame) if frame[:2] == b"\xff\xd8" else _size_of_jpeg2000(frame)
     if size != (int(dataset.Rows), int(dataset.Columns)):
         raise ValueError("its compressed frame is damaged, or has another size than its header says")
@@ -80,7 +80,11 @@ def _jpeg(frame: bytes, photometric: str) -> npt.NDArray[Any]:
     """Decode JPEG; the file, not the JPEG data, says which colours it holds."""
     if photometric.startswith("MONOCHROME") or photometric == "PALETTE COLOR":
         return np.asarray(imagecodecs.jpeg_decode(frame))
-    stored = "rgb" if photometric == "RGB" and b"Adobe" not in frame[:1024] and b"JFIF" not in frame[:64] else None
+    stored = (
+        "rgb"
+        if photometric == "RGB" and b"\xff\xee\0\x0eAdobe" not in frame[:1024] and b"JFIF" not in frame[:64]
+        else None
+    )
     return np.asarray(imagecodecs.jpeg_decode(frame, colorspace=stored, outcolorspace="rgb"))
 
 

@@ -39,6 +39,13 @@ def white_of(kind: np.dtype[Any]) -> float:
     return 1.0 if kind.kind == "f" else float(np.iinfo(kind).max)
 
 
+def of_sixteen_bits(samples: npt.NDArray[Any], white: int) -> npt.NDArray[np.uint16]:
+    """Scale unsigned samples, of which `white` is the largest, to the whole range of uint16."""
+    if white == 65535:
+        return np.ascontiguousarray(samples, dtype=np.uint16)
+    return ((samples.clip(0, white).astype(np.uint32) * 65535 + white // 2) // white).astype(np.uint16)
+
+
 def as_alpha(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8 | np.uint16]:
     """Return transparency of any type as uint8 or uint16; as a float, 1 is opaque."""
     if samples.dtype in (np.uint8, np.uint16):
