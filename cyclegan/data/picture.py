@@ -30,6 +30,8 @@ class Kept:
     """Tags (code, type, count, value) of a TIFF that say where and when it was taken: GeoTIFF, GDAL, dates."""
     nodata: float | None = None
     """The value that marks pixels without data (GDAL)."""
+    size: tuple[int, int] | None = None
+    """Width and height of the source, where tags say how large a pixel is on the ground or in a body."""
     dicom: Any = None
     """The data set of a DICOM file without its pixels."""
 
@@ -47,6 +49,9 @@ class FilePicture:
     """(H, W), 0 where the picture is transparent; not premultiplied. None if the picture has no transparency."""
     missing: npt.NDArray[np.bool_] | None = None
     """(H, W), true where the file says that there is no data. None if every pixel has data."""
+    window: tuple[float, float] | None = None
+    """The values that the file declares as black and white: 0 and 4095 of grey of 12 bits, the window of a DICOM file.
+    None if it declares none. RGB of 10 or 12 bits has been scaled to 16."""
     profile: bytes | None = None
     """The embedded ICC profile of `values`; None for values without one (sRGB, or no colour at all)."""
     kept: Kept = field(default_factory=Kept)

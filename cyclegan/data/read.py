@@ -2,26 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import UnidentifiedImageError
 
-from cyclegan.data.files import as_seen, read_image
+from cyclegan.data.codecs import decode_deep, decode_heif, decode_npy, decode_pillow, decode_tiff
+from cyclegan.data.codecs.signature import HEAD, Format, format_of
+from cyclegan.data.files import UnreadableImage, contents
 from cyclegan.data.picture import FilePicture
+from cyclegan.util.text import one_line, shown
+
+
+def _dicom(data: bytes) -> FilePicture:
+    """Decode a DICOM file; pydicom is an extra, and takes long to import."""
+    from cyclegan.data.codecs import decode_dicom
+
+    return decode_dicom.decode(data)
+
+
+DECODERS: dict[Format, Callable[[bytes], FilePicture]] = {
+    "AVIF": decode_deep.decode_avif,
+    "DICOM": _dicom,
+    "HEIF": decode_heif.decode,
+    "JPEG2000": decode_deep.decode_jpeg2000,
+    "NPY": decode_npy.decode,
+    "PNG": decode_deep.decode_png,
+    "PPM": decode_deep.decode_ppm,
+    "TIFF": decode_tiff.decode,
+    **{
+        name: partial(decode_pillow.decode, file_format=name)
+        for name in ("BMP", "DDS", "DIB", "GIF", "ICO", "PCX", "QOI", "SGI", "TGA", "WEBP")
+    },
+}
+"""The decoder of each format; JPEG, which can be reduced while it is decoded, is the one that is missing."""
+
+NAMES = "AVIF, BMP, DICOM, GIF, HEIF, JPEG, JPEG 2000, NumPy, PNG, PPM, TIFF, WebP"
+"""The formats as a message names them; `kinds.READ` has a few more."""
 
 
 def read_picture(path: Path, *, at_least: int | None = None) -> FilePicture:
     """Read a picture file: upright, in its own units; of an animation or a stack of pages, the first.
 
+    The first bytes of the file decide how it is decoded, because suffixes are often wrong.
     With `at_least`, a decoder that can reduce while it decodes (JPEG) may return a smaller picture, whose shorter side
     still has at least that many pixels.
     Raises UnreadableImage, whose message is one line with the path and the reason, for a file that is damaged or
     incomplete, has more than `LARGEST_FILE` bytes, or holds more than `Image.MAX_IMAGE_PIXELS` pixels.
     """
-    return FilePicture(values=np.asarray(read_image(path)), kind="rgb")
+    try:
+        data = contents(path)
+        found = format_of(data[:HEAD], path)
+        if found is None:
+            raise UnidentifiedImageError
+        if found == "JPEG":
+            return decode_pillow.decode(data, "JPEG", at_least)
+        picture = DECODERS[found](data)
+        if picture.values.dtype == np.float32 and not np.isfinite(picture.values).any():
+            raise ValueError("it contains no finite value")
+        return picture
+    except Exception as error:  # decoders raise almost anything on damaged files
+        raise UnreadableImage(f"{shown(path)} cannot be read: {_reason(error)}") from error
 
 
-def from_pillow(image: Image.Image) -> FilePicture:
-    """Convert a picture of Pillow."""
-    return FilePicture(values=np.asarray(as_seen(image)), kind="rgb")
+def _reason(error: Exception) -> str:
+    """Return the reason for an error, in one line and without the path."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"empty, damaged, or none of the formats {NAMES}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, MemoryError):
+        return "out of memory; make it smaller"
+    return one_line(str(error)) or type(error).__name__

@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cyclegan.data.codecs.decode_pillow import picture_of
 from cyclegan.data.convert import convert
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.format import RGB_PICTURES, PictureFormat
 from cyclegan.data.picture import FilePicture, Pixels
-from cyclegan.data.read import from_pillow, read_picture
+from cyclegan.data.read import read_picture
 from cyclegan.util.text import reason
 
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any]"
@@ -46,7 +47,7 @@ def picture_from(source: Picture, of: PictureFormat = RGB_PICTURES) -> Pixels:
         raise ValueError("the picture has no pixels")
     else:
         try:
-            picture = from_pillow(source)
+            picture = picture_of(source)
         except Exception as error:  # decoders raise almost anything on damaged files
             raise UnreadableImage(f"the picture cannot be read: {reason(error)}") from error
     try:

@@ -1,0 +1,1 @@
+"""Decode and encode each family of picture files; `data.read` and `data.write` choose among them."""

@@ -1,0 +1,180 @@
+"""Decode TIFF of any depth and any number of bands, and GeoTIFF (TIFF 6.0; OGC 19-008; GDAL's own tags)."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tifffile import TiffFile, TiffPage
+
+from cyclegan.data.codecs import decode_pillow
+from cyclegan.data.codecs.limits import check_size
+from cyclegan.data.codecs.metadata import kept_dpi, kept_exif, profile_of_camera, turn_of, upright
+from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
+from cyclegan.data.files import LARGEST_FILE
+from cyclegan.data.picture import FilePicture, Kept, Kind, Values
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it logs every odd tag, by default to the terminal
+
+COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
+"""None, LZW, deflate, PackBits, LZMA and zstd: those whose result cannot grow beyond what the header says.
+
+The others hold whole pictures (JPEG) or bits (fax); libtiff, through Pillow, checks their size before it decodes them.
+"""
+
+MINISWHITE, MINISBLACK, RGB, PALETTE, SEPARATED, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 6, 8, 9
+PREMULTIPLIED, STRAIGHT = 1, 2
+"""Kinds of extra samples that are transparency; 0, unspecified, is a band."""
+
+COLOURS: dict[int, tuple[int, Kind]] = {
+    MINISWHITE: (1, "grey"),
+    MINISBLACK: (1, "grey"),
+    RGB: (3, "rgb"),
+    PALETTE: (1, "rgb"),
+    SEPARATED: (4, "cmyk"),
+    CIELAB: (3, "lab"),
+    ICCLAB: (3, "lab"),
+}
+"""The number of channels of each photometric interpretation, and what they are."""
+
+KEPT_TAGS = (269, 270, 271, 272, 306, 315, 33432, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844, 50909)
+"""What it shows, where and when it was taken, by what and whom; GeoTIFF; GDAL's metadata; RPC and GDAL's geometry."""
+
+PLACES = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 50844, 50909})
+
+DESCRIPTION, GDAL_METADATA, NODATA, ICC_PROFILE, RESOLUTION_UNIT = 270, 42112, 42113, 34675, 296
+X_RESOLUTION, Y_RESOLUTION = 282, 283
+
+
+def decode(data: bytes) -> FilePicture:
+    """Decode the first page of a TIFF file; the pages of a stack (OME, ImageJ) are not taken as channels.
+
+    Raises almost anything on damaged files.
+    """
+    with TiffFile(io.BytesIO(data)) as file:
+        page = file.pages.first
+        if not isinstance(page, TiffPage):
+            raise ValueError("its first page is damaged")
+        photometric = int(page.photometric)
+        if page.compression not in COMPRESSIONS or photometric not in COLOURS or _is_for_pillow(page):
+            return decode_pillow.decode(data, "TIFF")
+        samples, nodata = _samples(page, len(data)), _nodata(page)
+        values, alpha, kind = _channels(samples, page, photometric)
+        exif = Image.Exif()
+        exif.load(data)
+        turn, missing = turn_of(exif), without_data(values, nodata)
+        profile = page.tags.valueof(ICC_PROFILE)
+        return FilePicture(
+            values=upright(values, turn),
+            kind=kind,
+            alpha=None if alpha is None else upright(alpha, turn),
+            missing=None if missing is None else upright(missing, turn),
+            window=_window(page, kind),
+            profile=bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif),
+            kept=Kept(
+                exif=kept_exif(exif),
+                dpi=_dpi(page),
+                tiff_tags=_tags(file, page, turn),
+                nodata=nodata,
+                size=(page.imagewidth, page.imagelength),
+            ),
+        )
+
+
+def _is_for_pillow(page: TiffPage) -> bool:
+    """Return whether the samples have less than 8 bits or are indices of 8 bits, which Pillow decodes."""
+    bits = int(page.bitspersample)
+    return bits < 8 or (bits == 8 and page.photometric == PALETTE)
+
+
+def _samples(page: TiffPage, length: int) -> npt.NDArray[Any]:
+    """Return the samples (H, W, C) of a page of a file of `length` bytes."""
+    kind = page.dtype
+    if kind is None:
+        raise ValueError(f"its samples are of no known type ({page.bitspersample} bits, format {page.sampleformat})")
+    if page.imagedepth != 1:
+        raise ValueError("it is a volume; save its slices as files")
+    check_size(page.imagewidth, page.imagelength, page.samplesperpixel * kind.itemsize)
+    if page.is_tiled and page.tilewidth * page.tilelength * page.samplesperpixel * kind.itemsize > LARGEST_FILE:
+        raise ValueError("its tiles are damaged")
+    if len(page.dataoffsets) < int(np.prod(page.chunked)) or len(page.databytecounts) < len(page.dataoffsets):
+        raise ValueError("it is truncated: strips are missing")
+    if any(at + size > length for at, size in zip(page.dataoffsets, page.databytecounts, strict=False)):
+        raise ValueError("it is truncated: strips end after the file")
+    samples: npt.NDArray[Any] = page.asarray(maxworkers=1)
+    if page.planarconfig == 2 and page.samplesperpixel > 1:
+        samples = samples.reshape(page.samplesperpixel, page.imagelength, page.imagewidth).transpose(1, 2, 0)
+    return samples.reshape(page.imagelength, page.imagewidth, -1)
+
+
+def _channels(
+    samples: npt.NDArray[Any], page: TiffPage, photometric: int
+) -> tuple[Values, npt.NDArray[np.uint8 | np.uint16] | None, Kind]:
+    """Return the values (H, W, C), the alpha (H, W) if there is one, and what the channels are."""
+    count, kind = COLOURS[photometric]
+    if samples.shape[2] < count:
+        raise ValueError(f"it has {samples.shape[2]} channels where its colours need {count}")
+    extra = tuple(page.extrasamples) + (0,) * samples.shape[2]
+    alpha = next((i for i in range(count, samples.shape[2]) if extra[i - count] in (PREMULTIPLIED, STRAIGHT)), None)
+    colours = samples if alpha is None else np.delete(samples, alpha, axis=2)
+    if photometric == PALETTE:
+        colours = np.asarray(page.colormap).T[colours[..., 0]]
+    elif photometric == MINISWHITE and samples.dtype.kind in "iu":
+        limits = np.iinfo(samples.dtype)
+        highest = 2**page.bitspersample - 1 if samples.dtype.kind == "u" else limits.max + limits.min
+        colours = (highest - colours.astype(np.int64)).astype(samples.dtype)
+    elif photometric == CIELAB and samples.dtype.kind in "iu":  # a and b are signed, in a file of unsigned samples
+        colours = colours.copy()
+        colours[..., 1:3] ^= samples.dtype.type(1 << (8 * samples.dtype.itemsize - 1))
+    elif colours.shape[2] > count:
+        kind = "bands"
+    bits = int(page.bitspersample)
+    values = of_sixteen_bits(colours, 2**bits - 1) if kind == "rgb" and 8 < bits < 16 else as_values(colours)
+    if alpha is None:
+        return values, None, kind
+    opacity = as_alpha(samples[..., alpha])
+    return divided(values, opacity) if extra[alpha - count] == PREMULTIPLIED else values, opacity, kind
+
+
+def _window(page: TiffPage, kind: Kind) -> tuple[float, float] | None:
+    """Return black and white of grey and bands of an unusual number of bits, which stay as they are; RGB is scaled."""
+    bits = int(page.bitspersample)
+    return None if kind == "rgb" or bits in (8, 16, 24, 32, 64) else (0.0, float(2**bits - 1))
+
+
+def _nodata(page: TiffPage) -> float | None:
+    """Return the value of pixels without data, which GDAL writes as a text."""
+    try:
+        return float(str(page.tags.valueof(NODATA)).strip(" \0"))
+    except ValueError:
+        return None
+
+
+def _dpi(page: TiffPage) -> tuple[float, float] | None:
+    """Return pixels per inch; a resolution without a unit is only the shape of a pixel."""
+    unit = {2: 1.0, 3: 2.54}.get(page.tags.valueof(RESOLUTION_UNIT, 2))
+    try:
+        across, down = page.tags.valueof(X_RESOLUTION), page.tags.valueof(Y_RESOLUTION)
+        return None if unit is None else kept_dpi((unit * across[0] / across[1], unit * down[0] / down[1]))
+    except (TypeError, IndexError, ZeroDivisionError):
+        return None
+
+
+def _tags(file: TiffFile, page: TiffPage, turn: int) -> tuple[tuple[int, int, int, Any], ...]:
+    """Return the tags that an output keeps; those of places do not hold for a picture that was turned."""
+    kept = []
+    for code in KEPT_TAGS:
+        if (tag := page.tags.get(code)) is None or (turn != 1 and code in PLACES):
+            continue
+        value = tag.value
+        if code == DESCRIPTION and (file.is_ome or file.is_imagej or page.is_shaped or not isinstance(value, str)):
+            continue  # it describes the layout of the file
+        if code == GDAL_METADATA:  # statistics of the values no longer hold
+            value = re.sub(r'\s*<Item name="STATISTICS_[^>]*>[^<]*</Item>', "", str(value))
+        kept.append((code, int(tag.dtype), int(tag.count), value))
+    return tuple(kept)
