@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.files import find_images, read_image, to_tensor
+from cyclegan.data.files import find_images, to_tensor
 from cyclegan.data.painted import build_demo
+from cyclegan.data.read import read_image
 from cyclegan.data.sheet import write_sheet
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.device import choose_device

@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
+from PIL import Image
 
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import shown
@@ -35,9 +33,6 @@ FORMATS = {
 
 SUFFIXES = frozenset(FORMATS)
 
-# Files often have the suffix of another format, so all of these are tried; some other decoders of Pillow run programs.
-READABLE = sorted(set(FORMATS.values()))
-
 LARGEST_FILE = 2**30
 """Most bytes of a file that is read; the largest allowed picture takes fewer as uncompressed 16-bit RGBA."""
 
@@ -48,18 +43,6 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
 }
-
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""The transposition that makes a picture upright, by EXIF orientation."""
-
 
 NAN = "the image contains NaN: the network that made it has diverged, or its input contained NaN"
 """The error about values that have no colour."""
@@ -97,37 +80,6 @@ def find_images(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def read_image(path: Path) -> Image.Image:
-    """Read a picture file as an upright 8-bit RGB picture; of an animation, the first frame.
-
-    Transparent parts become white; 16-bit and float grey are scaled, not clipped (see `_eight_bits`); colour profiles
-    are not applied. Raises UnreadableImage for a file that is damaged or incomplete, has more than `LARGEST_FILE`
-    bytes, or holds a picture of more than `Image.MAX_IMAGE_PIXELS` pixels.
-    """
-    try:
-        with Image.open(io.BytesIO(contents(path)), formats=READABLE) as image:
-            pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
-            if limit is not None and pixels > limit:  # Pillow itself only warns, up to twice the limit
-                raise ValueError(f"its {pixels:,} pixels exceed the limit of {limit:,}; make it smaller")
-            return as_seen(image)
-    except Exception as error:  # decoders raise almost anything on damaged files
-        raise UnreadableImage(f"{shown(path)} cannot be read: {_reason(error)}") from error
-
-
-def as_seen(image: Image.Image) -> Image.Image:
-    """Convert a Pillow picture as `read_image` does: upright, 8-bit RGB, white where it is transparent.
-
-    `image` is not changed. Raises whatever Pillow raises when it cannot decode or convert the picture.
-    """
-    image.load()
-    return _upright(_rgb(image), image)
-
-
-def fitted(image: Image.Image, size: Sequence[int]) -> Image.Image:
-    """Scale a picture with Pillow's bicubic filter and crop it around its centre to `size` (H, W)."""
-    return ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BICUBIC)
-
-
 def write_image(image: Image.Image, path: Path) -> None:
     """Write a picture in the format that the suffix of `path` selects; missing folders are created.
 
@@ -156,18 +108,6 @@ def encoded(image: Image.Image, path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise UnwritableImage(f"{shown(path)} cannot be written: {_reason(error)}") from error
     return file.getvalue()
-
-
-def to_pixels(image: Image.Image) -> Tensor:
-    """Convert an RGB picture to a uint8 tensor (3, H, W) in 0..255."""
-    import torch  # as in `to_tensor`
-
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
-
-
-def from_pixels(pixels: Tensor) -> Image.Image:
-    """Convert a uint8 tensor (3, H, W) on the CPU to an RGB picture; the inverse of `to_pixels`."""
-    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
 
 
 def to_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
@@ -223,50 +163,8 @@ def contents(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
-    """Rotate or mirror `image` as the EXIF orientation of `source` says; damaged metadata is ignored."""
-    try:
-        turn = TURNS.get(source.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged metadata can raise almost anything
-        return image
-    return image if turn is None else image.transpose(turn)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Convert any picture to 8-bit RGB, with a white background where it is transparent."""
-    if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image)
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    picture = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Convert grey of more than 8 bits (Pillow's modes I;16, I and F) to 8-bit grey.
-
-    White is 65535 for integers. For floats, whose white level is unknown, it is the smallest of 1, 255 and 65535 that
-    no value exceeds. If a value is negative or above 65535, black and white are the smallest and the largest value.
-    NaN becomes black. A TIFF can declare that 0 is white, and is then inverted.
-    """
-    values = np.asarray(image, dtype=np.float64)
-    known = values[np.isfinite(values)]
-    if not known.size:
-        raise ValueError("it contains no finite value")
-    black, white = float(known.min()), float(known.max())
-    if black >= 0 and white <= 65535:
-        levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
-        black, white = 0.0, min(level for level in levels if level >= white)
-    values = np.nan_to_num(values, nan=black, posinf=white, neginf=black)
-    scaled = (values - black) * (255 / (white - black or 1))
-    white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
-    return Image.fromarray((255 - scaled if white_is_zero else scaled).round().astype(np.uint8))
-
-
 def _reason(error: Exception) -> str:
     """Return the reason for an error, in one line and without the path."""
-    if isinstance(error, UnidentifiedImageError):
-        return f"empty, damaged, or none of the formats {', '.join(READABLE)}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):

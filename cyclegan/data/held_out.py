@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from cyclegan.data.files import UnreadableImage, contents, read_image
+from cyclegan.data.files import UnreadableImage, contents
+from cyclegan.data.read import read_picture
 from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
@@ -45,9 +46,9 @@ def draw(
         if found == number:
             return chosen
         try:
-            read_image(files[name])
+            read_picture(files[name])
             if partners:
-                read_image(partners[name])
+                read_picture(partners[name])
             chosen[name], found = mark(files[name]), found + 1
         except UnreadableImage as error:
             warn(f"skipped, and another picture is held out instead: {error}")

@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from cyclegan.data.codecs import decode_deep, decode_heif, decode_npy, decode_pillow, decode_tiff
 from cyclegan.data.codecs.signature import HEAD, Format, format_of
+from cyclegan.data.convert import as_image, convert
 from cyclegan.data.files import UnreadableImage, contents
+from cyclegan.data.format import RGB_PICTURES
 from cyclegan.data.picture import FilePicture
 from cyclegan.util.text import one_line, shown
 
@@ -65,6 +67,19 @@ def read_picture(path: Path, *, at_least: int | None = None) -> FilePicture:
         return picture
     except Exception as error:  # decoders raise almost anything on damaged files
         raise UnreadableImage(f"{shown(path)} cannot be read: {_reason(error)}") from error
+
+
+def read_image(path: Path) -> Image.Image:
+    """Read a picture file as an 8-bit RGB picture: upright, in sRGB, white where it is transparent.
+
+    Raises UnreadableImage, see `read_picture`, also for pictures of other than one or three channels.
+    """
+    try:
+        return as_image(convert(read_picture(path), RGB_PICTURES).pixels)
+    except UnreadableImage:
+        raise
+    except ValueError as error:
+        raise UnreadableImage(f"{shown(path)} cannot be read: {error}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from cyclegan.data.files import UnreadableImage, read_image
+from cyclegan.data.files import UnreadableImage
+from cyclegan.data.read import read_image
 from cyclegan.machine.memory import memory_told
 from cyclegan.report.curves import Chart, chart
 from cyclegan.report.page import write_page

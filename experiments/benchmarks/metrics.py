@@ -27,6 +27,7 @@ from torch import Tensor
 
 from cyclegan.data.batches import Pictures
 from cyclegan.data.files import from_bytes
+from cyclegan.data.fit import Fit
 from cyclegan.data.sources import Source
 from cyclegan.metrics import distances as module
 from cyclegan.metrics.distances import distances
@@ -93,7 +94,9 @@ def drawn_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def real_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a row for each number of pictures, drawn at random from two folders."""
     network = load_features("squeezenet1_1", args.weights)
-    seen = [network.of(map(from_bytes, Pictures(Source(folder), (args.side, args.side)))) for folder in args.folders]
+    seen = [
+        network.of(map(from_bytes, Pictures(Source(folder), Fit((args.side, args.side))))) for folder in args.folders
+    ]
     for pictures in args.pictures:
         some = [each[torch.randperm(len(each), generator=torch.Generator().manual_seed(0))[:pictures]] for each in seen]
         exact, quick = widths(*some)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cyclegan.data.files import find_images, read_image, write_image
+from cyclegan.data.files import find_images, write_image
 from cyclegan.data.painted import paint
+from cyclegan.data.read import read_image
 
 SIZES = {"train": 144, "test": 128}
 

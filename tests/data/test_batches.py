@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from cyclegan.data.batches import BATCH, Pictures
+from cyclegan.data.fit import Fit
 from cyclegan.data.sources import Source
 from tests.tiny import write_pictures
 
@@ -27,7 +28,7 @@ def test_a_folder_is_the_same_each_time_and_what_is_broken_is_told_once(
 
 def test_pictures_are_fitted_to_height_and_width(tmp_path: Path) -> None:
     write_pictures(tmp_path, 2)
-    [batch] = Pictures(Source(tmp_path), (20, 30))
+    [batch] = Pictures(Source(tmp_path), Fit((20, 30)))
     assert batch.shape == (2, 3, 20, 30) and batch.dtype == torch.uint8
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan.data.batches import training_size
+from cyclegan.data.batches import training_fit
 from cyclegan.data.config import DataConfig, Transform
 from cyclegan.data.enlarge import TooSmall, enlarging
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
+from cyclegan.data.picture import Pixels
 from cyclegan.data.sources import Source
-from cyclegan.data.transforms import Augment, Pixels
+from cyclegan.data.transforms import Augment
 from cyclegan.training.trainer import Trainer, train
 from tests.tiny import tiny_recipe, write_pictures
 from tests.training.test_training import assert_equal, everything
@@ -108,9 +109,9 @@ def test_a_crop_larger_than_what_is_left_for_it_is_a_mistake_of_the_recipe(betwe
 
 def test_the_size_of_a_run_whose_first_picture_is_small(tmp_path: Path) -> None:
     files = write_pictures(tmp_path, 2, size=20)
-    assert training_size(
+    assert training_fit(
         DataConfig(transforms=({"RandomCrop": {"height": 32, "width": 48}},)), Source(tmp_path), files
-    ) == (32, 48)
+    ).size == (32, 48)
 
 
 def test_threads_change_nothing_and_every_small_picture_is_counted(tmp_path: Path) -> None:

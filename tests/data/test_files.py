@@ -17,11 +17,11 @@ from cyclegan.data.files import (
     UnreadableImage,
     find_images,
     from_bytes,
-    read_image,
     to_image,
     to_tensor,
     write_image,
 )
+from cyclegan.data.read import read_image
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 from tests.patience import run

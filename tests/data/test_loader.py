@@ -10,8 +10,9 @@ from PIL import Image
 from cyclegan.data.config import REFERENCE_TRANSFORMS, Transform
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
+from cyclegan.data.picture import Pixels
 from cyclegan.data.sources import Source
-from cyclegan.data.transforms import Augment, Pixels
+from cyclegan.data.transforms import Augment
 from cyclegan.types import Batch
 from tests.tiny import write_pictures
 

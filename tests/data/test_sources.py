@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cyclegan.data.batches import Pictures, training_size
+from cyclegan.data.batches import Pictures, training_fit
 from cyclegan.data.config import DataConfig
-from cyclegan.data.files import UnreadableImage, read_image
+from cyclegan.data.files import UnreadableImage
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
+from cyclegan.data.read import read_image
 from cyclegan.data.sources import Source, check_learned, find_pairs, find_partners, sources, truth_source, unseen_split
 from tests.tiny import write_pictures
 
@@ -141,7 +142,7 @@ def test_the_left_half_is_a_and_the_right_half_b(tmp_path: Path, width: int) -> 
     for batch in open_loader(places, [{"RandomCrop": {"height": 32, "width": 32}}]).batches(0, 6):
         red, blue = batch.a[0, :, 0, 0].tolist(), batch.b[0, :, 0, 0].tolist()
         assert red[0] == blue[2] >= 100 and not (red[1] or red[2] or blue[0] or blue[1])
-    assert training_size(DataConfig(transforms=()), places["a"], places["a"].find()) == (40, 40)
+    assert training_fit(DataConfig(transforms=()), places["a"], places["a"].find()).size == (40, 40)
     seen = Pictures(places["a"])
     [left], [right] = list(seen), list(seen.partners(places["b"]))
     assert left.shape == right.shape == (3, 3, 40, 40) and torch.equal(left[:, 0], right[:, 2])

@@ -18,8 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.cli.codes import MISTAKE, REFUSED, UNREADABLE
-from cyclegan.data import files
-from cyclegan.data.files import read_image
+from cyclegan.data.read import read_image
 from cyclegan.inference import pipeline
 from cyclegan.inference.directory import LOCK, Unfinished, translate_directory
 from cyclegan.inference.generator_file import write_generator
@@ -93,13 +92,13 @@ def failing_at_large(work: Callable[..., Any], error: Exception) -> Callable[...
 def test_a_picture_that_fails_in_the_network_is_listed_and_the_rest_goes_on(
     error: Exception, told: str, translator: Translator, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(translator, "translate_bytes", failing_at_large(translator.translate_bytes, error))
+    monkeypatch.setattr(translator, "translate_pixels", failing_at_large(translator.translate_pixels, error))
     outcome = translate_directory(translator, pictures, pictures.parent / "out")
     assert outcome.failed == [f"{pictures}/2.png cannot be translated: {told}"]
     assert list(outputs(pictures.parent / "out")) == ["0.png", "1.png", "3.png", "4.png"]
 
 
-@pytest.mark.parametrize("station", ["to_pixels", "from_pixels", "encoded"])
+@pytest.mark.parametrize("station", ["convert", "values_of", "encoded"])
 @pytest.mark.parametrize("error", [CPU_FULL, MemoryError()])
 def test_memory_may_run_out_anywhere(
     station: str, error: Exception, translator: Translator, pictures: Path, monkeypatch: pytest.MonkeyPatch
@@ -114,7 +113,7 @@ def test_memory_may_run_out_anywhere(
 def test_memory_may_run_out_while_decoding(
     translator: Translator, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "as_seen", failing_at_large(files.as_seen, MemoryError()))
+    monkeypatch.setattr(decode_pillow, "picture_of", failing_at_large(decode_pillow.picture_of, MemoryError()))
     [line] = translate_directory(translator, pictures, pictures.parent / "out").failed
     assert line == f"{pictures}/2.png cannot be read: out of memory; make it smaller"
 
@@ -125,7 +124,7 @@ def test_a_batch_that_fails_is_tried_again_one_by_one(
 ) -> None:
     """A size whose batch does not fit into memory is not tried again."""
     write_pictures(tmp_path / "in", 5, size=16)
-    whole, seen, freed = translator.translate_bytes, list[int](), list[bool]()
+    whole, seen, freed = translator.translate_pixels, list[int](), list[bool]()
 
     def small(pixels: Tensor) -> Tensor:
         seen.append(len(pixels))
@@ -133,7 +132,7 @@ def test_a_batch_that_fails_is_tried_again_one_by_one(
             raise error
         return whole(pixels)
 
-    monkeypatch.setattr(translator, "translate_bytes", small)
+    monkeypatch.setattr(translator, "translate_pixels", small)
     monkeypatch.setattr(translator, "batch_size", lambda height, width: 3)
     monkeypatch.setattr(pipeline, "free_memory", lambda: freed.append(True))
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out")
@@ -193,7 +192,7 @@ def test_a_disk_that_refuses_ends_it_with_what_was_done(
         seen.append(pixels)
         return pixels
 
-    monkeypatch.setattr(translator, "translate_bytes", same)
+    monkeypatch.setattr(translator, "translate_pixels", same)
     disk_that_refuses(monkeypatch, "1.png", number)  # the second of their names
     with pytest.raises(Unfinished) as caught:
         translate_directory(translator, tmp_path / "in", tmp_path / "out")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cyclegan.data.files import read_image
+from cyclegan.data.read import read_image
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.inputs import batch_from, picture_from
 from cyclegan.inference.translator import Translator
@@ -42,9 +42,10 @@ def test_a_picture_of_pillow_is_seen_as_its_file_is(name: str, tmp_path: Path) -
     except OSError as error:
         pytest.skip(f"this file system does not take the name: {error}")
     with Image.open(path) as image:
-        seen = picture_from(image)
-        assert seen.mode == "RGB" and seen.tobytes() == read_image(path).tobytes() and seen.size == kind.size
-        assert picture_from(path).tobytes() == picture_from(str(path)).tobytes() == seen.tobytes()
+        seen, expected = picture_from(image), np.asarray(read_image(path))
+        np.testing.assert_allclose(seen, expected, atol=1)  # Pillow opens some files with 8 of their 16 bits
+        assert seen.dtype == np.uint8 and seen.shape == (*kind.size[::-1], 3)
+        assert np.array_equal(picture_from(path), expected) and np.array_equal(picture_from(str(path)), expected)
 
 
 def tilted(path: Path) -> None:
@@ -76,14 +77,14 @@ def test_the_picture_that_is_given_stays_as_it_is(tmp_path: Path) -> None:
     tilted(tmp_path / "x.png")
     image = Image.open(tmp_path / "x.png")
     seen = picture_from(image)
-    assert (image.size, seen.size) == ((12, 9), (9, 12)) and image.tobytes() == BYTES.tobytes()
+    assert (image.size, seen.shape) == ((12, 9), (12, 9, 3)) and image.tobytes() == BYTES.tobytes()
     plain = Image.fromarray(BYTES)
-    picture_from(plain).putpixel((0, 0), (1, 2, 3))
+    np.array(picture_from(plain))[0, 0] = 1
     assert plain.tobytes() == BYTES.tobytes()
 
 
 GREY, ALPHA = BYTES[..., 0], np.dstack([BYTES, np.full((9, 12), 51, np.uint8)])
-ON_WHITE = np.asarray(picture_from(Image.fromarray(ALPHA)))
+ON_WHITE = picture_from(Image.fromarray(ALPHA))
 ARRAYS = {
     "uint8": (BYTES, BYTES),
     "uint8, a view that lies otherwise in memory": (np.asfortranarray(BYTES)[::-1], BYTES[::-1]),
@@ -102,14 +103,14 @@ ARRAYS = {
 @pytest.mark.parametrize("name", ARRAYS)
 def test_an_array_is_a_picture(name: str) -> None:
     given, expected = ARRAYS[name]
-    assert np.array_equal(np.asarray(picture_from(given)), expected)
+    assert np.array_equal(picture_from(given), expected)
 
 
 def test_a_deep_array_is_seen_as_its_file_is(tmp_path: Path) -> None:
     deep(tmp_path / "x.png")
     whole = np.asarray(Image.open(tmp_path / "x.png"))
     assert whole.dtype == np.uint16
-    assert picture_from(whole).tobytes() == read_image(tmp_path / "x.png").tobytes()
+    assert np.array_equal(picture_from(whole), np.asarray(read_image(tmp_path / "x.png")))
 
 
 def test_a_tensor_comes_back_as_a_tensor_of_its_shape(translator: Translator) -> None:
@@ -178,4 +179,4 @@ def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("edge", [-1.0, 1.0])
 def test_the_ends_of_the_range_belong_to_it(edge: float) -> None:
     assert batch_from(torch.full((3, 2, 2), edge)).shape == (1, 3, 2, 2)
-    assert picture_from(np.full((2, 2), (edge + 1) / 2)).getpixel((0, 0)) == ((255,) * 3 if edge > 0 else (0,) * 3)
+    assert picture_from(np.full((2, 2), (edge + 1) / 2)).flat[0] == (255 if edge > 0 else 0)

@@ -131,13 +131,13 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
     translate_directory(translator, tmp_path / "in", tmp_path / "alone")
 
     together: list[int] = []
-    whole = translator.translate_bytes
+    whole = translator.translate_pixels
 
     def counted(pixels: torch.Tensor) -> torch.Tensor:
         together.append(len(pixels))
         return whole(pixels)
 
-    monkeypatch.setattr(translator, "translate_bytes", counted)
+    monkeypatch.setattr(translator, "translate_pixels", counted)
     monkeypatch.setattr(translator, "batch_size", lambda height, width: 2)
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "together")
     assert together == [2, 1, 1, 1, 2, 1] and len(outcome.failed) == 1

@@ -27,7 +27,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cyclegan.cli.codes import UNREADABLE
-from cyclegan.data.files import UnreadableImage, read_image
+from cyclegan.data.files import UnreadableImage
+from cyclegan.data.read import read_image
 from cyclegan.inference.directory import LOCK
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.manifest import NAME

@@ -18,6 +18,7 @@ from torch import nn
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
 from cyclegan.data.batches import Pictures
 from cyclegan.data.files import from_bytes
+from cyclegan.data.fit import Fit
 from cyclegan.data.sources import Source
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
@@ -106,7 +107,7 @@ def test_a_domain_against_itself_is_scored_as_it_is_directly(
         mean = trainer.validation.score(trainer.learner, trainer.log)
     features = evaluated.features.build()
     seen = features.of(
-        from_bytes(batch) for batch in Pictures(Source(data / "trainA"), (32, 32), trainer.loader.a.held_out)
+        from_bytes(batch) for batch in Pictures(Source(data / "trainA"), Fit((32, 32)), trainer.loader.a.held_out)
     )
     direct = distances(seen, seen).figures
     assert mean == direct["kid"].value

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan.data.files import find_images, read_image
+from cyclegan.data.files import find_images
+from cyclegan.data.read import read_image
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.evaluate import evaluate_folders, evaluate_run
 from cyclegan.inference.translator import Translator
