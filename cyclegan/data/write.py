@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from cyclegan.data.codecs import encode_deep, encode_pillow, encode_tiff
+from cyclegan.data.codecs import encode_deep, encode_pillow
 from cyclegan.data.codecs.contents import Contents
 from cyclegan.data.codecs.icc import profile_of
 from cyclegan.data.files import LARGEST_SIDE, UnwritableImage
@@ -79,16 +79,25 @@ SIDES = {**LARGEST_SIDE, "AVIF": 65_536, "HEIF": 16_384, "DICOM": 65_535, "TGA":
 """Most pixels on a side in each format; the other formats allow more than is ever read."""
 
 
+def _tiff(contents: Contents) -> bytes:
+    """Encode a TIFF file; tifffile takes long to import."""
+    from cyclegan.data.codecs import encode_tiff
+
+    return encode_tiff.encode(contents)
+
+
 def _dicom(contents: Contents) -> bytes:
     """Encode a DICOM file; pydicom is an extra, and takes long to import."""
-    from cyclegan.data.codecs import encode_dicom
-
+    try:
+        from cyclegan.data.codecs import encode_dicom
+    except ImportError:
+        raise ValueError("to write DICOM, run pip install 'cyclegan[dicom]'") from None
     return encode_dicom.encode(contents)
 
 
 def _npy(contents: Contents) -> bytes:
     """Encode an array (H, W) of one channel, or (H, W, C)."""
-    values = contents.values
+    values = contents.filled()
     np.save(file := io.BytesIO(), values[..., 0] if values.shape[2] == 1 else values, allow_pickle=False)
     return file.getvalue()
 
@@ -99,7 +108,7 @@ DEEP: dict[OutputFormat, Callable[[Contents], bytes]] = {
     "NPY": _npy,
     "PNG": encode_deep.encode_png,
     "PPM": encode_deep.encode_ppm,
-    "TIFF": encode_tiff.encode,
+    "TIFF": _tiff,
 }
 """The encoders of what Pillow does not write."""
 

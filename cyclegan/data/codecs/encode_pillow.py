@@ -6,7 +6,6 @@ import io
 from typing import Any
 
 import numpy as np
-import pillow_heif
 from PIL import ExifTags, Image
 
 from cyclegan.data.codecs.contents import Contents
@@ -63,6 +62,8 @@ def _heif(values: Any, options: dict[str, Any]) -> bytes:
     if values.shape[2] == 2:
         values = values[..., [0, 0, 0, 1]]
     mode = _mode(values.shape[2]) + (";16" if values.dtype == np.uint16 else "")
+    import pillow_heif  # takes long
+
     options.pop("dpi", None)
     pillow_heif.encode(mode, values.shape[1::-1], values.tobytes(), file := io.BytesIO(), **options)
     return file.getvalue()
