@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from cyclegan.data.config import DataConfig
 from cyclegan.data.enlarge import enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.held_out import Chosen
+from cyclegan.data.listing import Listing
 from cyclegan.data.sources import Source, check_learned, find_pairs, sources
 from cyclegan.data.transforms import Pixels
 from cyclegan.types import Domain
@@ -30,10 +30,10 @@ class Folder:
 
     def __init__(
         self, source: Source, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None],
-        files: Sequence[Path] | None = None,
+        files: Listing | None = None,
     ) -> None:  # fmt: skip
-        self.source, self.files = source, list(source.find() if files is None else files)
-        self.held_out: list[Path] = []
+        self.source, self.files = source, source.find() if files is None else files
+        self.held_out = self.files.only([])
         """Held-out pictures: not in `files`, used for validation."""
         self.broken: dict[int, str] = {}
         """The indices of the pictures that cannot be read, and the reasons."""
@@ -46,19 +46,14 @@ class Folder:
     def __len__(self) -> int:
         return len(self.files)
 
-    @property
-    def by_name(self) -> dict[str, Path]:
-        """The files by their names (paths below the folder), in order."""
-        return {self.source.name(path): path for path in self.files}
-
     def hold_out(self, chosen: Chosen) -> None:
         """Move chosen pictures from `files` to `held_out`; call it before any picture is read.
 
         Pictures whose mark is "" are removed, but not held out. Raises ValueError when no picture would be left.
         """
-        files = self.by_name
-        self.held_out = [path for name, path in files.items() if chosen.get(name)]
-        self.files = [path for name, path in files.items() if name not in chosen]
+        files = self.files
+        self.held_out = files.only([name for name in files.names if chosen.get(name)])
+        self.files = files.only([name for name in files.names if name not in chosen])
         if not self.files:
             raise ValueError(
                 f"{shown(self.source.folder)}: all {len(files)} pictures are held out; add some for training"
@@ -120,7 +115,7 @@ def open_folders(
     pictures without a partner; they are skipped. Raises what `check_learned` and `find_pairs` raise.
     """
     check_learned(data)
-    places, files = sources(data, "train"), dict[Domain, list[Path]]()
+    places, files = sources(data, "train"), dict[Domain, Listing]()
     if data.paired:
         pairs = find_pairs(places)
         files = {"a": pairs.a, "b": pairs.b}
