@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -77,15 +77,12 @@ def changes(files: Listing, noted: Sequence[str], chosen: Chosen) -> Changes:
 
     `noted` are the names recorded for training, and `chosen` are the held-out pictures.
     """
-    known, present = {*noted, *chosen}, {*files.names}
-    added = [name for name in files.names if name not in known]
+    added, gone = _without(files.names, {*noted, *chosen}), _without(noted, {*files.names})
     marked = {bytes_of: name for name, bytes_of in chosen.items() if bytes_of}
     sizes = {bytes_of.partition("-")[0] for bytes_of in marked}
     suspects = {name: mark(path) for name in added if _size(path := files.folder / name) in sizes}
     again = {name: marked[found] for name, found in suspects.items() if found in marked}
-    renamed = {*again.values()}
-    removed = [name for name in noted if name not in present and name not in renamed]
-    return Changes([name for name in added if name not in again], removed, again)
+    return Changes(_without(added, again), _without(gone, {*again.values()}), again)
 
 
 def mark(path: Path) -> str:
@@ -95,6 +92,10 @@ def mark(path: Path) -> str:
     except (OSError, ValueError):
         return ""
     return f"{len(data)}-{hashlib.blake2b(data, digest_size=16).hexdigest()}"
+
+
+def _without(names: Sequence[str], known: Container[str]) -> list[str]:
+    return [name for name in names if name not in known]
 
 
 def _size(path: Path) -> str:

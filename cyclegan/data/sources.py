@@ -124,17 +124,15 @@ def find_pairs(places: Mapping[Domain, Source]) -> Paired:
     return Paired(files.only(names_a), others.only(names_b), alone)
 
 
-def find_partners(source: Source, files: Sequence[Path], other: Source) -> dict[Path, Path]:
-    """Return the files of a source that have a partner in another source, each with its partner.
+def find_partners(files: Listing, other: Source) -> list[str | None]:
+    """Return for each file the name of its partner in another source; None for a file without a partner.
 
     Partners have the same path below their folders, except for the suffix; `x_A` and `x_B` are partners too.
     Raises ValueError when two files of `other` differ only in the suffix, and what `find_images` raises.
     """
-    if source.folder == other.folder:
-        return {path: path for path in files}
-    names = [source.name(path) for path in files]
-    found = _partners(names, _by_stem(other.find()), {_stem(name) for name in names})
-    return {path: other.folder / name for path, name in zip(files, found, strict=True) if name is not None}
+    if files.folder == other.folder:
+        return list(files.names)
+    return _partners(files.names, _by_stem(other.find()), {_stem(name) for name in files.names})
 
 
 def _partners(names: Sequence[str], there: Mapping[str, str], own: Collection[str]) -> list[str | None]:

@@ -17,6 +17,7 @@ from cyclegan.checkpoint import best_path
 from cyclegan.data.batches import Pictures, training_size
 from cyclegan.data.config import DataConfig, Pairs
 from cyclegan.data.files import from_bytes
+from cyclegan.data.listing import Listing
 from cyclegan.data.sources import Source, find_pairs, sources, truth_source, unseen_split
 from cyclegan.inference.model import Model, open_model
 from cyclegan.inference.translator import Translator, plain_translators
@@ -150,7 +151,7 @@ def _is_same(one: DataConfig, other: DataConfig) -> bool:
     return one.root.resolve() == other.root.resolve() and one.pairs == other.pairs
 
 
-def _files(config: DataConfig, places: Mapping[Domain, Source]) -> dict[Domain, list[Path]]:
+def _files(config: DataConfig, places: Mapping[Domain, Source]) -> dict[Domain, Listing]:
     """Return the pictures of a split; pictures without a partner are left out of paired data with a warning."""
     if not config.paired:
         return {name: place.find() for name, place in places.items()}
