@@ -71,6 +71,11 @@ def list_files(folder: Path, kind_of: KindOf) -> Listing:
     return Listing(folder, names, others)
 
 
+def without_suffix(name: str) -> tuple[str, str]:
+    """Split a name into the part before its suffix, and the suffix as `Path.suffix` defines it; faster than a Path."""
+    return os.path.splitext(name)  # noqa: PTH122
+
+
 def _files(folder: Path) -> Iterator[str]:
     """Yield the paths of all files below a folder, except hidden ones."""
     entered, waiting = set[str](), [("", os.path.realpath(folder))]
@@ -101,5 +106,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _place(entry: os.DirEntry[str], parent: str) -> str:
     """Return the path of a subfolder without links, given that of its parent."""
-    linked = entry.is_symlink() or os.name == "nt"  # a junction of Windows is a link, but not a symlink
-    return os.path.realpath(entry.path) if linked else os.path.join(parent, entry.name)
+    if entry.is_symlink() or os.name == "nt":  # a junction of Windows is a link, but not a symlink
+        return os.path.realpath(entry.path)
+    return f"{parent}/{entry.name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,7 +10,7 @@ from PIL import Image
 
 from cyclegan.data.config import DataConfig
 from cyclegan.data.files import UnreadableImage, find_images, fitted, read_image
-from cyclegan.data.listing import Listing
+from cyclegan.data.listing import Listing, without_suffix
 from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
@@ -145,14 +144,14 @@ def _by_stem(listing: Listing) -> dict[str, str]:
     found = dict[str, str]()
     for name in listing.names:
         if (first := found.setdefault(_stem(name), name)) is not name:
-            one, other = (listing.folder / each for each in (first, name))
-            both = f"{shown(Path(one.name))} and {shown(Path(other.name))}"
-            raise ValueError(f"{shown(other.parent)}: {both} have the same name, so their pair is ambiguous; rename one")
+            path = listing.folder / name
+            both = f"{shown(Path(Path(first).name))} and {shown(Path(path.name))}"
+            raise ValueError(f"{shown(path.parent)}: {both} have the same name, so their pair is ambiguous; rename one")
     return found
 
 
 def _stem(name: str) -> str:
-    return os.path.splitext(name)[0]
+    return without_suffix(name)[0]
 
 
 def _names(stem: str, others: Collection[str]) -> Iterator[str]:

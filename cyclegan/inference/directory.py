@@ -106,7 +106,7 @@ def translate_directory(
 def _overwrites(sources: Listing, outputs: Listing) -> bool:
     """Return whether an output would overwrite a source, with links resolved."""
     place = cache(_place)
-    written = {place(outputs.folder / parent) for parent in {os.path.dirname(name) for name in outputs.names}}
+    written = {place(outputs.folder / parent) for parent in {name.rpartition("/")[0] for name in outputs.names}}
     files = (Path(os.path.realpath(path)) if path.is_symlink() else path for path in sources)
     near = {(place(path.parent), path.name) for path in files if place(path.parent) in written}
     if not near:

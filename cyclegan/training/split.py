@@ -38,7 +38,7 @@ def split(
     partners = files["b"] if recipe.data.paired else None
     held_out: dict[Domain, Chosen] = {"a": {}, "b": {}}
     if saved is None:
-        for name, folder in folders.items():
+        for name in folders:
             if scored and (name == "a" or not partners):  # of pairs, B's are the partners of A's
                 held_out[name] = draw(files[name], number, seed, tell, partners)
     else:
