@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
-from cyclegan.data.listing import Listing, list_files, without_suffix
+from cyclegan.data.listing import Listing, list_files, split_suffix
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import shown
 
@@ -83,7 +83,7 @@ def find_images(folder: Path) -> Listing:
 
 def kind_of(name: str) -> str | None:
     """Return None for the name of a picture, else its suffix in small letters, or the name if it has none."""
-    suffix = without_suffix(name)[1].lower()
+    suffix = split_suffix(name)[1].lower()
     return None if suffix in SUFFIXES else suffix or name.lower()
 
 

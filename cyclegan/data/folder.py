@@ -1,4 +1,4 @@
-"""The training pictures of one domain: read, prepared and cached in RAM; those that cannot be read are skipped."""
+"""The training pictures of one domain: read, prepared and cached; those that cannot be read are skipped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cyclegan.data.cache import Cache
 from cyclegan.data.config import DataConfig
 from cyclegan.data.enlarge import enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.held_out import Chosen
 from cyclegan.data.listing import Listing
+from cyclegan.data.scratch import Scratch
 from cyclegan.data.sources import Source, check_learned, find_pairs, sources
 from cyclegan.data.transforms import Pixels
 from cyclegan.types import Domain
@@ -23,14 +25,14 @@ TOLERATED = 10
 class Folder:
     """The pictures of a source by index; `files` selects some of its files.
 
-    `prepare` is applied to each picture when it is read; up to `memory` bytes of the results are cached in RAM. `warn`
-    is called with a line for each picture that cannot be read.
+    `prepare` is applied to each picture when it is read; up to `memory` bytes of the results are cached in RAM, and
+    the rest in `scratch`, if there is one. `warn` is called with a line for each picture that cannot be read.
     Raises FileNotFoundError when the folder is missing or contains no picture.
     """
 
     def __init__(
         self, source: Source, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None],
-        files: Listing | None = None,
+        files: Listing | None = None, scratch: Scratch | None = None,
     ) -> None:  # fmt: skip
         self.source, self.files = source, source.find() if files is None else files
         self.held_out = self.files.only([])
@@ -40,8 +42,7 @@ class Folder:
         self.enlarged: set[int] = set()
         """The indices of the pictures that were too small for a crop and are enlarged."""
         self._prepare, self._warn = prepare, warn
-        self._kept: dict[int, Pixels] = {}
-        self._room = memory
+        self._cache = Cache(len(self.files), memory, scratch)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -65,8 +66,8 @@ class Folder:
         Raises UnreadableImage when it cannot be read, and ValueError when `prepare` rejects it or more than a tenth of
         the folder cannot be read.
         """
-        if index in self._kept:
-            return self._kept[index]
+        if (cached := self._cache.get(index)) is not None:
+            return cached
         if index in self.broken:
             raise UnreadableImage(self.broken[index])
         try:
@@ -80,9 +81,7 @@ class Folder:
             raise ValueError(f"{shown(self.files[index])}: {error}") from None
         if enlarged:
             self.enlarged.add(index)
-        if pixels.nbytes <= self._room:
-            self._room -= pixels.nbytes
-            self._kept[index] = pixels
+        self._cache.put(index, pixels)
         return pixels
 
     def enlarged_told(self) -> str:
@@ -111,8 +110,8 @@ def open_folders(
 ) -> dict[Domain, Folder]:  # fmt: skip
     """Open the training pictures of both domains. If they are pairs, partners have the same index.
 
-    `memory` is the size in bytes of both caches together. `tell` is called with a line for each domain that has
-    pictures without a partner; they are skipped. Raises what `check_learned` and `find_pairs` raise.
+    `memory` is the size in bytes of both caches in RAM together. `tell` is called with a line for each domain that has
+    pictures without a partner; they are skipped. Raises what `check_learned`, `find_pairs` and `Scratch` raise.
     """
     check_learned(data)
     places, files = sources(data, "train"), dict[Domain, Listing]()
@@ -121,7 +120,8 @@ def open_folders(
         files = {"a": pairs.a, "b": pairs.b}
         for line in pairs.alone:
             tell(line)
+    scratch = Scratch(data.cache_dir, warn) if data.cache_dir else None
     return {
-        domain: Folder(place, prepare, memory=memory // 2, warn=warn, files=files.get(domain))
+        domain: Folder(place, prepare, memory=memory // 2, warn=warn, files=files.get(domain), scratch=scratch)
         for domain, place in places.items()
     }

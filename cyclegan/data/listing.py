@@ -71,7 +71,7 @@ def list_files(folder: Path, kind_of: KindOf) -> Listing:
     return Listing(folder, names, others)
 
 
-def without_suffix(name: str) -> tuple[str, str]:
+def split_suffix(name: str) -> tuple[str, str]:
     """Split a name into the part before its suffix, and the suffix as `Path.suffix` defines it; faster than a Path."""
     return os.path.splitext(name)  # noqa: PTH122
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cyclegan.data.config import DataConfig
 from cyclegan.data.files import UnreadableImage, find_images, fitted, read_image
-from cyclegan.data.listing import Listing, without_suffix
+from cyclegan.data.listing import Listing, split_suffix
 from cyclegan.types import Domain
 from cyclegan.util.text import shown
 
@@ -151,7 +151,7 @@ def _by_stem(listing: Listing) -> dict[str, str]:
 
 
 def _stem(name: str) -> str:
-    return without_suffix(name)[0]
+    return split_suffix(name)[0]
 
 
 def _names(stem: str, others: Collection[str]) -> Iterator[str]:
