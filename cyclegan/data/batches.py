@@ -15,6 +15,7 @@ from cyclegan.data.config import DataConfig
 from cyclegan.data.enlarge import by, enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.fit import Fit
+from cyclegan.data.listing import Listing
 from cyclegan.data.picture import Pixels
 from cyclegan.data.sources import Source, find_partners
 from cyclegan.util.text import shown
@@ -33,11 +34,17 @@ class Pictures:
     Raises FileNotFoundError when the folder is missing or contains no picture.
     """
 
-    def __init__(self, source: Source, fit: Fit | None = None, files: Sequence[Path] | None = None) -> None:
-        self.source, self.fit, self.files = source, fit, list(source.find() if files is None else files)
+    def __init__(self, source: Source, fit: Fit | None = None, files: Listing | None = None) -> None:
+        self.source, self.fit, self._listed = source, fit, source.find() if files is None else files
+        self._broken = set[str]()
+
+    @property
+    def files(self) -> Listing:
+        """The files, without those that could not be read so far."""
+        return self._listed.only([name for name in self._listed.names if name not in self._broken])
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self._listed) - len(self._broken)
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield batches of up to 16 pictures, uint8 or float32 (N, C, H, W); see `Pixels`.
@@ -53,20 +60,22 @@ class Pictures:
         Raises FileNotFoundError naming the first picture without a partner, and UnreadableImage for a partner that
         cannot be read.
         """
-        partners = find_partners(self.source, self.files, other)
-        if missing := next((path for path in self.files if path not in partners), None):
-            what = f"no partner for {shown(missing)}; every picture needs one"
+        files = self.files
+        partners = find_partners(files, other)
+        names = [name for name in partners if name is not None]
+        if len(names) < len(files):
+            what = f"no partner for {shown(files[partners.index(None)])}; every picture needs one"
             raise FileNotFoundError(f"{shown(other.folder)}: {what}")
-        return self._batches((path, other.read(path, self.fit)) for path in partners.values())
+        return self._batches((path, other.read(path, self.fit)) for path in Listing(other.folder, names))
 
     def _readable(self) -> Iterator[tuple[Path, Pixels]]:
-        for path in tuple(self.files):
+        for path in self.files:
             try:
                 yield path, self.source.read(path, self.fit)
             except UnreadableImage as error:
                 log.warning("skipped: %s", error)
-                self.files.remove(path)
-        if not self.files:
+                self._broken.add(self.source.name(path))
+        if not len(self):
             raise ValueError(f"{shown(self.source.folder)}: no picture in it can be read")
 
     def _batches(self, pictures: Iterator[tuple[Path, Pixels]]) -> Iterator[Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from cyclegan.data.listing import Listing, list_files, split_suffix
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import shown
 
@@ -56,28 +56,22 @@ class UnwritableImage(OSError):  # noqa: N818
     """The format of a file cannot store the picture; the message is one line with the path and the reason."""
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Return all pictures in `folder` and its subfolders, sorted by their path below it.
+def find_images(folder: Path) -> Listing:
+    """Return all pictures in `folder` and its subfolders, sorted by their path below it; see `list_files`.
 
-    A file is a picture if it has a known suffix; folders, and names that begin with a dot, are ignored. Broken links
-    and pipes are returned too, so that `read_image` reports them instead of skipping them silently. Linked folders are
-    searched once.
+    Broken links and pipes are returned too, so that `read_image` reports them instead of skipping them silently.
     Raises FileNotFoundError when there is no such folder, or no picture in it.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{shown(folder)} is not a folder; give a folder of pictures")
-    found, entered = [], set()
-    for parent, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if (place := os.path.realpath(parent)) in entered:
-            folders.clear()
-            continue
-        entered.add(place)
-        pictures = [Path(parent, name) for name in names if not name.startswith(".")]
-        found += [path for path in pictures if path.suffix.lower() in SUFFIXES]
+    found = list_files(folder, kind_of)
     if not found:
         raise FileNotFoundError(f"no picture in {shown(folder)}; looked for {' '.join(sorted(SUFFIXES))}")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return found
+
+
+def kind_of(name: str) -> str | None:
+    """Return None for the name of a picture, else its suffix in small letters, or the name if it has none."""
+    suffix = split_suffix(name)[1].lower()
+    return None if suffix in SUFFIXES else suffix or name.lower()
 
 
 def write_image(image: Image.Image, path: Path) -> None:
@@ -170,8 +164,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "out of memory; make it smaller"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _raise(error: OSError) -> None:
-    """Raise an error of os.walk, which by default skips folders that it cannot enter."""
-    raise error

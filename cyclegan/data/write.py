@@ -15,7 +15,8 @@ from cyclegan.data.codecs import encode_deep, encode_pillow
 from cyclegan.data.codecs.contents import Contents
 from cyclegan.data.codecs.icc import profile_of
 from cyclegan.data.files import LARGEST_SIDE, UnwritableImage
-from cyclegan.data.picture import Kept, Space, Values
+from cyclegan.data.format import Space
+from cyclegan.data.picture import Kept, Values
 from cyclegan.util.text import one_line, shown
 
 OutputFormat: TypeAlias = Literal[

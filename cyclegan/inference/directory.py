@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from cyclegan.data.files import find_images
+from cyclegan.data.listing import Listing
 from cyclegan.inference.manifest import How, Manifest
 from cyclegan.inference.pipeline import Pipeline
 from cyclegan.inference.translator import Translator
@@ -28,9 +29,9 @@ LOCK = ".cyclegan-translate.lock"
 class Outcome(NamedTuple):
     """The result of translating a directory."""
 
-    translated: list[Path]
+    translated: Listing
     """Sources that were translated."""
-    skipped: list[Path]
+    skipped: Listing
     """Sources whose output was already finished."""
     failed: list[str]
     """One line for each source that could not be read, translated, or written in its format."""
@@ -74,23 +75,24 @@ def translate_directory(
     Raises `Unfinished` when writing fails, for example on a full disk.
     Raises `Stopped` after a signal, once the pictures translated so far are written.
     """
-    base, files = (source, find_images(source)) if source.is_dir() else (source.parent, [source])
+    files = find_images(source) if source.is_dir() else Listing(source.parent, [source.name])
+    base = files.folder
     if not source.exists():
         raise FileNotFoundError(f"{shown(source)}: no such picture or directory")
     inside = source.is_dir() and _place(base) in map(_place, (out.resolve(), *out.resolve().parents))
-    if inside or _overwrites(files, [out / path.relative_to(base) for path in files]):
+    if inside or _overwrites(files, Listing(out, files.names)):
         raise ValueError(f"{shown(out)}: lies among the sources, which are never overwritten; choose another directory")
     how = How(model=digest(translator.network), size=size, precision=translator.precision)
     with _owned(out, note), Manifest(out, how) as manifest, StopSignals() as stop:
-        skipped = _finished(manifest, base, files, note) if resume else []
-        outcome, there = Outcome([], skipped, []), set(skipped)
+        skipped = _finished(manifest, files, note) if resume else files.only([])
+        outcome, there = Outcome(files.only([]), skipped, []), {*skipped.names}
         report(len(skipped), len(files))
         pipeline = Pipeline(translator, manifest, base, size, note, stopped=lambda: bool(stop.received))
-        for picture in pipeline.through([path for path in files if path not in there]):
+        for picture in pipeline.through(files.only([name for name in files.names if name not in there])):
             if picture.problem:
                 outcome.failed.append(picture.problem)
             else:
-                outcome.translated.append(picture.path)
+                outcome.translated.names.append(picture.path.relative_to(base).as_posix())
             report(sum(len(part) for part in outcome), len(files))
         if pipeline.refused:
             raise Unfinished(outcome, len(files), pipeline.refused) from pipeline.refused
@@ -101,12 +103,15 @@ def translate_directory(
     return outcome
 
 
-def _overwrites(sources: list[Path], outputs: list[Path]) -> bool:
+def _overwrites(sources: Listing, outputs: Listing) -> bool:
     """Return whether an output would overwrite a source, with links resolved."""
     place = cache(_place)
+    written = {place(outputs.folder / parent) for parent in {name.rpartition("/")[0] for name in outputs.names}}
     files = (Path(os.path.realpath(path)) if path.is_symlink() else path for path in sources)
-    places = {(place(path.parent), path.name) for path in files}
-    return any((place(path.parent), path.name) in places for path in outputs)  # an output replaces a link itself
+    near = {(place(path.parent), path.name) for path in files if place(path.parent) in written}
+    if not near:
+        return False
+    return any((place(path.parent), path.name) in near for path in outputs)  # an output replaces a link itself
 
 
 def _place(folder: Path) -> object:
@@ -134,17 +139,17 @@ def _owned(out: Path, note: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _finished(manifest: Manifest, base: Path, files: Iterable[Path], note: Callable[[str], None]) -> list[Path]:
+def _finished(manifest: Manifest, files: Listing, note: Callable[[str], None]) -> Listing:
     """Return the sources whose output is finished; notes how many existing outputs are made again, and why."""
-    finished: list[Path] = []
+    finished: list[str] = []
     again: Counter[str] = Counter()
-    for path in files:
+    for name in files.names:
         with suppress(OSError):  # the output does not exist
-            if doubt := manifest.doubt(path.relative_to(base), path):
+            if doubt := manifest.doubt(Path(name), files.folder / name):
                 again[doubt] += 1
             else:
-                finished.append(path)
+                finished.append(name)
     if again:
         why = ", ".join(f"{number:,} {doubt}" for doubt, number in again.most_common())
         note(f"{shown(manifest.out)}: translating {again.total():,} again, although an output exists: {why}")
-    return finished
+    return files.only(finished)

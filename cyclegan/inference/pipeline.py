@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby, islice, takewhile
 from pathlib import Path
@@ -76,7 +76,7 @@ class Pipeline:
         self.alone: set[torch.Size] = set()
         """Sizes that are translated one by one, because a batch of them does not fit into memory."""
 
-    def through(self, files: list[Path]) -> Iterator[Picture]:
+    def through(self, files: Sequence[Path]) -> Iterator[Picture]:
         """Yield each picture once it is written or has failed, in order; stops after an error of the file system."""
         # Reading, translating and writing overlap: each line pulls from the one above it.
         pictures = prefetch(self._read, takewhile(lambda _: not (self.refused or self.stopped()), files), THREADS)

@@ -62,7 +62,7 @@ def unseen_source(data: DataConfig, direction: Direction) -> Source:
     return sources(data, unseen_split(data))[direction.source]
 
 
-def find_tests(data: DataConfig, direction: Direction) -> list[Path]:
+def find_tests(data: DataConfig, direction: Direction) -> Sequence[Path]:
     """The test pictures of a direction, sorted; none if their folder does not exist any more."""
     try:
         return unseen_source(data, direction).find()

@@ -12,7 +12,8 @@ from PIL import Image, ImageCms
 
 from cyclegan.data.codecs.icc import profile_of
 from cyclegan.data.colour import managed
-from cyclegan.data.picture import FilePicture, Space, Values
+from cyclegan.data.format import Space
+from cyclegan.data.picture import FilePicture, Values
 
 SPACES: list[Space] = ["srgb", "display_p3", "adobe_rgb"]
 
