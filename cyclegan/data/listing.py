@@ -13,7 +13,7 @@ EXAMPLES = 3
 """Number of names that are kept of the files of one kind that are not read."""
 
 KindOf: TypeAlias = Callable[[str], "str | None"]
-"""Return None for the name of a picture, and for any other name the kind under which the file is counted."""
+"""Return None for the name of a picture (its path below the folder), else the kind that the file is counted under."""
 
 
 class Unread(NamedTuple):
@@ -61,7 +61,7 @@ def list_files(folder: Path, kind_of: KindOf) -> Listing:
         raise FileNotFoundError(f"{shown(folder)} is not a folder; give a folder of pictures")
     names, others = list[str](), dict[str, Unread]()
     for name in _files(folder):
-        kind = kind_of(name.rpartition("/")[2])
+        kind = kind_of(name)
         if kind is None:
             names.append(name)
         else:

@@ -10,13 +10,15 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from cyclegan.data.codecs import encode_deep, encode_pillow
 from cyclegan.data.codecs.contents import Contents
 from cyclegan.data.codecs.icc import profile_of
-from cyclegan.data.files import LARGEST_SIDE, UnwritableImage
+from cyclegan.data.files import UnwritableImage
 from cyclegan.data.format import Space
 from cyclegan.data.picture import Kept, Values
+from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import one_line, shown
 
 OutputFormat: TypeAlias = Literal[
@@ -76,7 +78,7 @@ SUFFIXES: dict[str, OutputFormat] = {
 """The format that each suffix selects."""
 
 
-SIDES = {**LARGEST_SIDE, "AVIF": 65_536, "HEIF": 16_384, "DICOM": 65_535, "TGA": 65_535}
+SIDES = {"JPEG": 65_500, "GIF": 65_535, "WEBP": 16_383, "AVIF": 65_536, "HEIF": 16_384, "DICOM": 65_535, "TGA": 65_535}
 """Most pixels on a side in each format; the other formats allow more than is ever read."""
 
 
@@ -172,6 +174,16 @@ def encoded(
         return encode_pillow.encode(contents, name)
     except Exception as error:  # encoders raise almost anything for what they cannot store
         raise UnwritableImage(f"{shown(path)} cannot be written: {one_line(str(error))}") from error
+
+
+def write_image(image: Image.Image, path: Path) -> None:
+    """Write a grey or RGB picture of Pillow in the format that the suffix of `path` selects.
+
+    Missing folders are created. The file is written completely or not at all.
+    Raises what `encoded` raises, and Unwritten when the file cannot be written.
+    """
+    values = np.asarray(image)
+    write_whole(path, encoded(values[..., None] if values.ndim == 2 else values, path))
 
 
 def _can_store(name: OutputFormat, dtype: npt.DTypeLike, channels: int) -> bool:

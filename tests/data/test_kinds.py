@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from cyclegan.data.codecs.signature import format_of
-from cyclegan.data.kinds import READ, SIDECARS, UNREAD, kind_of, told_unread
+from cyclegan.data.kinds import READ, SIDECARS, UNREAD, kind_of, other_kind, told_unread
+from cyclegan.data.listing import Unread
 from tests.pictures import encoded
 
 
@@ -57,17 +59,22 @@ def test_a_slice_of_a_scanner_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -
     assert kind_of(Path("x.dcm")) == ("DICOM", "unread", "run pip install 'cyclegan[dicom]'")
 
 
+def others(names: list[str]) -> dict[str, Unread]:
+    kinds = Counter(kind for name in names if (kind := other_kind(Path("nowhere"), name)) is not None)
+    return {kind: Unread(number, ()) for kind, number in kinds.items()}
+
+
 def test_one_line_names_all_that_is_not_read() -> None:
     names = ["a.jpg", "b.cr2", "c.CR2", "d.svg", "notes.txt", "e"]
-    assert told_unread(Path(name) for name in names) == (
+    assert told_unread(others(names)) == (
         "4 files are not read: 2 Canon raw (.cr2), develop them to TIFF; 1 drawing (.svg), export them as PNG or TIFF; "
         "1 unknown (no suffix), convert them to PNG or TIFF if they are pictures"
     )
-    assert told_unread([Path("a.jpg"), Path("notes.txt")]) is None
+    assert told_unread(others(["a.jpg", "notes.txt"])) is None
 
 
 def test_a_line_about_many_kinds_stays_a_line() -> None:
-    line = told_unread(Path(f"x{suffix}") for suffix in UNREAD)
+    line = told_unread(others([f"x{suffix}" for suffix in UNREAD]))
     assert line is not None
     assert len(line) < 500
     assert f"{len(UNREAD) - 6} of other kinds" in line

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from cyclegan.data.files import FORMATS
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
 from cyclegan.data.sources import Source
 from cyclegan.data.transforms import Augment
+from cyclegan.data.write import SUFFIXES
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.manifest import NAME
 from cyclegan.inference.translator import Translator
@@ -88,7 +88,7 @@ def test_translating(name: str, translator: Translator, tmp_path: Path, capfd: p
         assert sorted(outcome.translated) == sorted([*good, path]) and not outcome.failed
         with Image.open(output) as image:
             image.load()
-            assert (image.format, image.size) == (FORMATS[path.suffix.lower()], kind.size)
+            assert (image.format, image.size) == (SUFFIXES[path.suffix.lower()], kind.size)
     assert not list((tmp_path / "out").rglob("*.part"))
     assert capfd.readouterr() == ("", "")
 

@@ -274,7 +274,7 @@ def test_a_fractional_slope_gives_floats(tmp_path: Path) -> None:
     picture = read_picture(
         slice_of(tmp_path / "x", np.array([[3]], np.uint16), RescaleSlope="0.5", RescaleIntercept="1")
     )
-    assert (picture.values.dtype, picture.values.item()) == (np.float32, 2.5)
+    assert picture.values.dtype == np.float32 and picture.values.item() == 2.5
 
 
 def test_larger_is_brighter_in_every_slice(tmp_path: Path) -> None:
