@@ -36,6 +36,8 @@ class Kind(NamedTuple):
     """Upright width and height, which the translation has too."""
     later: Callable[[Path], object] | None = None
     """What happens to the file after the folder was listed."""
+    written: str = ""
+    """The name of its translation, if that is another one."""
     unwritable: str = ""
     """Words of the line that says why its translation has no place in a file of that name; training takes it."""
 
@@ -265,9 +267,9 @@ COLOURS: dict[str, Kind] = {
     "bmp": Kind("x.bmp", red, RED),
     "ppm": Kind("x.ppm", red, RED),
     "tiff, compressed": Kind("x.tif", plain("RGB", RED, compression="tiff_lzw"), RED),
-    "profile in jpg, not applied": Kind("x.jpg", plain("RGB", RED, icc_profile=profile()), RED),
-    "profile in png, not applied": Kind("x.png", plain("RGB", RED, icc_profile=profile()), RED),
-    "profile in tiff, not applied": Kind("x.tif", plain("RGB", RED, icc_profile=profile()), RED),
+    "profile in jpg": Kind("x.jpg", plain("RGB", RED, icc_profile=profile()), BLUE),
+    "profile in png": Kind("x.png", plain("RGB", RED, icc_profile=profile()), BLUE),
+    "profile in tiff": Kind("x.tif", plain("RGB", RED, icc_profile=profile()), BLUE),
     "damaged profile in jpg": Kind("x.jpg", plain("RGB", RED, icc_profile=b"no profile"), RED),
     "damaged profile in png": Kind("x.png", plain("RGB", RED, icc_profile=b"no profile"), RED),
 }
@@ -287,10 +289,10 @@ DEEP: dict[str, Kind] = {
     "integer tiff": Kind("x.tif", plain("I", 0x8080), GREY),
     "float tiff": Kind("x.tif", plain("F", 128 / 255), GREY),
     "float tiff of NaN": Kind("x.tif", plain("F", float("nan")), "no finite value"),
-    "float tiff of 64 bits": Kind("x.tif", tiff("<f8", 0.5, photometric=1), "none of the formats"),
-    "float tiff of 16 bits": Kind("x.tif", tiff("<f2", 0.5, photometric=1), "none of the formats"),
-    "float RGB tiff": Kind("x.tif", tiff("<f4", 1, 0, 0), "none of the formats"),
-    "grey + alpha tiff of 32 bits": Kind("x.tif", tiff("<u2", 0, 0, photometric=1, extra=2), "none of the formats"),
+    "float tiff of 64 bits": Kind("x.tif", tiff("<f8", 0.5, photometric=1), GREY),
+    "float tiff of 16 bits": Kind("x.tif", tiff("<f2", 0.5, photometric=1), GREY),
+    "float RGB tiff": Kind("x.tif", tiff("<f4", 1, 0, 0), RED),
+    "grey + alpha tiff of 32 bits": Kind("x.tif", tiff("<u2", 0, 0, photometric=1, extra=2), WHITE),
 }
 
 FRAMES: dict[str, Kind] = {
@@ -328,7 +330,7 @@ SIZES: dict[str, Kind] = {
     "jpg far over it": Kind("x.jpg", claims_65500_pixels, "4290250000 pixels"),
     "gif far over it": Kind("x.gif", claims_65535_pixels, "pixels"),
     "tiff far over it": Kind("x.tif", tiff("<u1", 255, 0, 0, width=65_535), "pixels"),
-    "0 x 0": Kind("x.tif", tiff("<u1", 255, 0, 0, width=0), "none of the formats"),
+    "0 x 0": Kind("x.tif", tiff("<u1", 255, 0, 0, width=0), "no pixels"),
     "over a gibibyte": Kind("x.jpg", larger_than_a_gibibyte, "1,073,741,825 bytes"),
 }
 
@@ -341,7 +343,7 @@ DAMAGE: dict[str, Kind] = {
     "png named jpg": Kind("x.jpg", plain("RGB", RED, format="PNG"), RED),
     "jpg named png": Kind("x.png", plain("RGB", RED, format="JPEG"), RED),
     "gif named jpg": Kind("x.jpg", plain("P", 0, format="GIF"), BLACK),
-    "jpeg 2000 named jpg": Kind("x.jpg", plain("RGB", RED, format="JPEG2000"), "none of"),
+    "jpeg 2000 named jpg": Kind("x.jpg", plain("RGB", RED, format="JPEG2000"), RED),
     "targa named bmp": Kind("x.bmp", plain("RGB", RED, format="TGA"), "none of"),
     "half a jpg": Kind("x.jpg", half("JPEG"), "truncated"),
     "half a png": Kind("x.png", half("PNG"), "truncated"),
@@ -382,7 +384,7 @@ NAMES: dict[str, Kind] = {
     "hidden": Kind(".x.png", red, None),
     "half written": Kind("x.png.part", bytes_of(encoded("PNG")), None),
     "another suffix": Kind("x.txt", bytes_of(encoded("PNG")), None),
-    "no suffix": Kind("x", bytes_of(encoded("PNG")), None),
+    "no suffix": Kind("x", bytes_of(encoded("PNG")), RED, (64, 64), written="x.png"),
 }
 
 PLACES: dict[str, Kind] = {
@@ -403,17 +405,9 @@ PLACES: dict[str, Kind] = {
     "becomes a folder": Kind("x.jpg", red, "not a file", later=folder_instead),
 }
 
-KINDS = COLOURS | DEEP | FRAMES | SIZES | DAMAGE | NAMES | PLACES
-
-# Rows of the readers in data/read.py, not yet merged into KINDS. With them, of the rows above:
-# - "profile in jpg, png, tiff, not applied" are applied, which swaps red and blue: BLUE;
-# - "float tiff of 64 bits", "of 16 bits", "float RGB tiff" and "grey + alpha tiff of 32 bits" are read: GREY, GREY, RED
-#   and WHITE (clear);
-# - "jpeg 2000 named jpg" is RED, "no suffix" is RED; "0 x 0" says "no pixels";
-# - "another suffix" (.txt) and "half written" (.part) stay quiet sidecars.
 FULL = 65535
 
-NEW: dict[str, Kind] = {
+FORMATS: dict[str, Kind] = {
     "jfif": Kind("x.jfif", plain("RGB", RED, format="JPEG"), (254, 0, 0)),
     "jpe": Kind("x.jpe", plain("RGB", RED, format="JPEG"), (254, 0, 0)),
     "avif": Kind("x.avif", plain("RGB", RED, quality=100), RED),
@@ -429,37 +423,35 @@ NEW: dict[str, Kind] = {
     "heic of 10 bits": Kind("x.heic", heic((FULL, FULL, FULL), "RGB;16"), WHITE),
     "grey heic": Kind("x.heic", heic((128,), "L"), GREY),
     "jp2": Kind("x.jp2", plain("RGB", RED), RED),
-    "jpeg 2000 codestream": Kind("x.j2k", plain("RGB", RED), RED),
+    "jpeg 2000 codestream": Kind("x.j2k", plain("RGB", RED), RED, written="x.png"),
     "RGBA jp2, clear": Kind("x.jp2", plain("RGBA", (255, 0, 0, 0)), WHITE),
     "RGB jp2 of 48 bits": Kind(
         "x.jp2",
         bytes_of(bytes(imagecodecs.jpeg2k_encode(np.full((8, 8, 3), FULL, np.uint16), level=0, codecformat="jp2"))),
         WHITE,
     ),
-    "jpeg 2000 named jpg, now read": Kind("x.jpg", plain("RGB", RED, format="JPEG2000"), RED),
     "pgm": Kind("x.pgm", plain("L", 128), GREY),
-    "pbm": Kind("x.pbm", plain("1", 1), WHITE),
+    "pbm": Kind("x.pbm", plain("1", 1), WHITE, written="x.png"),
     "ppm of 10 bits": Kind("x.ppm", bytes_of(b"P6 8 8 1023\n" + np.full(192, 1023, ">u2").tobytes()), WHITE),
     "apng": Kind("x.apng", plain("RGB", RED, format="PNG"), RED),
     "dib": Kind("x.dib", red, RED),
     "targa": Kind("x.tga", red, RED),
-    "pcx": Kind("x.pcx", red, RED),
-    "sgi": Kind("x.sgi", red, RED),
-    "qoi": Kind("x.qoi", bytes_of(bytes(imagecodecs.qoi_encode(np.full((8, 8, 3), RED, np.uint8)))), RED),
-    "dds": Kind("x.dds", red, RED),
-    "float tiff of 64 bits, now read": Kind("x.tif", layers(np.full((8, 8), 128 / 255, "f8")), GREY),
-    "float tiff of 16 bits, now read": Kind("x.tif", layers(np.full((8, 8), 128 / 255, "f2")), GREY),
-    "float RGB tiff, now read": Kind(
-        "x.tif", layers(np.full((8, 8, 3), (1, 0, 0), np.float32), photometric="rgb"), RED
+    "pcx": Kind("x.pcx", red, RED, written="x.png"),
+    "sgi": Kind("x.sgi", red, RED, written="x.png"),
+    "qoi": Kind(
+        "x.qoi", bytes_of(bytes(imagecodecs.qoi_encode(np.full((8, 8, 3), RED, np.uint8)))), RED, written="x.png"
     ),
-    "signed 8-bit tiff": Kind("x.tif", layers(np.full((8, 8), 7, np.int8)), None),  # a measurement: range decides
-    "tiff of RGB and near infrared": Kind(  # four bands, not transparent: shown as its first three
+    "dds": Kind("x.dds", red, RED, written="x.png"),
+    "signed 8-bit tiff": Kind("x.tif", layers(np.full((8, 8), 7, np.int8)), BLACK),
+    "tiff of RGB and near infrared": Kind(
         "x.tif",
         layers(np.full((8, 8, 4), (255, 0, 0, 0), np.uint8), photometric="rgb", extrasamples=["unspecified"]),
         RED,
     ),
-    "tiff of 7 bands of 12 bits": Kind(  # in uint16: nearly black unless the range is that of the values
-        "x.tif", layers(np.full((8, 8, 7), 2048, np.uint16), photometric="minisblack", planarconfig="contig"), None
+    "tiff of 7 bands of 12 bits": Kind(
+        "x.tif",
+        layers(np.full((8, 8, 7), 2048, np.uint16), photometric="minisblack", planarconfig="contig"),
+        "it has 7 channels, its domain 3",
     ),
     "RGB tiff in planes, tiled, with zstd": Kind(
         "x.tif",
@@ -478,16 +470,16 @@ NEW: dict[str, Kind] = {
         layers(np.full((8, 8, 4), (0, 0, 127, 127), np.uint8), photometric="rgb", extrasamples=["assocalpha"]),
         (128, 128, 255),
     ),
-    "geotiff, no data": Kind(  # black, or white as what is transparent: the format decides
-        "x.tif", layers(np.full((8, 8), 7, np.uint8), extratags=[(42113, 2, 0, "7", True)]), None
+    "geotiff, no data": Kind(
+        "x.tif", layers(np.full((8, 8), 7, np.uint8), extratags=[(42113, 2, 0, "7", True)]), BLACK
     ),
     "grey npy": Kind("x.npy", array(np.full((8, 8), 128, np.uint8)), GREY),
     "RGB npy": Kind("x.npy", array(np.full((8, 8, 3), RED, np.uint8)), RED),
     "float npy": Kind("x.npy", array(np.full((8, 8), 128 / 255)), GREY),
     "npy, channels first": Kind("x.npy", array(np.zeros((3, 80, 80), np.uint8)), "move the channels to the end"),
     "npy of objects": Kind("x.npy", array(np.array([[None]])), "Python objects"),
-    "slice of a scanner": Kind("x.dcm", dicom(np.full((8, 8), 40, np.int16)), None),  # its window or range decides
-    "slice without a suffix": Kind("IM0001", dicom(np.full((8, 8), 40, np.int16)), None),
+    "slice of a scanner": Kind("x.dcm", dicom(np.full((8, 8), 40, np.int16)), BLACK),
+    "slice without a suffix": Kind("IM0001", dicom(np.full((8, 8), 40, np.int16)), BLACK, written="IM0001.dcm"),
     "RGB dicom": Kind("x.dcm", dicom(np.full((8, 8, 3), RED, np.uint8)), RED),
     "dicom without pixels": Kind(
         "x.dcm", dicom(np.zeros((8, 8), np.int16), PixelData=None, Rows=None), "without pixels"
@@ -497,6 +489,8 @@ NEW: dict[str, Kind] = {
         "x.jpg", plain("RGB", (144, 144, 144), icc_profile=profile_of("adobe_rgb"), quality=100), (145, 145, 145)
     ),
 }
+
+KINDS = COLOURS | DEEP | FRAMES | SIZES | DAMAGE | NAMES | PLACES | FORMATS
 
 NAMED = ("x.dng", "x.CR2", "x.svg", "x.psd", "x.mov", "x.exr", "x.nii.gz", "x.jxl", "x.xyz")
 """Files that are not read, and are named in a line."""

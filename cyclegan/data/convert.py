@@ -128,6 +128,8 @@ def _matched(picture: FilePicture, channels: int) -> Values:
     if picture.kind == "rgb" and channels == 1:
         luma = values.astype(np.float32) @ np.array(LUMA, np.float32)[:, None]
         return cast(Values, luma if values.dtype.kind == "f" else luma.round().astype(values.dtype))
+    if picture.begins_with_rgb and channels == 3:
+        return values[..., :3]
     have = "1 channel" if found == 1 else f"{found} channels"
     raise ValueError(f"it has {have}, its domain {channels}; set data.a.channels or data.b.channels")
 

@@ -45,6 +45,7 @@ class Seen(NamedTuple):
     depth: str
     """The type of its values: uint8, uint16, int16, int32, float32."""
     kind: str
+    begins_with_rgb: bool
     profiled: bool
     """Whether it has a colour profile."""
 
@@ -80,7 +81,7 @@ def find_format(config: DomainConfig, source: Source, files: Sequence[Path]) -> 
     if colour == "auto":
         plain = bands or depth in ("int16", "float32") or _only_grey(seen)
         colour = "stored" if plain else "srgb"
-    view = _view(channels, bands) if config.view == "auto" else config.view
+    view = _view(channels, all(each.begins_with_rgb for each in seen)) if config.view == "auto" else config.view
     found = PictureFormat(channels=channels, depth=depth, colour=colour, view=view)
     return _with_ranges(config, found, files)
 
@@ -102,7 +103,9 @@ def _read(files: Iterable[Path], at_least: int | None = None) -> Iterable[tuple[
 
 def _seen(name: str, picture: FilePicture) -> Seen:
     own = managed(picture, None)
-    return Seen(name, own.values.shape[2], str(own.values.dtype), own.kind, picture.profile is not None)
+    return Seen(
+        name, own.values.shape[2], str(own.values.dtype), own.kind, own.begins_with_rgb, picture.profile is not None
+    )
 
 
 def _channels(seen: Sequence[Seen], source: Source) -> int:
@@ -128,9 +131,9 @@ def _only_grey(seen: Sequence[Seen]) -> bool:
     return all(each.channels == 1 and not each.profiled for each in seen)
 
 
-def _view(channels: int, bands: bool) -> tuple[int, ...]:
+def _view(channels: int, begins_with_rgb: bool) -> tuple[int, ...]:
     """Return the channels that are shown: of four bands or more 4, 3, 2, on satellites often red, green and blue."""
-    if channels == 3 or (channels > 3 and not bands):
+    if channels == 3 or (channels > 3 and begins_with_rgb):
         return (1, 2, 3)
     return (4, 3, 2) if channels > 3 else (1,)
 

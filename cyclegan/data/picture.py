@@ -45,6 +45,8 @@ class FilePicture:
     without a value is NaN."""
     kind: Kind
     """What the channels are."""
+    begins_with_rgb: bool = False
+    """Whether the first three of several bands are red, green and blue."""
     alpha: npt.NDArray[np.uint8 | np.uint16] | None = None
     """(H, W), 0 where the picture is transparent; not premultiplied. None if the picture has no transparency."""
     missing: npt.NDArray[np.bool_] | None = None

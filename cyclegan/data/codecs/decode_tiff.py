@@ -70,6 +70,7 @@ def decode(data: bytes) -> FilePicture:
         return FilePicture(
             values=upright(values, turn),
             kind=kind,
+            begins_with_rgb=photometric == RGB,
             alpha=None if alpha is None else upright(alpha, turn),
             missing=None if missing is None else upright(missing, turn),
             window=_window(page, kind),
