@@ -91,7 +91,7 @@ def test_values_as_stored_are_those_of_the_file() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_linear_grey_becomes_grey_of_srgb(dtype: type) -> None:
     white = np.iinfo(dtype).max
-    levels = np.linspace(0, white, 256).round().astype(dtype).reshape(16, 16, 1)
+    levels: Values = np.linspace(0, white, 256).round().astype(dtype).reshape(16, 16, 1)
     profile = imagecodecs.cms_profile("gray", gamma=1.0)
     found = managed(FilePicture(values=levels, kind="grey", profile=profile), "srgb")
     light = levels / white
@@ -112,7 +112,7 @@ def test_inks_are_printed_as_their_profile_says(dtype: type) -> None:
     """On this printer, each ink but black is grey of L = 50, and all corners with black are black."""
     corners = [(0 if corner & 1 else 65280 if corner == 0 else 32640, 32768, 32768) for corner in range(16)]
     white = np.iinfo(dtype).max
-    inks = np.array([[[0, 0, 0, 0], [white, 0, 0, 0], [0, 0, 0, white]]], dtype)
+    inks: Values = np.array([[[0, 0, 0, 0], [white, 0, 0, 0], [0, 0, 0, white]]], dtype)
     found = managed(FilePicture(values=inks, kind="cmyk", profile=lut_profile(b"CMYK", *corners)), "srgb")
     np.testing.assert_allclose(found.values[0] * (255 / white), [[255] * 3, [119] * 3, [0] * 3], atol=2)
 
