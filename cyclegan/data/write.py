@@ -118,7 +118,7 @@ DEEP: dict[OutputFormat, Callable[[Contents], bytes]] = {
 ALWAYS_RGB: frozenset[OutputFormat] = frozenset({"AVIF", "WEBP"})
 """Formats that store grey as colours."""
 
-ALWAYS: frozenset[OutputFormat] = frozenset({"DICOM", "NPY", "TIFF"})
+ALWAYS: frozenset[OutputFormat] = frozenset({"DICOM", "JPEG2000", "NPY", "TIFF"})
 """Formats that Pillow would write, but not with all that a source says."""
 
 

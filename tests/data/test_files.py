@@ -134,7 +134,7 @@ def test_linked_folders_are_entered_once_and_loops_end(tmp_path: Path) -> None:
     assert found == ["gone.png", "one/x.png"]  # a missing file is found, so that reading it reports it
 
 
-@pytest.mark.parametrize(("folder", "reason"), [("missing", "is not a folder"), ("", r"looked for \.bmp \.gif")])
+@pytest.mark.parametrize(("folder", "reason"), [("missing", "is not a folder"), ("", "no picture in")])
 def test_a_folder_without_pictures_says_so(folder: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=reason):
         find_images(tmp_path / folder)
@@ -152,7 +152,7 @@ def test_written_pictures_read_back(name: str, tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_picture_alone(tmp_path: Path) -> None:
     write_image(Image.new("RGB", (8, 8), RED), tmp_path / "x.jpg")
     before = (tmp_path / "x.jpg").read_bytes()
-    with pytest.raises(OSError, match=r"x\.jpg cannot be written: cannot write mode RGBA"):
+    with pytest.raises(OSError, match=r"x\.jpg cannot be written: JPEG does not store 4 channels"):
         write_image(Image.new("RGBA", (8, 8)), tmp_path / "x.jpg")
     assert (tmp_path / "x.jpg").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["x.jpg"]

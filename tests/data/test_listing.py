@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cyclegan.data.files import find_images
+from cyclegan.data.kinds import SIDECAR
 from cyclegan.data.listing import Listing, Unread, list_files
 
 
@@ -30,12 +31,11 @@ def test_paths_are_made_on_demand(tmp_path: Path) -> None:
 
 
 def test_other_files_are_counted_by_kind_with_examples(tmp_path: Path) -> None:
-    write(tmp_path, "x.png", "b/LICENSE", *(f"{i}.HEIC" for i in range(9)), "b/one.heic", "Thumbs.db", ".hidden.txt")
+    write(tmp_path, "x.png", "b/LICENSE", *(f"{i}.CR2" for i in range(9)), "b/one.heic", "Thumbs.db", ".hidden.txt")
     found = find_images(tmp_path)
     assert found.others == {
-        ".heic": Unread(10, ("0.HEIC", "1.HEIC", "2.HEIC")),
-        "license": Unread(1, ("b/LICENSE",)),
-        ".db": Unread(1, ("Thumbs.db",)),
+        "Canon raw (.cr2), develop them to TIFF": Unread(10, ("0.CR2", "1.CR2", "2.CR2")),
+        SIDECAR: Unread(2, ("Thumbs.db", "b/LICENSE")),
     }
     assert found.only([]).others == found.others
 

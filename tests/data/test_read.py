@@ -22,7 +22,7 @@ from cyclegan.data.codecs.icc import profile_of
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.picture import FilePicture
 from cyclegan.data.read import read_picture
-from tests.pictures import DAMAGE, NEW, SUPERUSER, Kind, dicom, png, tiff, turned, upright
+from tests.pictures import DAMAGE, FORMATS, SUPERUSER, Kind, dicom, png, tiff, turned, upright
 
 
 def ramp(kind: str, channels: int, width: int = 24, height: int = 16) -> np.ndarray:
@@ -42,16 +42,16 @@ def slice_of(path: Path, stored: np.ndarray, **attributes: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", [name for name, kind in NEW.items() if not isinstance(kind.outcome, str)])
+@pytest.mark.parametrize("name", [name for name, kind in FORMATS.items() if not isinstance(kind.outcome, str)])
 def test_every_new_kind_is_read(name: str, tmp_path: Path) -> None:
-    NEW[name].make(tmp_path / NEW[name].name)
-    picture = read_picture(tmp_path / NEW[name].name)
-    assert picture.values.shape[1::-1] == NEW[name].size
+    FORMATS[name].make(tmp_path / FORMATS[name].name)
+    picture = read_picture(tmp_path / FORMATS[name].name)
+    assert picture.values.shape[1::-1] == FORMATS[name].size
 
 
-@pytest.mark.parametrize("name", [name for name, kind in (DAMAGE | NEW).items() if isinstance(kind.outcome, str)])
+@pytest.mark.parametrize("name", [name for name, kind in (DAMAGE | FORMATS).items() if isinstance(kind.outcome, str)])
 def test_what_cannot_be_read_says_so_in_one_line(name: str, tmp_path: Path) -> None:
-    kind: Kind = (DAMAGE | NEW)[name]
+    kind: Kind = (DAMAGE | FORMATS)[name]
     if "named" in name and "2000" in name:
         pytest.skip("is read now")
     kind.make(tmp_path / kind.name)
@@ -99,6 +99,17 @@ def test_near_infrared_is_a_band_and_transparency_is_not(tmp_path: Path) -> None
     assert (nir.kind, nir.values.shape[2], nir.alpha) == ("bands", 4, None)
     assert (alpha.kind, alpha.values.shape[2]) == ("rgb", 3)
     np.testing.assert_array_equal(alpha.alpha, values[..., 3])
+
+
+@pytest.mark.parametrize("options", [{"ome": True}, {"imagej": True}], ids=["ome", "imagej"])
+@pytest.mark.parametrize(("axes", "channels"), [("CYX", 5), ("ZYX", 1)])
+def test_pages_are_channels_only_where_the_file_says_so(
+    options: dict[str, bool], axes: str, channels: int, tmp_path: Path
+) -> None:
+    values = ramp("u2", 5)
+    pages = np.moveaxis(values, 2, 0).copy()
+    tifffile.imwrite(tmp_path / "x.tif", pages, photometric="minisblack", metadata={"axes": axes}, **options)
+    np.testing.assert_array_equal(read_picture(tmp_path / "x.tif").values, values[..., :channels])
 
 
 def test_colours_that_were_multiplied_with_alpha_are_divided_again(tmp_path: Path) -> None:
@@ -183,6 +194,17 @@ def test_orientation_is_applied_and_reset(orientation: int, name: str, tmp_path:
         exif = Image.Exif()
         exif.load(picture.kept.exif)
         assert exif[ExifTags.Base.Orientation] == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_heic_is_turned_once(orientation: int, tmp_path: Path) -> None:
+    """Phones state the rotation twice, for libheif and in EXIF."""
+    turned(orientation)(tmp_path / "x.png")
+    stored = Image.open(tmp_path / "x.png")
+    said, pixels = stored.getexif().tobytes(), stored.convert("RGB").tobytes()
+    pillow_heif.encode("RGB", stored.size, pixels, tmp_path / "x.heic", quality=-1, chroma=444, exif=said)
+    picture = read_picture(tmp_path / "x.heic")
+    np.testing.assert_allclose(picture.values.astype(int), upright(), atol=12)
 
 
 def test_exif_is_kept_without_its_thumbnail(tmp_path: Path) -> None:
@@ -274,7 +296,8 @@ def test_a_fractional_slope_gives_floats(tmp_path: Path) -> None:
     picture = read_picture(
         slice_of(tmp_path / "x", np.array([[3]], np.uint16), RescaleSlope="0.5", RescaleIntercept="1")
     )
-    assert picture.values.dtype == np.float32 and picture.values.item() == 2.5
+    assert picture.values.dtype == np.float32
+    assert picture.values.item() == 2.5
 
 
 def test_larger_is_brighter_in_every_slice(tmp_path: Path) -> None:
@@ -297,6 +320,22 @@ def test_what_the_scanner_does_not_see_is_missing(tmp_path: Path) -> None:
 def test_every_compression_of_a_slice_gives_the_same_values(name: str) -> None:
     plain, other = (str(get_testdata_file(f"{stem}.dcm", download=False)) for stem in ("MR_small", name))
     np.testing.assert_array_equal(read_picture(Path(other)).values, read_picture(Path(plain)).values)
+
+
+def test_no_picture_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is killed when a file that it has mapped shrinks."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise AssertionError("mapped")
+
+    kinds = {name: kind for name, kind in FORMATS.items() if not isinstance(kind.outcome, str)}
+    for name, kind in kinds.items():
+        (tmp_path / name).mkdir()
+        kind.make(tmp_path / name / kind.name)
+    for mapper in ("PIL.Image.core.map_buffer", "os.lseek", "mmap.mmap", "numpy.memmap"):
+        monkeypatch.setattr(mapper, fail)
+    for name, kind in kinds.items():
+        read_picture(tmp_path / name / kind.name)
 
 
 def test_a_picture_travels_between_processes(tmp_path: Path) -> None:
@@ -324,7 +363,7 @@ def test_a_forbidden_file_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_damaged_files_raise_one_error(seed: int, tmp_path: Path) -> None:
     generator = np.random.default_rng(seed)
-    for name, kind in NEW.items():
+    for name, kind in FORMATS.items():
         if kind.size != (8, 8) or isinstance(kind.outcome, str):
             continue
         kind.make(tmp_path / kind.name)

@@ -109,7 +109,7 @@ def test_strip_leaves_out_what_the_source_says_but_not_what_colours_mean(tmp_pat
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif", ".heic"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif", ".heic", ".jp2"])
 def test_outputs_say_which_colours_they_mean(suffix: str, channels: int, tmp_path: Path) -> None:
     path = tmp_path / f"x{suffix}"
     found = again(encoded(ramp("uint8", channels), path, space="adobe_rgb"), path)

@@ -260,7 +260,6 @@ def without(network: nn.Module, name: str) -> State:
             lambda: state() | {"model.4.weight": torch.zeros(8, 4, 3, 3).int()},
             f"{RESNET}model.4.weight holds int32, not floats",
         ),
-        (lambda: Resnet(channels=1).state_dict(), f"{RESNET}for pictures with 1 channels, not 3"),
         (lambda: Unet(depth=4).state_dict(), f"{UNET}its depth: input should be greater than or equal to 5 (got 4)"),
         (
             lambda: Unet().state_dict() | {"model.model.1." + "model.3." * 400 + "model.1.weight": torch.zeros(1)},

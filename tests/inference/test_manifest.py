@@ -99,8 +99,8 @@ def test_what_is_not_as_it_was_finished_is_made_again_and_told(name: str, pictur
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "weights": ({"by": translator(1)}, "made by another model or direction"),
     "config": ({"by": translator(skip=True)}, "made by another model or direction"),
-    "size": ({"size": 12}, "made with another --size or --precision"),
-    "precision": ({"by": translator(precision="bf16")}, "made with another --size or --precision"),
+    "size": ({"size": 12}, "made with another --size, --precision, --quality or --strip"),
+    "precision": ({"by": translator(precision="bf16")}, "made with another --size, --precision, --quality or --strip"),
 }
 
 

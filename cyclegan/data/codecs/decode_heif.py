@@ -28,7 +28,7 @@ def decode(data: bytes) -> FilePicture:
         image = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
     width, height = image.size
     check_size(width, height, bytes_of_a_pixel=8)
-    samples = np.asarray(image)
+    samples = np.array(image)  # a copy: older versions free the memory with the file
     samples = samples.reshape(height, width, -1)
     if samples.dtype == np.uint16:
         samples = of_sixteen_bits(samples, 2 ** int(image.info["bit_depth"]) - 1)

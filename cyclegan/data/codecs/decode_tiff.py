@@ -15,6 +15,7 @@ from cyclegan.data.codecs import decode_pillow
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import exif_in, kept_dpi, kept_exif, profile_of_camera, upright
 from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
+from cyclegan.data.codecs.tiff_stack import channels_of
 from cyclegan.data.files import LARGEST_FILE
 from cyclegan.data.picture import FilePicture, Kept, Kind, Values
 
@@ -51,7 +52,7 @@ ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 
 
 def decode(data: bytes) -> FilePicture:
-    """Decode the first page of a TIFF file; the pages of a stack (OME, ImageJ) are not taken as channels.
+    """Decode the first page of a TIFF file, or all its pages if it declares them to be channels (OME, ImageJ).
 
     Raises almost anything on damaged files.
     """
@@ -64,6 +65,8 @@ def decode(data: bytes) -> FilePicture:
             return decode_pillow.decode(data, "TIFF")
         samples, nodata = _samples(page, len(data)), _nodata(page)
         values, alpha, kind = _channels(samples, page, photometric)
+        if kind == "grey" and alpha is None and (stack := channels_of(file)) is not None:
+            values, kind = as_values(stack), "bands"
         exif, missing = exif_in(data), without_data(values, nodata)
         turn = page.tags.valueof(ORIENTATION, 1)
         profile = page.tags.valueof(ICC_PROFILE)

@@ -19,10 +19,9 @@ JPEG_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51,
 
 DECODERS: dict[str, Decoder] = {
     **dict.fromkeys((f"1.2.840.10008.1.2.4.{number}" for number in (80, 81)), imagecodecs.jpegls_decode),
-    **dict.fromkeys((f"1.2.840.10008.1.2.4.{number}" for number in (90, 91)), imagecodecs.jpeg2k_decode),
-    **dict.fromkeys((f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203)), imagecodecs.htj2k_decode),
+    **dict.fromkeys((f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203)), imagecodecs.jpeg2k_decode),
 }
-"""JPEG-LS, JPEG 2000 and HTJ2K."""
+"""JPEG-LS, and JPEG 2000 with its variant of high throughput, which OpenJPEG decodes too."""
 
 
 def first_frame(dataset: Dataset) -> npt.NDArray[Any]:

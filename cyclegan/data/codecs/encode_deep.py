@@ -8,6 +8,7 @@ import zlib
 import imagecodecs
 import numpy as np
 
+from cyclegan.data.codecs import encode_pillow
 from cyclegan.data.codecs.contents import Contents
 from cyclegan.data.codecs.encode_pillow import exif_of
 
@@ -39,10 +40,24 @@ def encode_ppm(contents: Contents) -> bytes:
 
 
 def encode_jpeg2000(contents: Contents) -> bytes:
-    """Encode a JPEG 2000 file of 16 bits or many channels without loss, and without transparency."""
+    """Encode a JPEG 2000 file without loss; only 8 bits can be transparent."""
     values = contents.filled()
-    samples = values[..., 0] if values.shape[2] == 1 else values
-    return bytes(imagecodecs.jpeg2k_encode(np.ascontiguousarray(samples), level=0, codecformat="jp2"))
+    if contents.alpha is not None and values.dtype == np.uint8 and values.shape[2] <= 3:
+        return _tagged(encode_pillow.encode(contents, "JPEG2000"), contents.profile)
+    samples = np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values)
+    return _tagged(bytes(imagecodecs.jpeg2k_encode(samples, level=0, codecformat="jp2")), contents.profile)
+
+
+def _tagged(data: bytes, profile: bytes | None) -> bytes:
+    """Return a JPEG 2000 file with a profile in place of its name of a colour space (ISO 15444-1, I.5.3.3)."""
+    header, colour = data.find(b"jp2h"), data.find(b"colr")
+    if profile is None or min(header, colour) < 4:
+        return data
+    size = int.from_bytes(data[colour - 4 : colour], "big")
+    box = struct.pack(">I4s3B", 11 + len(profile), b"colr", 2, 0, 0) + profile
+    length = int.from_bytes(data[header - 4 : header], "big") + len(box) - size
+    between = data[header : colour - 4]
+    return data[: header - 4] + length.to_bytes(4, "big") + between + box + data[colour - 4 + size :]
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
