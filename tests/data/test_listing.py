@@ -31,7 +31,7 @@ def test_paths_are_made_on_demand(tmp_path: Path) -> None:
 
 
 def test_other_files_are_counted_by_kind_with_examples(tmp_path: Path) -> None:
-    write(tmp_path, "x.png", "b/LICENSE", *(f"{i}.CR2" for i in range(9)), "b/one.heic", "Thumbs.db", ".hidden.txt")
+    write(tmp_path, "x.png", "b/LICENSE", *(f"{i}.CR2" for i in range(9)), "b/one.cr2", "Thumbs.db", ".hidden.txt")
     found = find_images(tmp_path)
     assert found.others == {
         "Canon raw (.cr2), develop them to TIFF": Unread(10, ("0.CR2", "1.CR2", "2.CR2")),

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.cli.codes import MISTAKE, REFUSED, UNREADABLE
-from cyclegan.data.codecs import decode_pillow
+from cyclegan.data.codecs import decode_pillow, metadata
 from cyclegan.data.read import read_image
 from cyclegan.inference import pipeline
 from cyclegan.inference.directory import LOCK, Unfinished, translate_directory
@@ -80,11 +80,11 @@ FAILURES = [
 def failing_at_large(work: Callable[..., Any], error: Exception) -> Callable[..., Any]:
     """Wrap a function so that it raises the error for the large picture."""
 
-    def failing(given: Any, *more: Any) -> Any:
+    def failing(given: Any, *more: Any, **options: Any) -> Any:
         size = given.shape[-1] if isinstance(given, Tensor) else len(getattr(given, "values", given))
         if size == LARGE:
             raise error
-        return work(given, *more)
+        return work(given, *more, **options)
 
     return failing
 
@@ -114,7 +114,7 @@ def test_memory_may_run_out_anywhere(
 def test_memory_may_run_out_while_decoding(
     translator: Translator, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode_pillow, "upright", failing_at_large(decode_pillow.upright, MemoryError()))
+    monkeypatch.setattr(decode_pillow, "upright", failing_at_large(metadata.upright, MemoryError()))
     [line] = translate_directory(translator, pictures, pictures.parent / "out").failed
     assert line == f"{pictures}/2.png cannot be read: out of memory; make it smaller"
 

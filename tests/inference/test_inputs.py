@@ -16,7 +16,7 @@ from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.inputs import batch_from, picture_from
 from cyclegan.inference.translator import Translator
 from cyclegan.networks.config import ResnetConfig
-from tests.pictures import KINDS
+from tests.pictures import FORMATS, KINDS
 
 RANDOM = np.random.default_rng(0)
 BYTES = RANDOM.integers(0, 256, (9, 12, 3), np.uint8)
@@ -28,7 +28,14 @@ def translator() -> Translator:
     return Translator(ResnetConfig(width=4, blocks=1).build(), device="cpu", precision="float32")
 
 
-GOOD = [name for name, kind in KINDS.items() if isinstance(kind.outcome, tuple) and not (kind.later or kind.unwritable)]
+OTHERS = {*FORMATS, "float tiff of 64 bits", "float tiff of 16 bits", "float RGB tiff", "grey + alpha tiff of 32 bits"}
+"""Kinds that Pillow does not open, or not with their meaning."""
+
+GOOD = [
+    name
+    for name, kind in KINDS.items()
+    if isinstance(kind.outcome, tuple) and not (kind.later or kind.unwritable or name in OTHERS)
+]
 
 
 @pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning")
@@ -67,7 +74,7 @@ def test_python_translates_as_the_command_line_does(make: Any, translator: Trans
     path = tmp_path / "x.png"
     make(path)
     translate_directory(translator, path, tmp_path / "out")
-    expected = Image.open(tmp_path / "out" / "x.png")
+    expected = Image.open(tmp_path / "out" / "x.png").convert("RGB")
     for given in (path, str(path), Image.open(path)):
         translated = translator.translate(given)
         assert (translated.size, translated.tobytes()) == (expected.size, expected.tobytes())

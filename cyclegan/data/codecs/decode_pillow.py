@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import kept_dpi, kept_exif, profile_of_camera, turn_of, upright
@@ -64,7 +65,9 @@ def _arrays(image: Image.Image) -> tuple[Values, npt.NDArray[np.uint8] | None, K
     """Return the values (H, W, C), the alpha (H, W) if the picture has one, and what the channels are."""
     mode = image.mode
     if mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)[..., None], None, "grey"
+        values = np.asarray(image).astype(np.uint16)[..., None]
+        white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+        return (65535 - values if white_is_zero else values), None, "grey"
     if mode in ("I", "F"):
         return as_values(np.asarray(image))[..., None], None, "grey"
     if image.has_transparency_data:
