@@ -16,12 +16,12 @@ PAPER, INK = "#f7f3ec", "#1d2b2f"
 
 
 def write_sheet(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str], path: Path) -> Path:
-    """Write pictures of one size as a table with a title above each column, and return `path`.
+    """Write pictures as a table with a title above each column, and return `path`.
 
-    The file is written completely or not at all. Raises ValueError for a row that has more or fewer pictures than there
-    are titles.
+    Pictures keep their shape; those that are smaller than the largest are in the middle of their cell. The file is
+    written completely or not at all. Raises ValueError for a row that has more or fewer pictures than there are titles.
     """
-    width, height = rows[0][0].size
+    width, height = (max(picture.size[side] for row in rows for picture in row) for side in (0, 1))
     factor = max(1, round(CELL / width))
     width, height = width * factor, height * factor
     across, down = width + GUTTER, height + GUTTER
@@ -33,7 +33,11 @@ def write_sheet(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str], pa
         for row, pictures in enumerate(rows):
             if len(pictures) != len(titles):
                 raise ValueError(f"row {row + 1} has {len(pictures)} pictures for {len(titles)} titles")
-            cell = pictures[column].resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(cell, (GUTTER + across * column, HEADING + down * row))
+            size = pictures[column].width * factor, pictures[column].height * factor
+            left, top = (
+                GUTTER + across * column + (width - size[0]) // 2,
+                HEADING + down * row + (height - size[1]) // 2,
+            )
+            sheet.paste(pictures[column].resize(size, Image.Resampling.NEAREST), (left, top))
     write_image(sheet, path)
     return path
