@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.files import find_images, to_tensor
+from cyclegan.data.convert import to_tensor
+from cyclegan.data.files import find_images
 from cyclegan.data.painted import build_demo
 from cyclegan.data.read import read_image
 from cyclegan.data.sheet import write_sheet

@@ -10,8 +10,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import imagecodecs
 import numpy as np
+import pillow_heif
+import pydicom
+import tifffile
 from PIL import Image, ImageCms
+
+from cyclegan.data.codecs.icc import profile_of
 
 Pixel = tuple[int, ...]
 RED, BLUE, WHITE, BLACK, GREY = (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128)
@@ -126,6 +132,43 @@ def profile() -> bytes:
     """Of a screen whose red is blue: whoever applies it sees the wrong colour."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return srgb.replace(b"rXYZ", b"____").replace(b"bXYZ", b"rXYZ").replace(b"____", b"bXYZ")
+
+
+def layers(values: np.ndarray, **options: Any) -> Callable[[Path], object]:
+    """A TIFF of any type and number of channels."""
+    return lambda path: tifffile.imwrite(path, values, metadata=None, **options)
+
+
+def heic(pixel: Pixel, mode: str = "RGB") -> Callable[[Path], object]:
+    values = np.full((8, 8, len(pixel)), pixel, np.uint16 if ";16" in mode else np.uint8)
+    return lambda path: pillow_heif.encode(mode, (8, 8), values.tobytes(), path, quality=-1, chroma=444)
+
+
+def array(values: np.ndarray) -> Callable[[Path], object]:
+    return lambda path: np.save(path, values, allow_pickle=True)
+
+
+def dicom(stored: np.ndarray, **attributes: Any) -> Callable[[Path], object]:
+    """A slice of a scanner, (H, W), or a picture, (H, W, 3)."""
+
+    def make(path: Path) -> None:
+        dataset, bits = pydicom.Dataset(), 8 * stored.dtype.itemsize
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3"
+        dataset.Rows, dataset.Columns = stored.shape[:2]
+        is_colour = stored.ndim == 3
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = (3, "RGB") if is_colour else (1, "MONOCHROME2")
+        if is_colour:
+            dataset.PlanarConfiguration = 0
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, bits, bits - 1
+        dataset.PixelRepresentation = 1 if stored.dtype.kind == "i" else 0
+        for name, value in attributes.items():
+            setattr(dataset, name, value)
+        dataset.add_new("PixelData", "OW" if bits > 8 else "OB", stored.tobytes())
+        dataset.save_as(path, enforce_file_format=True)
+
+    return make
 
 
 def upright() -> np.ndarray:
@@ -361,3 +404,102 @@ PLACES: dict[str, Kind] = {
 }
 
 KINDS = COLOURS | DEEP | FRAMES | SIZES | DAMAGE | NAMES | PLACES
+
+# Rows of the readers in data/read.py, not yet merged into KINDS. With them, of the rows above:
+# - "profile in jpg, png, tiff, not applied" are applied, which swaps red and blue: BLUE;
+# - "float tiff of 64 bits", "of 16 bits", "float RGB tiff" and "grey + alpha tiff of 32 bits" are read: GREY, GREY, RED
+#   and WHITE (clear);
+# - "jpeg 2000 named jpg" is RED, "no suffix" is RED; "0 x 0" says "no pixels";
+# - "another suffix" (.txt) and "half written" (.part) stay quiet sidecars.
+FULL = 65535
+
+NEW: dict[str, Kind] = {
+    "jfif": Kind("x.jfif", plain("RGB", RED, format="JPEG"), (254, 0, 0)),
+    "jpe": Kind("x.jpe", plain("RGB", RED, format="JPEG"), (254, 0, 0)),
+    "avif": Kind("x.avif", plain("RGB", RED, quality=100), RED),
+    "RGBA avif, clear": Kind("x.avif", plain("RGBA", (255, 0, 0, 0)), WHITE),
+    "avif of 10 bits": Kind(
+        "x.avif",
+        bytes_of(bytes(imagecodecs.avif_encode(np.full((8, 8, 3), 1023, np.uint16), level=100, bitspersample=10))),
+        WHITE,
+    ),
+    "heic": Kind("x.HEIC", heic(RED), RED),
+    "heif": Kind("x.heif", heic(RED), RED),
+    "RGBA heic, clear": Kind("x.heic", heic((*RED, 0), "RGBA"), WHITE),
+    "heic of 10 bits": Kind("x.heic", heic((FULL, FULL, FULL), "RGB;16"), WHITE),
+    "grey heic": Kind("x.heic", heic((128,), "L"), GREY),
+    "jp2": Kind("x.jp2", plain("RGB", RED), RED),
+    "jpeg 2000 codestream": Kind("x.j2k", plain("RGB", RED), RED),
+    "RGBA jp2, clear": Kind("x.jp2", plain("RGBA", (255, 0, 0, 0)), WHITE),
+    "RGB jp2 of 48 bits": Kind(
+        "x.jp2",
+        bytes_of(bytes(imagecodecs.jpeg2k_encode(np.full((8, 8, 3), FULL, np.uint16), level=0, codecformat="jp2"))),
+        WHITE,
+    ),
+    "jpeg 2000 named jpg, now read": Kind("x.jpg", plain("RGB", RED, format="JPEG2000"), RED),
+    "pgm": Kind("x.pgm", plain("L", 128), GREY),
+    "pbm": Kind("x.pbm", plain("1", 1), WHITE),
+    "ppm of 10 bits": Kind("x.ppm", bytes_of(b"P6 8 8 1023\n" + np.full(192, 1023, ">u2").tobytes()), WHITE),
+    "apng": Kind("x.apng", plain("RGB", RED, format="PNG"), RED),
+    "dib": Kind("x.dib", red, RED),
+    "targa": Kind("x.tga", red, RED),
+    "pcx": Kind("x.pcx", red, RED),
+    "sgi": Kind("x.sgi", red, RED),
+    "qoi": Kind("x.qoi", bytes_of(bytes(imagecodecs.qoi_encode(np.full((8, 8, 3), RED, np.uint8)))), RED),
+    "dds": Kind("x.dds", red, RED),
+    "float tiff of 64 bits, now read": Kind("x.tif", layers(np.full((8, 8), 128 / 255, "f8")), GREY),
+    "float tiff of 16 bits, now read": Kind("x.tif", layers(np.full((8, 8), 128 / 255, "f2")), GREY),
+    "float RGB tiff, now read": Kind(
+        "x.tif", layers(np.full((8, 8, 3), (1, 0, 0), np.float32), photometric="rgb"), RED
+    ),
+    "signed 8-bit tiff": Kind("x.tif", layers(np.full((8, 8), 7, np.int8)), None),  # a measurement: range decides
+    "tiff of RGB and near infrared": Kind(  # four bands, not transparent: shown as its first three
+        "x.tif",
+        layers(np.full((8, 8, 4), (255, 0, 0, 0), np.uint8), photometric="rgb", extrasamples=["unspecified"]),
+        RED,
+    ),
+    "tiff of 7 bands of 12 bits": Kind(  # in uint16: nearly black unless the range is that of the values
+        "x.tif", layers(np.full((8, 8, 7), 2048, np.uint16), photometric="minisblack", planarconfig="contig"), None
+    ),
+    "RGB tiff in planes, tiled, with zstd": Kind(
+        "x.tif",
+        layers(
+            np.stack([np.full((16, 16), level, np.uint16) for level in (FULL, 0, 0)]),
+            photometric="rgb",
+            planarconfig="separate",
+            tile=(16, 16),
+            compression="zstd",
+        ),
+        RED,
+        (16, 16),
+    ),
+    "tiff with premultiplied alpha, half": Kind(
+        "x.tif",
+        layers(np.full((8, 8, 4), (0, 0, 127, 127), np.uint8), photometric="rgb", extrasamples=["assocalpha"]),
+        (128, 128, 255),
+    ),
+    "geotiff, no data": Kind(  # black, or white as what is transparent: the format decides
+        "x.tif", layers(np.full((8, 8), 7, np.uint8), extratags=[(42113, 2, 0, "7", True)]), None
+    ),
+    "grey npy": Kind("x.npy", array(np.full((8, 8), 128, np.uint8)), GREY),
+    "RGB npy": Kind("x.npy", array(np.full((8, 8, 3), RED, np.uint8)), RED),
+    "float npy": Kind("x.npy", array(np.full((8, 8), 128 / 255)), GREY),
+    "npy, channels first": Kind("x.npy", array(np.zeros((3, 80, 80), np.uint8)), "move the channels to the end"),
+    "npy of objects": Kind("x.npy", array(np.array([[None]])), "Python objects"),
+    "slice of a scanner": Kind("x.dcm", dicom(np.full((8, 8), 40, np.int16)), None),  # its window or range decides
+    "slice without a suffix": Kind("IM0001", dicom(np.full((8, 8), 40, np.int16)), None),
+    "RGB dicom": Kind("x.dcm", dicom(np.full((8, 8, 3), RED, np.uint8)), RED),
+    "dicom without pixels": Kind(
+        "x.dcm", dicom(np.zeros((8, 8), np.int16), PixelData=None, Rows=None), "without pixels"
+    ),
+    "Display P3 png": Kind("x.png", plain("RGB", (234, 51, 35), icc_profile=profile_of("display_p3")), RED),
+    "Adobe RGB jpg": Kind(
+        "x.jpg", plain("RGB", (144, 144, 144), icc_profile=profile_of("adobe_rgb"), quality=100), (145, 145, 145)
+    ),
+}
+
+NAMED = ("x.dng", "x.CR2", "x.svg", "x.psd", "x.mov", "x.exr", "x.nii.gz", "x.jxl", "x.xyz")
+"""Files that are not read, and are named in a line."""
+
+QUIET = ("Thumbs.db", "desktop.ini", "x.txt", "x.json", "x.aux.xml", "x.tfw", "x.png.part")
+"""Files that go along with pictures."""

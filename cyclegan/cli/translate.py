@@ -34,6 +34,12 @@ class Translate:
     """Direction of the translation."""
     size: Annotated[int | None, arg(help_behavior_hint="(default: unchanged)")] = None
     """Resize pictures to this length of the shorter side, in pixels."""
+    output_format: Annotated[str | None, arg(metavar="SUFFIX", help_behavior_hint="(default: the source's)")] = None
+    """Format of the translations: png, tif, jpg, ...; by default the source's, if it can store them."""
+    quality: Annotated[int | None, arg(help_behavior_hint="(default: 95)")] = None
+    """Quality of JPEG, WebP, AVIF and HEIC files, 1 to 100."""
+    strip: FlagCreatePairsOff[bool] = False
+    """Write no metadata of the source (EXIF, resolution, places); it is kept by default."""
     resume: FlagCreatePairsOff[bool] = False
     """Skip pictures that this model already translated with these options."""
     device: Device = "auto"
@@ -49,7 +55,10 @@ class Translate:
         """Translate, and print the pictures that failed at the end."""
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size: must be at least 1, not {self.size}")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise ValueError(f"--quality: must be 1 to 100, not {self.quality}")
 
+        from cyclegan.data.write import Output
         from cyclegan.inference.directory import Unfinished, translate_directory
         from cyclegan.inference.translator import Translator
         from cyclegan.machine.memory_limit import only_what_is_there
@@ -70,6 +79,7 @@ class Translate:
                     self.source,
                     self.out,
                     size=self.size,
+                    output=Output(format=self.output_format, quality=self.quality, strip=self.strip),
                     resume=self.resume,
                     report=progress.report,
                     note=progress.note,

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor
 from cyclegan.data.config import DataConfig
 from cyclegan.data.enlarge import by, enlarging
 from cyclegan.data.files import UnreadableImage
-from cyclegan.data.fit import Fit
+from cyclegan.data.fit import Fit, Size
+from cyclegan.data.listing import Listing
 from cyclegan.data.picture import Pixels
 from cyclegan.data.presets import fit_of
 from cyclegan.data.sources import Source, find_partners
@@ -34,12 +36,19 @@ class Pictures:
     Raises FileNotFoundError when the folder is missing or contains no picture.
     """
 
-    def __init__(self, source: Source, fit: Fit | None = None, files: Sequence[Path] | None = None) -> None:
-        self.source, self.fit, self.files = source, fit or Fit(), list(source.find() if files is None else files)
-        self._batched: list[list[Path]] = []
+    def __init__(self, source: Source, fit: Fit | None = None, files: Listing | None = None) -> None:
+        self.source, self.fit, self._listed = source, fit or Fit(), source.find() if files is None else files
+        self._broken = set[str]()
+        self._lengths: list[int] = []
+        """The number of pictures in each batch."""
+
+    @property
+    def files(self) -> Listing:
+        """The files, without those that could not be read so far."""
+        return self._listed.only([name for name in self._listed.names if name not in self._broken])
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self._listed) - len(self._broken)
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield batches of up to 16 pictures, uint8 or float32 (N, C, H, W); see `Pixels`.
@@ -47,13 +56,11 @@ class Pictures:
         Pictures that follow each other and have one size are in one batch.
         Raises ValueError when the pictures differ in size and `fit` is not meant for several, or when none can be read.
         """
-        batched: list[list[Path]] = []
-        for paths, pictures in self._batches():
-            batched.append(paths)
+        lengths: list[int] = []
+        for pictures in self._batches():
             yield _stacked(pictures)
-        self._batched = batched
-        if not self.files:
-            raise ValueError(f"{shown(self.source.folder)}: no picture in it can be read")
+            lengths.append(len(pictures))
+        self._lengths = lengths
 
     def partners(self, other: Source) -> Iterator[Tensor]:
         """Return the partners of the pictures in another source, in the same batches.
@@ -62,54 +69,61 @@ class Pictures:
         Raises FileNotFoundError naming the first picture without a partner, UnreadableImage for a partner that cannot
         be read, and ValueError for partners of a batch that differ in size.
         """
-        partners = find_partners(self.source, self.files, other)
-        if missing := next((path for path in self.files if path not in partners), None):
-            what = f"no partner for {shown(missing)}; every picture needs one"
+        files = self.files
+        partners = find_partners(files, other)
+        names = [name for name in partners if name is not None]
+        if len(names) < len(files):
+            what = f"no partner for {shown(files[partners.index(None)])}; every picture needs one"
             raise FileNotFoundError(f"{shown(other.folder)}: {what}")
-        batched = [[partners[path] for path in paths] for paths in self._batched]
-        return (self._partners_of_one_size(other, paths) for paths in batched)
+        pictures = ((path, other.read(path, self.fit)) for path in Listing(other.folder, names))
+        return (_partners(list(islice(pictures, length))) for length in self._lengths)
 
-    def _partners_of_one_size(self, other: Source, paths: Sequence[Path]) -> Tensor:
-        pictures = [other.read(path, self.fit) for path in paths]
-        for path, pixels in zip(paths, pictures, strict=True):
-            if pixels.shape != pictures[0].shape:
-                sizes = f"{by(pixels.shape[:2])}, not {by(pictures[0].shape[:2])}"
-                raise ValueError(f"{shown(path)}: differs in size from its neighbours ({sizes}); its partner does not")
-        return _stacked(pictures)
-
-    def _batches(self) -> Iterator[tuple[list[Path], list[Pixels]]]:
-        """Yield the files and pictures of each batch; pictures that cannot be read are reported and removed."""
-        paths: list[Path] = []
+    def _batches(self) -> Iterator[list[Pixels]]:
         batch: list[Pixels] = []
+        first: Size | None = None
         for path, pixels in self._readable():
-            if batch and (pixels.shape != batch[0].shape or len(batch) == BATCH):
-                yield paths, batch
-                paths, batch = [], []
-            paths.append(path)
-            batch.append(pixels)
-        if batch:
-            yield paths, batch
-
-    def _readable(self) -> Iterator[tuple[Path, Pixels]]:
-        first: tuple[int, ...] | None = None
-        for path in tuple(self.files):
-            try:
-                pixels = self.source.read(path, self.fit)
-            except UnreadableImage as error:
-                log.warning("skipped: %s", error)
-                self.files.remove(path)
-                continue
-            first = first or pixels.shape[:2]
-            if pixels.shape[:2] != first and not self.fit.several:
-                odd = f"({shown(path)} has {by(pixels.shape[:2])} pixels, those before {by((first[0], first[1]))})"
+            if (size := size_of(pixels)) != (first := first or size) and not self.fit.several:
+                odd = f"({shown(path)} has {by(size)} pixels, those before {by(first)})"
                 what = "pictures differ in size; give one size for all, --size 256"
                 raise ValueError(f"{shown(self.source.folder)}: {what} {odd}")
-            yield path, pixels
+            if batch and (size != size_of(batch[0]) or len(batch) == BATCH):
+                yield batch
+                batch = []
+            batch.append(pixels)
+        if batch:
+            yield batch
+
+    def _readable(self) -> Iterator[tuple[Path, Pixels]]:
+        for path in self.files:
+            try:
+                yield path, self.source.read(path, self.fit)
+            except UnreadableImage as error:
+                log.warning("skipped: %s", error)
+                self._broken.add(self.source.name(path))
+        if not len(self):
+            raise ValueError(f"{shown(self.source.folder)}: no picture in it can be read")
+
+
+def _partners(pictures: Sequence[tuple[Path, Pixels]]) -> Tensor:
+    """Stack the partners of the pictures of a batch. Raises ValueError when they differ in size, as those do not."""
+    for path, pixels in pictures:
+        if size_of(pixels) != (first := size_of(pictures[0][1])):
+            what = (
+                f"its size, {by(size_of(pixels))}, is not that of its neighbours, {by(first)}; their partners have one"
+            )
+            raise ValueError(f"{shown(path)}: {what}")
+    return _stacked([pixels for _, pixels in pictures])
 
 
 def _stacked(pictures: Sequence[Pixels]) -> Tensor:
     """Stack pictures of one size as a tensor (N, C, H, W)."""
     return torch.stack([torch.tensor(pixels).permute(2, 0, 1) for pixels in pictures])
+
+
+def size_of(pixels: Pixels) -> Size:
+    """Return the size (H, W) of a picture."""
+    height, width = pixels.shape[:2]
+    return height, width
 
 
 def training_fit(config: DataConfig, source: Source, files: Sequence[Path]) -> Fit:

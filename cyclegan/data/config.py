@@ -75,7 +75,9 @@ class DataConfig:
     validation: Annotated[int, NUMBER, Field(ge=4, le=10**6)] = 50
     """Number of pictures to hold out from each training folder when `log.evaluate_every` is set."""
     cache_gib: Annotated[float, NUMBER, Field(ge=0, le=2**20)] = 4.0
-    """RAM for decoded pictures, in GiB. Pictures that do not fit are read from disk in every epoch."""
+    """RAM for decoded pictures, in GiB. Pictures that do not fit are read again in every epoch; see `cache_dir`."""
+    cache_dir: Place | None = None
+    """Folder on a local disk for a temporary file of the decoded pictures that do not fit into `cache_gib`."""
     workers: Annotated[int, NUMBER, Field(ge=0, le=1024)] = 2
     """Number of threads that prepare the next batches during a training step; 0 disables prefetching."""
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from cyclegan.data.colour import managed
-from cyclegan.data.files import NAN, to_bytes, to_image
 from cyclegan.data.format import Depth, PictureFormat
 from cyclegan.data.picture import FilePicture, Pixels, Values
 
@@ -21,6 +20,10 @@ LUMA = (0.299, 0.587, 0.114)
 
 CLIPPED = 0.01
 """Share of clipped values in a picture from which it is reported."""
+
+
+NAN = "the image contains NaN: the network that made it has diverged, or its input contained NaN"
+"""The error about values that have no colour."""
 
 
 class Converted(NamedTuple):
@@ -149,3 +152,41 @@ def _levels(values: npt.NDArray[Any]) -> tuple[float, float]:
         levels = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
         return 0.0, min(level for level in levels if level >= white)
     return black, white if white > black else black + 1
+
+
+def to_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
+    """Convert an 8-bit RGB picture, (H, W, 3) in 0..255, to a float32 tensor (3, H, W) in [-1, 1].
+
+    Raises ValueError for another shape or type.
+    """
+    import torch  # not at the top: code that only lists and reads files starts faster without torch
+
+    pixels = np.array(image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"expected a (H, W, 3) uint8 picture, got {pixels.shape} {pixels.dtype}; see read_image")
+    return from_bytes(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
+
+
+def from_bytes(pixels: Tensor) -> Tensor:
+    """Convert values in 0..255, of any shape and on any device, to float32 in [-1, 1]."""
+    return pixels.float().div(127.5).sub(1)
+
+
+def to_bytes(values: Tensor) -> Tensor:
+    """Convert values in [-1, 1] to uint8 in 0..255; the inverse of `from_bytes`.
+
+    Values outside [-1, 1] are clamped. Raises ValueError for NaN, which has no colour.
+    """
+    if values.isnan().any():
+        raise ValueError(NAN)
+    return values.float().clamp(-1, 1).mul(127.5).add(127.5).round().byte()
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """Convert a float tensor (3, H, W) in [-1, 1], on any device, to an RGB picture; the exact inverse of `to_tensor`.
+
+    Values outside [-1, 1] are clamped. Raises ValueError for another shape or type, and for NaN, which has no colour.
+    """
+    if tensor.ndim != 3 or tensor.shape[0] != 3 or not tensor.is_floating_point():
+        raise ValueError(f"expected a (3, H, W) float tensor, got {tuple(tensor.shape)} {tensor.dtype}")
+    return Image.fromarray(to_bytes(tensor.detach()).permute(1, 2, 0).cpu().contiguous().numpy())

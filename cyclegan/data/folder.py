@@ -1,15 +1,17 @@
-"""The training pictures of one domain: read, prepared and cached in RAM; those that cannot be read are skipped."""
+"""The training pictures of one domain: read, prepared and cached; those that cannot be read are skipped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
+from cyclegan.data.cache import Cache
 from cyclegan.data.config import DataConfig
 from cyclegan.data.enlarge import enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.held_out import Chosen
+from cyclegan.data.listing import Listing
 from cyclegan.data.picture import Pixels
+from cyclegan.data.scratch import Scratch
 from cyclegan.data.sources import Source, check_learned, find_pairs, sources
 from cyclegan.types import Domain
 from cyclegan.util.text import shown
@@ -21,42 +23,36 @@ TOLERATED = 10
 class Folder:
     """The pictures of a source by index; `files` selects some of its files.
 
-    `prepare` is applied to each picture when it is read; up to `memory` bytes of the results are cached in RAM. `warn`
-    is called with a line for each picture that cannot be read.
+    `prepare` is applied to each picture when it is read; up to `memory` bytes of the results are cached in RAM, and
+    the rest in `scratch`, if there is one. `warn` is called with a line for each picture that cannot be read.
     Raises FileNotFoundError when the folder is missing or contains no picture.
     """
 
     def __init__(
         self, source: Source, prepare: Callable[[Pixels], Pixels], *, memory: int, warn: Callable[[str], None],
-        files: Sequence[Path] | None = None,
+        files: Listing | None = None, scratch: Scratch | None = None,
     ) -> None:  # fmt: skip
-        self.source, self.files = source, list(source.find() if files is None else files)
-        self.held_out: list[Path] = []
+        self.source, self.files = source, source.find() if files is None else files
+        self.held_out = self.files.only([])
         """Held-out pictures: not in `files`, used for validation."""
         self.broken: dict[int, str] = {}
         """The indices of the pictures that cannot be read, and the reasons."""
         self.enlarged: set[int] = set()
         """The indices of the pictures that were too small for a crop and are enlarged."""
         self._prepare, self._warn = prepare, warn
-        self._kept: dict[int, Pixels] = {}
-        self._room = memory
+        self._cache = Cache(len(self.files), memory, scratch)
 
     def __len__(self) -> int:
         return len(self.files)
-
-    @property
-    def by_name(self) -> dict[str, Path]:
-        """The files by their names (paths below the folder), in order."""
-        return {self.source.name(path): path for path in self.files}
 
     def hold_out(self, chosen: Chosen) -> None:
         """Move chosen pictures from `files` to `held_out`; call it before any picture is read.
 
         Pictures whose mark is "" are removed, but not held out. Raises ValueError when no picture would be left.
         """
-        files = self.by_name
-        self.held_out = [path for name, path in files.items() if chosen.get(name)]
-        self.files = [path for name, path in files.items() if name not in chosen]
+        files = self.files
+        self.held_out = files.only([name for name in files.names if chosen.get(name)])
+        self.files = files.only([name for name in files.names if name not in chosen])
         if not self.files:
             raise ValueError(
                 f"{shown(self.source.folder)}: all {len(files)} pictures are held out; add some for training"
@@ -68,8 +64,8 @@ class Folder:
         Raises UnreadableImage when it cannot be read, and ValueError when `prepare` rejects it or more than a tenth of
         the folder cannot be read.
         """
-        if index in self._kept:
-            return self._kept[index]
+        if (cached := self._cache.get(index)) is not None:
+            return cached
         if index in self.broken:
             raise UnreadableImage(self.broken[index])
         try:
@@ -83,9 +79,7 @@ class Folder:
             raise ValueError(f"{shown(self.files[index])}: {error}") from None
         if enlarged:
             self.enlarged.add(index)
-        if pixels.nbytes <= self._room:
-            self._room -= pixels.nbytes
-            self._kept[index] = pixels
+        self._cache.put(index, pixels)
         return pixels
 
     def enlarged_told(self) -> str:
@@ -114,17 +108,18 @@ def open_folders(
 ) -> dict[Domain, Folder]:  # fmt: skip
     """Open the training pictures of both domains. If they are pairs, partners have the same index.
 
-    `memory` is the size in bytes of both caches together. `tell` is called with a line for each domain that has
-    pictures without a partner; they are skipped. Raises what `check_learned` and `find_pairs` raise.
+    `memory` is the size in bytes of both caches in RAM together. `tell` is called with a line for each domain that has
+    pictures without a partner; they are skipped. Raises what `check_learned`, `find_pairs` and `Scratch` raise.
     """
     check_learned(data)
-    places, files = sources(data, "train"), dict[Domain, list[Path]]()
+    places, files = sources(data, "train"), dict[Domain, Listing]()
     if data.paired:
         pairs = find_pairs(places)
         files = {"a": pairs.a, "b": pairs.b}
         for line in pairs.alone:
             tell(line)
+    scratch = Scratch(data.cache_dir, warn) if data.cache_dir else None
     return {
-        domain: Folder(place, prepare, memory=memory // 2, warn=warn, files=files.get(domain))
+        domain: Folder(place, prepare, memory=memory // 2, warn=warn, files=files.get(domain), scratch=scratch)
         for domain, place in places.items()
     }

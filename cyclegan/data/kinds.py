@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from cyclegan.data.codecs.signature import HEAD, format_of
+from cyclegan.data.listing import Unread, split_suffix
 from cyclegan.util.text import one_line
 
 Standing = Literal["read", "unread", "sidecar"]
@@ -99,6 +100,11 @@ SIDECAR_NAMES = frozenset(
 )
 """Names in lower case of files that go along with pictures."""
 
+SIDECAR = "sidecar"
+"""The kind of files that go along with pictures."""
+
+DICOM = (".dcm", ".dicom")
+
 LARGEST_NUMBER_OF_KINDS = 6
 """Kinds that one line names; the others are counted together."""
 
@@ -111,7 +117,7 @@ def kind_of(path: Path) -> FileKind:
     """
     name, suffix = path.name.lower(), path.suffix.lower()
     if name in SIDECAR_NAMES or suffix in SIDECARS:
-        return FileKind("sidecar", "sidecar")
+        return FileKind(SIDECAR, "sidecar")
     if suffix in READ:
         return _read(READ[suffix])
     for end in ("".join(path.suffixes[-2:]).lower(), suffix):
@@ -122,20 +128,28 @@ def kind_of(path: Path) -> FileKind:
     return FileKind("unknown", "unread", "convert them to PNG or TIFF if they are pictures")
 
 
-def told_unread(paths: Iterable[Path]) -> str | None:
-    """Return the line that names the files of a folder that are not read, or None if there are none.
+def other_kind(folder: Path, name: str) -> str | None:
+    """Return None for the name of a picture below a folder, else what `told_unread` says of its kind, or `SIDECAR`."""
+    suffix = split_suffix(name)[1].lower()
+    if suffix in READ and suffix not in DICOM:  # quick, because a folder may have a million pictures
+        return None
+    kind = kind_of(folder / name)
+    if kind.standing == "read":
+        return None
+    return SIDECAR if kind.standing == "sidecar" else f"{kind.name} ({_suffix(Path(name))}), {kind.advice}"
+
+
+def told_unread(others: Mapping[str, Unread]) -> str | None:
+    """Return the line about the files of a folder that are not read, by `other_kind`; None if there are none.
 
     "3 files are not read: 2 Canon raw (.cr2), develop them to TIFF; 1 drawing (.svg), export them as PNG or TIFF"
     """
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for path in paths:
-        if (kind := kind_of(path)).standing == "unread":
-            counts[kind.name, _suffix(path), kind.advice] += 1
+    counts = Counter({kind: found.number for kind, found in others.items() if kind != SIDECAR})
     if not counts:
         return None
     groups = counts.most_common(LARGEST_NUMBER_OF_KINDS)
-    parts = [f"{count:,} {name} ({suffix}), {advice}" for (name, suffix, advice), count in groups]
-    if rest := counts.total() - sum(count for _, count in groups):
+    parts = [f"{number:,} {kind}" for kind, number in groups]
+    if rest := counts.total() - sum(number for _, number in groups):
         parts.append(f"{rest:,} of other kinds")
     total = counts.total()
     return f"{total:,} {'file is' if total == 1 else 'files are'} not read: {'; '.join(parts)}"

@@ -72,7 +72,7 @@ class Loader:
     @property
     def names(self) -> tuple[list[str], list[str]]:
         """The names of the pictures of A and of B (paths below their folders)."""
-        return list(self.a.by_name), list(self.b.by_name)
+        return self.a.files.names, self.b.files.names
 
     def files(self, seen: int) -> list[Path]:
         """Return the files of this process's batch that starts at `seen` images: A, B, A, B, ..."""

@@ -85,8 +85,8 @@ class GroupedOrder:
         """Return the group of each step of a cycle, and how many earlier steps of the cycle have the same."""
         groups = random(self.seed, GROUPS, DOMAIN_A, cycle).permutation(self.a)
         before = np.empty_like(groups)
-        for group in range(len(self.groups_a)):
-            before[groups == group] = np.arange(np.sum(groups == group))
+        for members in _members(groups):
+            before[members] = np.arange(len(members))
         return groups, before
 
     def _shuffle(self, cycle: int, group: int, passed: int) -> npt.NDArray[np.int64]:
@@ -100,7 +100,8 @@ def random(seed: int, *key: int) -> np.random.Generator:
 
 def _members(groups: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
     """Return the pictures of each group."""
-    return [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
+    ends = np.cumsum(np.bincount(groups))
+    return np.split(np.argsort(groups, kind="stable"), ends[:-1])
 
 
 def _first(group: int, groups: Sequence[npt.NDArray[np.int64]]) -> list[int]:

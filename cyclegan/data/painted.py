@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cyclegan.data.files import write_image
+from cyclegan.data.write import write_image
 
 
 def build_demo(root: Path, *, size: int = 128, seed: int = 0) -> Path:

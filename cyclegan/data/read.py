@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from cyclegan.data.codecs import decode_deep, decode_heif, decode_npy, decode_pillow, decode_tiff
+from cyclegan.data.codecs import decode_deep, decode_npy, decode_pillow
 from cyclegan.data.codecs.signature import HEAD, Format, format_of
 from cyclegan.data.convert import as_image, convert
 from cyclegan.data.files import UnreadableImage, contents
@@ -18,22 +18,38 @@ from cyclegan.data.picture import FilePicture
 from cyclegan.util.text import one_line, shown
 
 
+def _tiff(data: bytes) -> FilePicture:
+    """Decode a TIFF file; tifffile takes long to import."""
+    from cyclegan.data.codecs import decode_tiff
+
+    return decode_tiff.decode(data)
+
+
+def _heif(data: bytes) -> FilePicture:
+    """Decode a HEIF file; pillow_heif takes long to import."""
+    from cyclegan.data.codecs import decode_heif
+
+    return decode_heif.decode(data)
+
+
 def _dicom(data: bytes) -> FilePicture:
     """Decode a DICOM file; pydicom is an extra, and takes long to import."""
-    from cyclegan.data.codecs import decode_dicom
-
+    try:
+        from cyclegan.data.codecs import decode_dicom
+    except ImportError:
+        raise ValueError("to read DICOM, run pip install 'cyclegan[dicom]'") from None
     return decode_dicom.decode(data)
 
 
 DECODERS: dict[Format, Callable[[bytes], FilePicture]] = {
     "AVIF": decode_deep.decode_avif,
     "DICOM": _dicom,
-    "HEIF": decode_heif.decode,
+    "HEIF": _heif,
     "JPEG2000": decode_deep.decode_jpeg2000,
     "NPY": decode_npy.decode,
     "PNG": decode_deep.decode_png,
     "PPM": decode_deep.decode_ppm,
-    "TIFF": decode_tiff.decode,
+    "TIFF": _tiff,
     **{
         name: partial(decode_pillow.decode, file_format=name)
         for name in ("BMP", "DDS", "DIB", "GIF", "ICO", "PCX", "QOI", "SGI", "TGA", "WEBP")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +17,14 @@ from cyclegan.data.codecs.metadata import turn_of
 from cyclegan.data.codecs.signature import HEAD, format_of
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.fit import Size
+from cyclegan.data.listing import Listing
 from cyclegan.data.sources import Source
 
 HEADED = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")
 """Formats of which Pillow reads the size without decoding."""
+
+THREADS = 8
+"""Files whose headers are read at a time; most of that is waiting for the disk."""
 
 
 def size_of(path: Path) -> Size | None:
@@ -36,15 +43,16 @@ def size_of(path: Path) -> Size | None:
         return None
 
 
-def sizes_of(source: Source, files: Sequence[Path], becomes: Callable[[Size], Size]) -> list[Size]:
+def sizes_of(source: Source, files: Listing, becomes: Callable[[Size], Size]) -> list[Size]:
     """Return the size (H, W) that each file of a source has after a function of its own size.
 
     A picture that cannot be read gets the most frequent size, so that others replace it in training.
     """
-    found = [_size(source, path) for path in files]
-    known = [becomes(size) for size in found if size]
-    usual = max(known, key=known.count, default=(1, 1)) if None in found else (1, 1)
-    return [becomes(size) if size else usual for size in found]
+    with ThreadPoolExecutor(THREADS) as threads:
+        found = [becomes(size) if size else None for size in threads.map(partial(_size, source), files)]
+    known = Counter(size for size in found if size)
+    usual = known.most_common(1)[0][0] if known else (1, 1)
+    return [size or usual for size in found]
 
 
 def groups_of(sizes: Sequence[Size]) -> npt.NDArray[np.int64]:

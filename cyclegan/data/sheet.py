@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from cyclegan.data.files import write_image
+from cyclegan.data.write import write_image
 
 CELL = 192  # pixels; smaller pictures are enlarged by the integer factor that comes nearest to it
 GUTTER = 12

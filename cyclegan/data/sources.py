@@ -13,6 +13,7 @@ from cyclegan.data.convert import Converted, convert
 from cyclegan.data.files import UnreadableImage, find_images
 from cyclegan.data.fit import Fit
 from cyclegan.data.format import PictureFormat
+from cyclegan.data.listing import Listing, split_suffix
 from cyclegan.data.picture import Pixels
 from cyclegan.data.read import read_picture
 from cyclegan.types import Domain
@@ -20,6 +21,9 @@ from cyclegan.util.text import shown
 
 NAMED = 10
 """At most this many pictures without a partner are named in a message."""
+
+MARKS = ("_A", "_B")
+"""Ends of names that differ between partners."""
 
 
 class Source(NamedTuple):
@@ -31,8 +35,8 @@ class Source(NamedTuple):
     format: PictureFormat = PictureFormat()
     """The format that its pictures are converted to."""
 
-    def find(self) -> list[Path]:
-        """Return its files, sorted. Raises what `find_images` raises."""
+    def find(self) -> Listing:
+        """Return its files, sorted by name. Raises what `find_images` raises."""
         return find_images(self.folder)
 
     def convert(self, path: Path) -> Converted:
@@ -66,8 +70,8 @@ class Source(NamedTuple):
 class Paired(NamedTuple):
     """The files of two domains; partners have the same index."""
 
-    a: list[Path]
-    b: list[Path]
+    a: Listing
+    b: Listing
     alone: list[str]
     """A line for each domain that has files without a partner: how many, and which."""
 
@@ -108,65 +112,73 @@ def truth_source(data: DataConfig, split: str, domain: Domain) -> Source | None:
 
 
 def find_pairs(places: Mapping[Domain, Source]) -> Paired:
-    """Return the files of two domains that have a partner in the other domain.
+    """Return the files of two domains that have a partner in the other domain; see `find_partners`.
 
-    Raises FileNotFoundError when no file has one, and what `find_partners` raises.
+    Raises FileNotFoundError when no file has one, ValueError when two files of a domain differ only in the suffix, and
+    what `find_images` raises.
     """
     a, b = places["a"], places["b"]
-    files, others = a.find(), b.find()
-    found = find_partners(a, files, b)
-    find_partners(b, others, a)  # raises ValueError if two files of A would have the same partner
-    if not found:
+    files = a.find()
+    if a.folder == b.folder:
+        return Paired(files, files, [])
+    others = b.find()
+    own = {stem for stem in _by_stem(files) if stem.endswith(MARKS)}  # the others cannot stand for another picture
+    found = _partners(files.names, _by_stem(others), own)
+    names_b = [name for name in found if name is not None]
+    if not names_b:
         raise FileNotFoundError(
             f"{shown(a.folder)} and {shown(b.folder)}: no picture has a partner of the same name; check data.pairs"
         )
-    partners = set(found.values())
-    alone = [
-        _told(source, other, without)
-        for source, other, without in (
-            (a, b, [path for path in files if path not in found]),
-            (b, a, [path for path in others if path not in partners]),
-        )
-        if without
-    ]
-    return Paired(list(found), list(found.values()), alone)
+    names_a = [name for name, partner in zip(files.names, found, strict=True) if partner is not None]
+    alone_a = [name for name, partner in zip(files.names, found, strict=True) if partner is None]
+    partners = {*names_b}
+    alone_b = [name for name in others.names if name not in partners]
+    alone = [_told(*each) for each in ((a, b, alone_a), (b, a, alone_b)) if each[2]]
+    return Paired(files.only(names_a), others.only(names_b), alone)
 
 
-def find_partners(source: Source, files: Sequence[Path], other: Source) -> dict[Path, Path]:
-    """Return the files of a source that have a partner in another source, each with its partner.
+def find_partners(files: Listing, other: Source) -> list[str | None]:
+    """Return for each file the name of its partner in another source; None for a file without a partner.
 
     Partners have the same path below their folders, except for the suffix; `x_A` and `x_B` are partners too.
     Raises ValueError when two files of `other` differ only in the suffix, and what `find_images` raises.
     """
-    if source.folder == other.folder:
-        return {path: path for path in files}
-    there = dict[str, Path]()
-    for path in other.find():
-        if (stem := _stem(other, path)) in there:
-            both = f"{shown(Path(there[stem].name))} and {shown(Path(path.name))}"
+    if files.folder == other.folder:
+        return list(files.names)
+    return _partners(files.names, _by_stem(other.find()), {_stem(name) for name in files.names})
+
+
+def _partners(names: Sequence[str], there: Mapping[str, str], own: Collection[str]) -> list[str | None]:
+    """Return the name of each partner, if any, given the names `there` by stem, and the stems that end in `MARKS`."""
+    return [next((there[stem] for stem in _names(_stem(name), own) if stem in there), None) for name in names]
+
+
+def _by_stem(listing: Listing) -> dict[str, str]:
+    """Return the names of pictures by their stems. Raises ValueError when two have the same."""
+    found = dict[str, str]()
+    for name in listing.names:
+        if (first := found.setdefault(_stem(name), name)) is not name:
+            path = listing.folder / name
+            both = f"{shown(Path(Path(first).name))} and {shown(Path(path.name))}"
             raise ValueError(f"{shown(path.parent)}: {both} have the same name, so their pair is ambiguous; rename one")
-        there[stem] = path
-    stems = {path: _stem(source, path) for path in files}
-    own = {*stems.values()}
-    named = {path: next((name for name in _names(stem, own) if name in there), None) for path, stem in stems.items()}
-    return {path: there[name] for path, name in named.items() if name is not None}
+    return found
 
 
-def _stem(source: Source, path: Path) -> str:
-    return path.relative_to(source.folder).with_suffix("").as_posix()
+def _stem(name: str) -> str:
+    return split_suffix(name)[0]
 
 
 def _names(stem: str, others: Collection[str]) -> Iterator[str]:
     """Yield the names that a partner may have: the same one, then `x_B` for `x_A` unless another picture owns it."""
     yield stem
-    for own, other in (("_A", "_B"), ("_B", "_A")):
+    for own, other in (MARKS, MARKS[::-1]):
         if stem.endswith(own) and (name := stem.removesuffix(own) + other) not in others:
             yield name
 
 
-def _told(source: Source, other: Source, paths: list[Path]) -> str:
-    names = ", ".join(shown(Path(source.name(path))) for path in paths[:NAMED])
-    more = f", and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
-    have, are = ("picture has", "is") if len(paths) == 1 else ("pictures have", "are")
-    what = f"{len(paths):,} {have} no partner in {shown(other.folder)} and {are} skipped"
+def _told(source: Source, other: Source, alone: list[str]) -> str:
+    names = ", ".join(shown(Path(name)) for name in alone[:NAMED])
+    more = f", and {len(alone) - NAMED:,} more" if len(alone) > NAMED else ""
+    have, are = ("picture has", "is") if len(alone) == 1 else ("pictures have", "are")
+    what = f"{len(alone):,} {have} no partner in {shown(other.folder)} and {are} skipped"
     return f"{shown(source.folder)}: {what}: {names}{more}"

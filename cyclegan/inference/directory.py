@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from cyclegan.data.files import find_images
+from cyclegan.data.format import PictureFormat
+from cyclegan.data.kinds import kind_of, told_unread
+from cyclegan.data.listing import Listing
+from cyclegan.data.write import Output
 from cyclegan.inference.manifest import How, Manifest
+from cyclegan.inference.outputs import check_names, namer
 from cyclegan.inference.pipeline import Pipeline
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import digest
@@ -28,9 +33,9 @@ LOCK = ".cyclegan-translate.lock"
 class Outcome(NamedTuple):
     """The result of translating a directory."""
 
-    translated: list[Path]
+    translated: Listing
     """Sources that were translated."""
-    skipped: list[Path]
+    skipped: Listing
     """Sources whose output was already finished."""
     failed: list[str]
     """One line for each source that could not be read, translated, or written in its format."""
@@ -55,43 +60,62 @@ def translate_directory(
     out: Path,
     *,
     size: int | None = None,
+    output: Output | None = None,
     resume: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
     note: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Translate `source`, a picture or a directory with its subfolders, into the directory `out`.
 
-    Each output keeps the name, format and subfolder of its source. It has the size of the source or, with `size`, that
-    many pixels on its shorter side. `resume` skips outputs that the manifest in `out` lists as finished by the same
-    generator with the same options, if neither the output nor its source has changed since. A picture that cannot be
-    read or translated is listed in `Outcome.failed`; the others are translated. `report` is called with (done, total)
-    after each picture, and `note` with a line for the user.
+    Each output keeps the name and subfolder of its source, and its format if that can store pictures of the target
+    domain, else PNG or TIFF; `output` chooses another. It says what its source says and still holds: EXIF, resolution,
+    places, transparency. It has the size of the source or, with `size`, that many pixels on its shorter side.
+
+    `resume` skips outputs that the manifest in `out` lists as finished by the same generator with the same options, if
+    neither the output nor its source has changed since. A picture that cannot be read or translated is listed in
+    `Outcome.failed`; the others are translated. `report` is called with (done, total) after each picture, and `note`
+    with a line for the user.
 
     Raises FileNotFoundError when there is nothing to translate.
-    Raises ValueError when an output would overwrite a source or `out` lies within `source`, and when the generator's
-    weights are not finite.
+    Raises ValueError when an output would overwrite a source or another output, when `out` lies within `source`, when
+    `output` cannot store the translations, and when the generator's weights are not finite.
     Raises `Busy` when another process translates into `out`.
     Raises `Unfinished` when writing fails, for example on a full disk.
     Raises `Stopped` after a signal, once the pictures translated so far are written.
     """
-    base, files = (source, find_images(source)) if source.is_dir() else (source.parent, [source])
+    files = find_images(source) if source.is_dir() else Listing(source.parent, [source.name])
+    base = files.folder
     if not source.exists():
         raise FileNotFoundError(f"{shown(source)}: no such picture or directory")
+    if source.is_file() and (kind := kind_of(source)).standing == "unread":
+        raise ValueError(f"{shown(source)}: {kind.name} is not read; {kind.advice}")
+    output = output or Output()
+    named = namer(base, translator.target, output)
+    check_names(files, named)
+    if unread := told_unread(files.others):
+        note(f"{shown(base)}: {unread}")
     inside = source.is_dir() and _place(base) in map(_place, (out.resolve(), *out.resolve().parents))
-    if inside or _overwrites(files, [out / path.relative_to(base) for path in files]):
+    if inside or _overwrites(files, Listing(out, [*map(named, files.names)])):
         raise ValueError(f"{shown(out)}: lies among the sources, which are never overwritten; choose another directory")
-    how = How(model=digest(translator.network), size=size, precision=translator.precision)
+    how = How(
+        model=digest(translator.network),
+        size=size,
+        precision=translator.precision,
+        written=f"{output.quality or ''}{' strip' if output.strip else ''}",
+    )
     with _owned(out, note), Manifest(out, how) as manifest, StopSignals() as stop:
-        skipped = _finished(manifest, base, files, note) if resume else []
-        outcome, there = Outcome([], skipped, []), set(skipped)
+        skipped = _finished(manifest, files, named, note) if resume else files.only([])
+        outcome, there = Outcome(files.only([]), skipped, []), {*skipped.names}
         report(len(skipped), len(files))
-        pipeline = Pipeline(translator, manifest, base, size, note, stopped=lambda: bool(stop.received))
-        for picture in pipeline.through([path for path in files if path not in there]):
+        pipeline = Pipeline(translator, manifest, base, size, named, output, note, stopped=lambda: bool(stop.received))
+        for picture in pipeline.through(files.only([name for name in files.names if name not in there])):
             if picture.problem:
                 outcome.failed.append(picture.problem)
             else:
-                outcome.translated.append(picture.path)
+                outcome.translated.names.append(picture.path.relative_to(base).as_posix())
             report(sum(len(part) for part in outcome), len(files))
+        if pipeline.clipped:
+            note(_clipped_told(pipeline.clipped, translator.source))
         if pipeline.refused:
             raise Unfinished(outcome, len(files), pipeline.refused) from pipeline.refused
     done = sum(len(part) for part in outcome)
@@ -101,12 +125,22 @@ def translate_directory(
     return outcome
 
 
-def _overwrites(sources: list[Path], outputs: list[Path]) -> bool:
+def _clipped_told(paths: Sequence[Path], of: PictureFormat) -> str:
+    low, high = of.range
+    have, more = ("picture has", "") if len(paths) == 1 else ("pictures have", ", ...")
+    what = f"{len(paths):,} {have} values outside the {low:g} to {high:g} of the training, which were clipped"
+    return f"{what}: {shown(paths[0])}{more}"
+
+
+def _overwrites(sources: Listing, outputs: Listing) -> bool:
     """Return whether an output would overwrite a source, with links resolved."""
     place = cache(_place)
+    written = {place(outputs.folder / parent) for parent in {name.rpartition("/")[0] for name in outputs.names}}
     files = (Path(os.path.realpath(path)) if path.is_symlink() else path for path in sources)
-    places = {(place(path.parent), path.name) for path in files}
-    return any((place(path.parent), path.name) in places for path in outputs)  # an output replaces a link itself
+    near = {(place(path.parent), path.name) for path in files if place(path.parent) in written}
+    if not near:
+        return False
+    return any((place(path.parent), path.name) in near for path in outputs)  # an output replaces a link itself
 
 
 def _place(folder: Path) -> object:
@@ -134,17 +168,17 @@ def _owned(out: Path, note: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _finished(manifest: Manifest, base: Path, files: Iterable[Path], note: Callable[[str], None]) -> list[Path]:
+def _finished(manifest: Manifest, files: Listing, named: Callable[[str], str], note: Callable[[str], None]) -> Listing:
     """Return the sources whose output is finished; notes how many existing outputs are made again, and why."""
-    finished: list[Path] = []
+    finished: list[str] = []
     again: Counter[str] = Counter()
-    for path in files:
+    for name in files.names:
         with suppress(OSError):  # the output does not exist
-            if doubt := manifest.doubt(path.relative_to(base), path):
+            if doubt := manifest.doubt(Path(named(name)), files.folder / name):
                 again[doubt] += 1
             else:
-                finished.append(path)
+                finished.append(name)
     if again:
         why = ", ".join(f"{number:,} {doubt}" for doubt, number in again.most_common())
         note(f"{shown(manifest.out)}: translating {again.total():,} again, although an output exists: {why}")
-    return finished
+    return files.only(finished)

@@ -19,6 +19,7 @@ from cyclegan.data.config import DataConfig, DomainConfig, Pairs
 from cyclegan.data.convert import normalised
 from cyclegan.data.fit import Fit
 from cyclegan.data.found import find_format
+from cyclegan.data.listing import Listing
 from cyclegan.data.sources import Source, find_pairs, sources, truth_source, unseen_split
 from cyclegan.inference.model import Model, open_model
 from cyclegan.inference.translator import Translator, plain_translators
@@ -158,7 +159,7 @@ def _is_same(one: DataConfig, other: DataConfig) -> bool:
     return one.root.resolve() == other.root.resolve() and one.pairs == other.pairs
 
 
-def _files(config: DataConfig, places: Mapping[Domain, Source]) -> dict[Domain, list[Path]]:
+def _files(config: DataConfig, places: Mapping[Domain, Source]) -> dict[Domain, Listing]:
     """Return the pictures of a split; pictures without a partner are left out of paired data with a warning."""
     if not config.paired:
         return {name: place.find() for name, place in places.items()}

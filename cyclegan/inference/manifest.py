@@ -20,7 +20,7 @@ NAME = ".cyclegan-translate.jsonl"
 FOREIGN = "not known to be finished"
 CHANGED = "changed since they were written"
 ANOTHER_MODEL = "made by another model or direction"
-OTHER_OPTIONS = "made with another --size or --precision"
+OTHER_OPTIONS = "made with another --size, --precision, --quality or --strip"
 ANOTHER_SOURCE = "whose source has changed"
 
 SUPERFLUOUS = 1000
@@ -37,6 +37,8 @@ class How:
     """Pixels of the shorter side; None for the size of the source."""
     precision: str
     """The precision that was asked for, or "auto"."""
+    written: str = ""
+    """The options of the files besides their suffix: quality, strip."""
 
 
 class FileState(NamedTuple):
@@ -142,7 +144,7 @@ def _line(name: str, done: Done) -> bytes:
     how = done.how
     fields = {"output": name, "bytes": done.output.bytes, "time": done.output.time}
     fields |= {"source_bytes": done.source.bytes, "source_time": done.source.time}
-    fields |= {"model": how.model, "size": how.size, "precision": how.precision}
+    fields |= {"model": how.model, "size": how.size, "precision": how.precision, "written": how.written}
     return json.dumps(fields).encode() + b"\n"
 
 
@@ -155,6 +157,7 @@ def _parsed(line: bytes) -> tuple[str, Done]:
             "source_time": int(source_time), "model": str(model), "size": int() | None as shorter,
             "precision": str(precision),
         }:  # fmt: skip
-            how = How(model=model, size=shorter, precision=precision)
+            written = fields.get("written", "")
+            how = How(model=model, size=shorter, precision=precision, written=written)
             return name, Done(FileState(size, time), FileState(source_bytes, source_time), how)
     raise ValueError("not a line of a manifest")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby, islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan.data.convert import as_image, convert, normalised, values_of
-from cyclegan.data.files import UnreadableImage, UnwritableImage, encoded
+from cyclegan.data.convert import CLIPPED, convert, normalised, values_of
+from cyclegan.data.files import UnreadableImage, UnwritableImage
 from cyclegan.data.fit import scaled
-from cyclegan.data.picture import Kept, Pixels
+from cyclegan.data.picture import FilePicture, Pixels
 from cyclegan.data.read import read_picture
+from cyclegan.data.write import Output, encoded
 from cyclegan.inference.manifest import FileState, Manifest, state_of
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.memory import free_memory, is_out_of_memory, told
@@ -35,6 +38,7 @@ SMALLER = "a smaller --size, or a smaller picture"
 """The advice when memory runs out."""
 
 EMPTY = torch.empty(0)
+NOTHING = np.empty((0, 0, 1), np.uint8)
 
 
 class Picture(NamedTuple):
@@ -46,8 +50,8 @@ class Picture(NamedTuple):
     """The state of the source file before it was read."""
     pixels: Tensor = EMPTY
     """(C, H, W) of `Pixels`; empty when it has a problem."""
-    kept: Kept = Kept()
-    """What the output takes over from the source."""
+    source_picture: FilePicture | None = None
+    """What its file held, without the values."""
     problem: str = ""
     """Why it cannot be translated; empty if nothing failed so far."""
 
@@ -65,18 +69,23 @@ class Pipeline:
         manifest: Manifest,
         base: Path,
         size: int | None,
+        named: Callable[[str], str],
+        output: Output,
         note: Callable[[str], None],
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         translator.note = note
         self.stopped = stopped
         self.translator, self.manifest, self.base, self.size, self.note = translator, manifest, base, size, note
+        self.named, self.output = named, output
+        self.clipped: list[Path] = []
+        """The pictures of whose values more than `CLIPPED` are outside the range of the domain."""
         self.refused: Unwritten | None = None
         """The error that ended the pipeline early, such as a full disk; None if there was none."""
         self.alone: set[torch.Size] = set()
         """Sizes that are translated one by one, because a batch of them does not fit into memory."""
 
-    def through(self, files: list[Path]) -> Iterator[Picture]:
+    def through(self, files: Sequence[Path]) -> Iterator[Picture]:
         """Yield each picture once it is written or has failed, in order; stops after an error of the file system."""
         # Reading, translating and writing overlap: each line pulls from the one above it.
         pictures = prefetch(self._read, takewhile(lambda _: not (self.refused or self.stopped()), files), THREADS)
@@ -88,9 +97,14 @@ class Pipeline:
         picture = Picture(path, state_of(path))
         try:
             found = read_picture(path)
-            pixels = convert(found, self.translator.source).pixels
-            pixels = _scaled(pixels, self.size, path) if self.size else pixels
-            return picture._replace(pixels=torch.tensor(pixels).permute(2, 0, 1), kept=found.kept)
+            pixels, clipped = convert(found, self.translator.source)
+            if clipped > CLIPPED:
+                self.clipped.append(path)
+            if self.size:
+                size = _size(pixels, self.size, path)
+                pixels, found = scaled(pixels, size), _mask_scaled(found, size)
+            found = replace(found, values=NOTHING, profile=None)
+            return picture._replace(pixels=torch.tensor(pixels).permute(2, 0, 1), source_picture=found)
         except UnreadableImage as error:
             return picture.failed(str(error))
         except (MemoryError, RuntimeError, ValueError) as error:
@@ -147,12 +161,12 @@ class Pipeline:
             return picture
         if self.refused:
             return None
-        name = picture.path.relative_to(self.base)
+        name = Path(self.named(picture.path.relative_to(self.base).as_posix()))
         output = self.manifest.out / name
         try:
             write_whole(
                 output,
-                encoded(as_image(values_of(picture.pixels.permute(1, 2, 0).numpy(), self.translator.target)), output),
+                self._encoded(picture, output),
                 ready=lambda about: self.manifest.add(name, FileState.of(about), picture.source),
             )
         except UnwritableImage as error:
@@ -165,6 +179,20 @@ class Pipeline:
             self.refused = error
             return None
         return picture
+
+    def _encoded(self, picture: Picture, path: Path) -> bytes:
+        """Return the file of a translation, with what its source says and still holds."""
+        source, target = picture.source_picture, self.translator.target
+        assert source is not None
+        return encoded(
+            values_of(picture.pixels.permute(1, 2, 0).numpy(), target),
+            path,
+            kept=source.kept,
+            alpha=source.alpha,
+            missing=source.missing,
+            space=target.space,
+            options=self.output,
+        )
 
 
 def _problem(picture: Picture, error: BaseException) -> str:
@@ -180,8 +208,20 @@ def _is_finite(network: nn.Module) -> bool:
     return all(bool(weights.isfinite().all()) for weights in network.parameters())
 
 
-def _scaled(pixels: Pixels, shorter: int, path: Path) -> Pixels:
-    """Scale a picture so that its shorter side has `shorter` pixels; the aspect ratio is kept.
+def _mask_scaled(picture: FilePicture, size: tuple[int, int]) -> FilePicture:
+    """Return a picture whose transparency and missing parts are scaled to `size` (H, W)."""
+    alpha, missing = picture.alpha, picture.missing
+    if alpha is not None:
+        white = np.iinfo(alpha.dtype).max
+        soft = scaled((alpha / white).astype(np.float32)[..., None], size)[..., 0]
+        alpha = (soft * white).round().astype(alpha.dtype)
+    if missing is not None:
+        missing = scaled(missing.astype(np.float32)[..., None], size)[..., 0] > 0.5
+    return replace(picture, alpha=alpha, missing=missing)
+
+
+def _size(pixels: Pixels, shorter: int, path: Path) -> tuple[int, int]:
+    """Return the size (H, W) at which the shorter side has `shorter` pixels; the aspect ratio is kept.
 
     Raises UnreadableImage when the result has more pixels than Pillow's limit for reading, as for a long narrow strip.
     """
@@ -190,4 +230,4 @@ def _scaled(pixels: Pixels, shorter: int, path: Path) -> Pixels:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         raise UnreadableImage(f"{shown(path)}: {width:,} x {height:,} pixels are over the limit; use a smaller --size")
-    return scaled(pixels, (height, width))
+    return height, width

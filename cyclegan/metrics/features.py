@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cyclegan.data.files import to_bytes
+from cyclegan.data.convert import to_bytes
 from cyclegan.metrics.config import Backbone
 from cyclegan.metrics.sources import SOURCES, downloaded
 from cyclegan.util.download import sha256_of

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cyclegan.data.convert import normalised
-from cyclegan.data.files import from_bytes, to_bytes
+from cyclegan.data.convert import from_bytes, normalised, to_bytes
 from cyclegan.data.format import RGB_PICTURES, PictureFormat
 from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.config import DataConfig
-from cyclegan.data.convert import image_of, tensor_of
-from cyclegan.data.files import UnreadableImage, to_image, to_tensor
+from cyclegan.data.convert import image_of, tensor_of, to_image, to_tensor
+from cyclegan.data.files import UnreadableImage
 from cyclegan.data.fit import Fit
 from cyclegan.data.overlay import overlaid
 from cyclegan.data.sources import Source, sources, unseen_split
@@ -62,7 +62,7 @@ def unseen_source(data: DataConfig, direction: Direction) -> Source:
     return sources(data, unseen_split(data))[direction.source]
 
 
-def find_tests(data: DataConfig, direction: Direction) -> list[Path]:
+def find_tests(data: DataConfig, direction: Direction) -> Sequence[Path]:
     """The test pictures of a direction, sorted; none if their folder does not exist any more."""
     try:
         return unseen_source(data, direction).find()

@@ -12,6 +12,7 @@ from cyclegan.data.batches import training_fit
 from cyclegan.data.config import DataConfig
 from cyclegan.data.convert import image_of, tensor_of
 from cyclegan.data.files import UnreadableImage
+from cyclegan.data.listing import Listing
 from cyclegan.data.sources import find_partners, truth_source, unseen_split
 from cyclegan.inference.model import model_of
 from cyclegan.inference.translator import plain_translators
@@ -96,13 +97,14 @@ def _translate(
 
 
 def _gallery(data: DataConfig, direction: Direction, pictures: list[Translated]) -> Gallery:
-    source = unseen_source(data, direction)
+    source, truth = unseen_source(data, direction), truth_source(data, unseen_split(data), direction.source)
     fit = training_fit(data, source, [each.path for each in pictures])
-    truth = truth_source(data, unseen_split(data), direction.source)
     partners: dict[Path, Path] = {}
     with suppress(ValueError, OSError):  # a truth that cannot be found is not shown
         if truth:
-            partners = find_partners(source, [each.path for each in pictures], truth)
+            files = Listing(source.folder, [source.name(each.path) for each in pictures])
+            found = zip(files, find_partners(files, truth), strict=True)
+            partners = {path: truth.folder / name for path, name in found if name is not None}
     made = []
     for path, real, fake, _ in pictures:
         card = Card(path.name, figure("input", real), figure("translation", fake))

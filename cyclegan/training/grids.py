@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from cyclegan.data.files import to_tensor
+from cyclegan.data.convert import to_tensor
 from cyclegan.types import Images
 
 GUTTER, FRAME, INK = 4, 24, "#e8e8e8"

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from cyclegan.data.files import to_image, write_image
+from cyclegan.data.convert import to_image
+from cyclegan.data.write import write_image
 from cyclegan.training.charts import layout
 from cyclegan.util.progress import Progress
 

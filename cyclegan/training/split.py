@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.folder import Folder
@@ -12,9 +12,6 @@ from cyclegan.data.held_out import Changes, Chosen, alike, changes, draw
 from cyclegan.recipe import Recipe
 from cyclegan.types import Domain
 from cyclegan.util.text import shown
-
-Files: TypeAlias = Mapping[str, Path]
-"""The pictures of a folder by name, sorted."""
 
 
 class Split(NamedTuple):
@@ -36,19 +33,20 @@ def split(
     Raises ValueError when a folder has too few pictures, or when scores are requested for a run that has trained on all
     of its pictures.
     """
-    files = {name: folder.by_name for name, folder in folders.items()}
+    files = {name: folder.files for name, folder in folders.items()}
     scored, number, seed = bool(recipe.log.evaluate_every), recipe.data.validation, recipe.training.seed
-    partners = dict(zip(files["a"], files["b"].values(), strict=True)) if recipe.data.paired else None
+    partners = files["b"] if recipe.data.paired else None
     held_out: dict[Domain, Chosen] = {"a": {}, "b": {}}
     if saved is None:
-        for name, folder in folders.items():
+        for name in folders:
             if scored and (name == "a" or not partners):  # of pairs, B's are the partners of A's
-                held_out[name] = draw(folder.source.folder, files[name], number, seed, tell, partners)
+                held_out[name] = draw(files[name], number, seed, tell, partners)
     else:
         held_out, lines = dict(saved.held_out), list[str]()
         for name, folder in folders.items():
             changed = changes(files[name], saved.pictures[name], held_out[name])
-            marks = {new: "" if old in files[name] else held_out[name][old] for new, old in changed.again.items()}
+            there = {*files[name].names} if changed.again else set[str]()
+            marks = {new: "" if old in there else held_out[name][old] for new, old in changed.again.items()}
             held_out[name] = held_out[name] | marks
             if told := _told(changed, held_out[name]):
                 lines.append(f"{shown(folder.source.folder)}: pictures changed since the last checkpoint: {told}")
@@ -65,7 +63,7 @@ def split(
         folder.hold_out(held_out[name])
     if saved:
         _tell_order(folders, saved, tell)
-    return Split({name: list(found) for name, found in files.items()}, held_out)
+    return Split({name: found.names for name, found in files.items()}, held_out)
 
 
 def _told(changed: Changes, chosen: Chosen) -> str:
@@ -92,7 +90,7 @@ def _tell_order(folders: Mapping[Domain, Folder], saved: Checkpoint, tell: Calla
     length = f"; an epoch now has {epoch:,} images instead of {saved.epoch:,}" if epoch != saved.epoch else ""
     pictures, held_out = saved.pictures, saved.held_out
     same = all(
-        list(folder.by_name) == [each for each in pictures[name] if each not in held_out[name]]
+        folder.files.names == [each for each in pictures[name] if each not in held_out[name]]
         for name, folder in folders.items()
     )
     if length or not same:

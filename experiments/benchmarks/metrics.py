@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.batches import Pictures
-from cyclegan.data.files import from_bytes
+from cyclegan.data.convert import from_bytes
 from cyclegan.data.fit import Fit
 from cyclegan.data.sources import Source
 from cyclegan.metrics import distances as module

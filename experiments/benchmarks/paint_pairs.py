@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cyclegan.data.files import find_images, write_image
+from cyclegan.data.files import find_images
 from cyclegan.data.painted import paint
 from cyclegan.data.read import read_image
+from cyclegan.data.write import write_image
 
 SIZES = {"train": 144, "test": 128}
 

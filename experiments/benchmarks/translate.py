@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cyclegan.data.files import SAVE_OPTIONS, to_image, to_tensor
+from cyclegan.data.convert import to_image, to_tensor
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.device import choose_device
@@ -47,7 +47,7 @@ def plain(network: torch.nn.Module, source: Path, out: Path, device: torch.devic
     out.mkdir()
     for path in sorted(source.iterdir()):
         image = to_tensor(Image.open(path).convert("RGB"))[None].to(device)
-        to_image(network(image)[0]).save(out / path.name, **SAVE_OPTIONS["JPEG"])
+        to_image(network(image)[0]).save(out / path.name, quality=95, subsampling=0)
 
 
 def pixels(folder: Path) -> np.ndarray:
@@ -60,7 +60,7 @@ def coding(source: Path, scratch: Path) -> float:
     paths = sorted(source.iterdir())
     begin = time.perf_counter()
     for path in paths:
-        Image.open(path).convert("RGB").save(scratch / path.name, **SAVE_OPTIONS["JPEG"])
+        Image.open(path).convert("RGB").save(scratch / path.name, quality=95, subsampling=0)
     return len(paths) / (time.perf_counter() - begin)
 
 

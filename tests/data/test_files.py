@@ -13,15 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from cyclegan.data.files import (
-    UnreadableImage,
-    find_images,
-    from_bytes,
-    to_image,
-    to_tensor,
-    write_image,
-)
+from cyclegan.data.convert import from_bytes, to_image, to_tensor
+from cyclegan.data.files import UnreadableImage, find_images
 from cyclegan.data.read import read_image
+from cyclegan.data.write import write_image
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 from tests.patience import run

@@ -11,6 +11,7 @@ import pytest
 
 from cyclegan.data.folder import Folder
 from cyclegan.data.held_out import Chosen, changes, draw
+from cyclegan.data.listing import Listing
 from cyclegan.data.sources import Source
 from tests.tiny import write_pictures
 
@@ -19,12 +20,12 @@ def silence(line: str) -> None:
     pass
 
 
-def files_in(folder: Path) -> dict[str, Path]:
-    return Folder(Source(folder), lambda x: x, memory=0, warn=silence).by_name
+def files_in(folder: Path) -> Listing:
+    return Source(folder).find()
 
 
 def drawn(folder: Path, number: int = 8, seed: int = 0) -> Chosen:
-    return draw(folder, files_in(folder), number, seed, silence)
+    return draw(files_in(folder), number, seed, silence)
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_the_seed_decides(folder: Path) -> None:
 
 def test_other_files_have_no_say(folder: Path) -> None:
     before = drawn(folder)
-    others = [path for name, path in files_in(folder).items() if name not in before]
+    others = [path for path in files_in(folder) if path.name not in before]
     others[0].unlink()
     others[1].rename(folder / "renamed.png")
     shutil.copy(others[2], folder / "added.png")
@@ -63,7 +64,7 @@ def test_one_that_cannot_be_read_is_told_and_another_drawn(folder: Path) -> None
     first, *_, last = drawn(folder)
     (folder / first).write_bytes(b"")
     told: list[str] = []
-    chosen = draw(folder, files_in(folder), 8, 0, told.append)
+    chosen = draw(files_in(folder), 8, 0, told.append)
     assert chosen[first] == "" and sum(map(bool, chosen.values())) == 8 and last in chosen
     [line] = told
     assert line.startswith(f"skipped, and another picture is held out instead: {folder / first} cannot be read")
@@ -80,7 +81,7 @@ def test_one_that_cannot_be_read_is_told_and_another_drawn(folder: Path) -> None
     ],
 )
 def test_too_few_are_one_line(folder: Path, number: int, broken: int, told: str) -> None:
-    for path in list(files_in(folder).values())[:broken]:
+    for path in files_in(folder)[:broken]:
         path.write_bytes(b"")
     with pytest.raises(ValueError, match=told):
         drawn(folder, number)
@@ -92,11 +93,11 @@ def test_names_that_are_no_text_are_held_out_too(folder: Path) -> None:
         shutil.copy(folder / "0.png", folder / odd)
     except OSError:
         pytest.skip("this file system does not take the name")
-    assert odd in drawn(folder, 29) or odd in files_in(folder)
+    assert odd in drawn(folder, 29) or odd in files_in(folder).names
 
 
 def test_what_became_of_files_is_seen(folder: Path) -> None:
-    names, chosen = list(files_in(folder)), drawn(folder)
+    names, chosen = files_in(folder).names, drawn(folder)
     one, other, third, *_ = chosen
     learned = [name for name in names if name not in chosen]
     (folder / one).rename(folder / "new name.png")
@@ -114,7 +115,7 @@ def test_nothing_that_was_held_out_is_ever_learned_from(folder: Path) -> None:
     random, chosen = np.random.default_rng(0), drawn(folder)
     secret = {(folder / name).read_bytes() for name in chosen}
     for life in range(20):
-        noted = list(files_in(folder))
+        noted = files_in(folder).names
         for what, name in zip(random.integers(0, 4, 3), random.permutation(noted)[:3], strict=True):
             if what == 0:
                 (folder / name).unlink()
@@ -125,7 +126,7 @@ def test_nothing_that_was_held_out_is_ever_learned_from(folder: Path) -> None:
             else:
                 write_pictures(folder / f"added {life}", 1, size=4, seed=100 + life)
         found = changes(files_in(folder), noted, chosen)
-        chosen |= {new: "" if old in files_in(folder) else chosen[old] for new, old in found.again.items()}
+        chosen |= {new: "" if old in files_in(folder).names else chosen[old] for new, old in found.again.items()}
         pictures = Folder(Source(folder), lambda x: x, memory=0, warn=silence)
         pictures.hold_out(chosen)
         assert not secret & {path.read_bytes() for path in pictures.files}

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from cyclegan.data.files import FORMATS
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
 from cyclegan.data.sources import Source
 from cyclegan.data.transforms import Augment
+from cyclegan.data.write import SUFFIXES
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.manifest import NAME
 from cyclegan.inference.translator import Translator
@@ -81,14 +81,14 @@ def test_translating(name: str, translator: Translator, tmp_path: Path, capfd: p
     if kind.unwritable or isinstance(kind.outcome, str):
         [line] = outcome.failed
         assert_one_line(line, output if kind.unwritable else path, kind.unwritable or str(kind.outcome))
-        assert outcome.translated == good and not os.path.lexists(output)
+        assert list(outcome.translated) == good and not os.path.lexists(output)
     elif kind.outcome is None:
-        assert outcome.translated == good and not outcome.failed and not os.path.lexists(output)
+        assert list(outcome.translated) == good and not outcome.failed and not os.path.lexists(output)
     else:
         assert sorted(outcome.translated) == sorted([*good, path]) and not outcome.failed
         with Image.open(output) as image:
             image.load()
-            assert (image.format, image.size) == (FORMATS[path.suffix.lower()], kind.size)
+            assert (image.format, image.size) == (SUFFIXES[path.suffix.lower()], kind.size)
     assert not list((tmp_path / "out").rglob("*.part"))
     assert capfd.readouterr() == ("", "")
 
@@ -158,7 +158,7 @@ def test_a_strip_is_not_scaled_beyond_the_limit(translator: Translator, tmp_path
     [good] = write_pictures(tmp_path / "in", 1)
     plain("RGB", RED, 10_000, 1)(tmp_path / "in" / "strip.png")
     outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out", size=100)
-    assert outcome.translated == [good]
+    assert list(outcome.translated) == [good]
     [line] = outcome.failed
     assert "strip.png: 1,000,000 x 100 pixels are over the limit" in line
 

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.cli.codes import MISTAKE, REFUSED, UNREADABLE
+from cyclegan.data.codecs import decode_pillow
 from cyclegan.data.read import read_image
 from cyclegan.inference import pipeline
 from cyclegan.inference.directory import LOCK, Unfinished, translate_directory

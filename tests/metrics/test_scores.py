@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 from torchvision.models import get_model, squeezenet1_1
 
-from cyclegan.data.files import from_bytes, to_bytes
+from cyclegan.data.convert import from_bytes, to_bytes
 from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import LAYERS, SMALLEST, Features, _Torchvision

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.cli import main
-from cyclegan.data.files import from_bytes
+from cyclegan.data.convert import from_bytes
 
 
 def _doubles_from_bytes(pixels: Tensor) -> Tensor:

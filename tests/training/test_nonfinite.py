@@ -17,7 +17,7 @@ import cyclegan.training.learner
 from cyclegan.checkpoint import newest_checkpoint, read_newest
 from cyclegan.cli import main
 from cyclegan.cli.codes import DIVERGED
-from cyclegan.data.files import from_bytes
+from cyclegan.data.convert import from_bytes
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.methods.pool import Pool

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
-from cyclegan.data.files import to_tensor
+from cyclegan.data.convert import to_tensor
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe

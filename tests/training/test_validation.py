@@ -17,7 +17,7 @@ from torch import nn
 
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
 from cyclegan.data.batches import Pictures
-from cyclegan.data.files import from_bytes
+from cyclegan.data.convert import from_bytes
 from cyclegan.data.fit import Fit
 from cyclegan.data.sources import Source
 from cyclegan.inference.translator import Translator

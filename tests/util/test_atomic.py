@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pytest
 from PIL import Image
 
-from cyclegan.data.files import SUFFIXES, write_image
+from cyclegan.data.write import SUFFIXES, write_image
 from cyclegan.util import atomic
 from cyclegan.util.atomic import PART, Unwritten, write_whole
 from cyclegan.util.locks import try_lock

@@ -53,7 +53,7 @@ def group_of(dataset: Dataset, sequence: str) -> Dataset:
 
 
 def _decoded(dataset: FileDataset) -> FilePicture:
-    if not any(name in dataset for name in PIXELS) or "Rows" not in dataset:
+    if not any(name in dataset for name in PIXELS) or dataset.get("Rows") is None:
         raise ValueError("it is a DICOM file without pixels" if len(dataset) else "it is damaged, or not DICOM")
     samples = int(dataset.get("SamplesPerPixel", 1))
     check_size(int(dataset.Columns), int(dataset.Rows), samples * int(dataset.BitsAllocated) // 8 or 1)

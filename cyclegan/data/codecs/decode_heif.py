@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
-from PIL import Image
 
 from cyclegan.data.codecs.icc import profile_of
 from cyclegan.data.codecs.limits import check_size
-from cyclegan.data.codecs.metadata import kept_exif
+from cyclegan.data.codecs.metadata import exif_in, kept_exif
 from cyclegan.data.codecs.samples import as_values, divided, of_sixteen_bits
 from cyclegan.data.picture import FilePicture, Kept
 
@@ -39,14 +38,12 @@ def decode(data: bytes) -> FilePicture:
     alpha = np.ascontiguousarray(samples[..., -1]) if has_alpha else None
     if alpha is not None and mode[-1] == "a":
         colours = divided(colours, alpha)
-    exif = Image.Exif()
-    exif.load(image.info.get("exif") or b"")
     return FilePicture(
         values=colours,
         kind="grey" if colours.shape[2] == 1 else "rgb",
         alpha=alpha,
         profile=_profile(image.info),
-        kept=Kept(exif=kept_exif(exif)),
+        kept=Kept(exif=kept_exif(exif_in(image.info.get("exif") or b""))),
     )
 
 

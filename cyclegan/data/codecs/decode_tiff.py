@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from cyclegan.data.codecs import decode_pillow
 from cyclegan.data.codecs.limits import check_size
-from cyclegan.data.codecs.metadata import kept_dpi, kept_exif, profile_of_camera, turn_of, upright
+from cyclegan.data.codecs.metadata import exif_in, kept_dpi, kept_exif, profile_of_camera, upright
 from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
 from cyclegan.data.files import LARGEST_FILE
 from cyclegan.data.picture import FilePicture, Kept, Kind, Values
@@ -47,8 +46,8 @@ KEPT_TAGS = (269, 270, 271, 272, 306, 315, 33432, 33550, 33922, 34264, 34735, 34
 
 PLACES = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 50844, 50909})
 
-DESCRIPTION, GDAL_METADATA, NODATA, ICC_PROFILE, RESOLUTION_UNIT = 270, 42112, 42113, 34675, 296
-X_RESOLUTION, Y_RESOLUTION = 282, 283
+DESCRIPTION, GDAL_METADATA, NODATA, ICC_PROFILE = 270, 42112, 42113, 34675
+ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 
 
 def decode(data: bytes) -> FilePicture:
@@ -65,9 +64,8 @@ def decode(data: bytes) -> FilePicture:
             return decode_pillow.decode(data, "TIFF")
         samples, nodata = _samples(page, len(data)), _nodata(page)
         values, alpha, kind = _channels(samples, page, photometric)
-        exif = Image.Exif()
-        exif.load(data)
-        turn, missing = turn_of(exif), without_data(values, nodata)
+        exif, missing = exif_in(data), without_data(values, nodata)
+        turn = page.tags.valueof(ORIENTATION, 1)
         profile = page.tags.valueof(ICC_PROFILE)
         return FilePicture(
             values=upright(values, turn),

@@ -50,30 +50,31 @@ def _frame(dataset: Dataset) -> bytes:
     """Return the compressed first frame, whose own header has been compared with the file's before it is decoded."""
     frames = int(dataset.get("NumberOfFrames") or 1)
     frame: bytes = get_frame(dataset.PixelData, 0, number_of_frames=frames)
-    size = _size_of_jpeg(frame) if frame[:2] == b"\xff\xd8" else _size_of_jpeg2000(frame)
-    if size != (int(dataset.Rows), int(dataset.Columns)):
-        raise ValueError("its compressed frame is damaged, or has another size than its header says")
+    shape = _shape_of_jpeg(frame) if frame[:2] == b"\xff\xd8" else _shape_of_jpeg2000(frame)
+    if shape != (int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))):
+        raise ValueError("its compressed frame is damaged, or of another size than its header says")
     return frame
 
 
-def _size_of_jpeg(frame: bytes) -> tuple[int, int] | None:
-    """Return the height and width that the header of JPEG or JPEG-LS states."""
+def _shape_of_jpeg(frame: bytes) -> tuple[int, int, int] | None:
+    """Return the height, width and channels that the header of JPEG or JPEG-LS states."""
     at = 2
-    while at + 9 <= len(frame) and frame[at] == 0xFF:
+    while at + 10 <= len(frame) and frame[at] == 0xFF:
         marker = frame[at + 1]
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            return int.from_bytes(frame[at + 5 : at + 7], "big"), int.from_bytes(frame[at + 7 : at + 9], "big")
+            height, width = (int.from_bytes(frame[at + i : at + i + 2], "big") for i in (5, 7))
+            return height, width, frame[at + 9]
         at += 1 if marker == 0xFF else 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
     return None
 
 
-def _size_of_jpeg2000(frame: bytes) -> tuple[int, int] | None:
-    """Return the height and width that the header of a JPEG 2000 codestream states."""
+def _shape_of_jpeg2000(frame: bytes) -> tuple[int, int, int] | None:
+    """Return the height, width and channels that the header of a JPEG 2000 codestream states."""
     at = frame.find(b"\xff\x4f\xff\x51")
-    if at < 0 or len(frame) < at + 24:
+    if at < 0 or len(frame) < at + 42:
         return None
     x1, y1, x0, y0 = (int.from_bytes(frame[at + i : at + i + 4], "big") for i in (8, 12, 16, 20))
-    return y1 - y0, x1 - x0
+    return y1 - y0, x1 - x0, int.from_bytes(frame[at + 40 : at + 42], "big")
 
 
 def _jpeg(frame: bytes, photometric: str) -> npt.NDArray[Any]:

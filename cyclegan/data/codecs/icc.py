@@ -38,8 +38,8 @@ D65_TO_D50 = (1.04788, 0.02292, -0.05022, 0.02959, 0.99048, -0.01707, -0.00925, 
 
 
 @cache
-def profile_of(space: Space) -> bytes:
-    """Return the ICC profile of a colour space; the same bytes at all times."""
+def profile_of(space: Space, *, grey: bool = False) -> bytes:
+    """Return the ICC profile of a colour space, or of its greys; the same bytes at all times."""
     title, primaries, curve = SPACES[space]
     tone = b"para" + struct.pack(">IHH", 0, 3 if len(curve) == 5 else 0, 0) + _fixed(*curve)
     parts = {
@@ -47,19 +47,20 @@ def profile_of(space: Space) -> bytes:
         b"cprt": _text("No copyright, use freely"),
         b"wtpt": b"XYZ \0\0\0\0" + _fixed(*D50),
         b"chad": b"sf32\0\0\0\0" + _fixed(*D65_TO_D50),
-        **{
-            f"{letter}XYZ".encode(): b"XYZ \0\0\0\0" + _fixed(*row)
-            for letter, row in zip("rgb", primaries, strict=True)
-        },
-        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), tone),
     }
+    if grey:
+        parts[b"kTRC"] = tone
+    else:
+        for letter, primary in zip("rgb", primaries, strict=True):
+            parts[f"{letter}XYZ".encode()] = b"XYZ \0\0\0\0" + _fixed(*primary)
+            parts[f"{letter}TRC".encode()] = tone
     table, body, offset = b"", b"", 128 + 4 + 12 * len(parts)
     for tag, data in parts.items():
         table += struct.pack(">4sII", tag, offset + len(body), len(data))
         body += data + bytes(-len(data) % 4)
     header = struct.pack(
         ">I4sI4s4s4s12s4s28s12s48s",
-        offset + len(body), b"\0\0\0\0", 0x04200000, b"mntr", b"RGB ", b"XYZ ",
+        offset + len(body), b"\0\0\0\0", 0x04200000, b"mntr", b"GRAY" if grey else b"RGB ", b"XYZ ",
         struct.pack(">6H", 2020, 1, 1, 0, 0, 0), b"acsp", bytes(28), _fixed(*D50), bytes(48),
     )  # fmt: skip
     return header + struct.pack(">I", len(parts)) + table + body

@@ -21,11 +21,21 @@ ADOBE_RGB = "R03"
 """The interoperability index with which a camera says that it wrote Adobe RGB, instead of a profile."""
 
 
+def exif_in(data: bytes) -> Image.Exif:
+    """Return EXIF data of its bytes, or of those of a TIFF file, which is built alike; empty if it is damaged."""
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+    except Exception:  # damaged metadata can raise almost anything
+        return Image.Exif()
+    return exif
+
+
 def turn_of(exif: Image.Exif) -> int:
     """Return the orientation 1..8 that EXIF data states; 1 if it states none, or nonsense."""
     try:
         turn = exif.get(ExifTags.Base.Orientation, 1)
-    except Exception:  # damaged metadata can raise almost anything
+    except Exception:  # as above
         return 1
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
@@ -70,10 +80,10 @@ def kept_exif(exif: Image.Exif) -> bytes | None:
 def profile_of_camera(exif: Image.Exif) -> bytes | None:
     """Return the profile of Adobe RGB if EXIF data names it; cameras write no profile then."""
     try:
-        index = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.IFD.Interop, {})
+        index = exif.get_ifd(ExifTags.IFD.Interop).get(1)
     except Exception:  # as above
         return None
-    return profile_of("adobe_rgb") if isinstance(index, dict) and index.get(1) == ADOBE_RGB else None
+    return profile_of("adobe_rgb") if index == ADOBE_RGB else None
 
 
 def kept_dpi(value: object) -> tuple[float, float] | None:

@@ -1,0 +1,204 @@
+"""Write values as a picture file, with what the file of its source said and still holds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cyclegan.data.codecs import encode_deep, encode_pillow
+from cyclegan.data.codecs.contents import Contents
+from cyclegan.data.codecs.icc import profile_of
+from cyclegan.data.files import UnwritableImage
+from cyclegan.data.format import Space
+from cyclegan.data.picture import Kept, Values
+from cyclegan.util.atomic import write_whole
+from cyclegan.util.text import one_line, shown
+
+OutputFormat: TypeAlias = Literal[
+    "AVIF", "BMP", "DICOM", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "NPY", "PNG", "PPM", "TGA", "TIFF", "WEBP"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How outputs are written."""
+
+    format: str | None = None
+    """Suffix of outputs, `.png`; by default that of the source, if its format can store the values."""
+    quality: int | None = None
+    """1 to 100 for JPEG, WebP, AVIF and HEIC; 95, for AVIF and HEIC 90, by default. Other formats lose nothing."""
+    strip: bool = False
+    """Leave out what the source says beside its pixels: EXIF, resolution, places, patients. Profiles stay."""
+
+
+class Stores(NamedTuple):
+    """What a format can store."""
+
+    types: frozenset[str]
+    """Types of samples, by NumPy's name."""
+    most_channels: int
+    """1 to 4: grey, and colours from 3 on; more: any number."""
+
+
+EIGHT, SIXTEEN = frozenset({"uint8"}), frozenset({"uint8", "uint16"})
+ALL = frozenset({"uint8", "uint16", "int16", "int32", "float32"})
+ANY_NUMBER = 65_535
+
+STORES: dict[OutputFormat, Stores] = {
+    "AVIF": Stores(EIGHT, 3),
+    "BMP": Stores(EIGHT, 3),
+    "DIB": Stores(EIGHT, 3),
+    "DICOM": Stores(ALL, 3),
+    "GIF": Stores(EIGHT, 3),
+    "HEIF": Stores(SIXTEEN, 3),
+    "JPEG": Stores(EIGHT, 3),
+    "JPEG2000": Stores(SIXTEEN, ANY_NUMBER),
+    "NPY": Stores(ALL, ANY_NUMBER),
+    "PNG": Stores(SIXTEEN, 3),
+    "PPM": Stores(SIXTEEN, 3),
+    "TGA": Stores(EIGHT, 3),
+    "TIFF": Stores(ALL, ANY_NUMBER),
+    "WEBP": Stores(EIGHT, 3),
+}
+
+SUFFIXES: dict[str, OutputFormat] = {
+    ".avif": "AVIF", ".bmp": "BMP", ".dib": "DIB", ".dcm": "DICOM", ".dicom": "DICOM", ".gif": "GIF", ".heic": "HEIF",
+    ".heif": "HEIF", ".hif": "HEIF", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".jif": "JPEG",
+    ".jp2": "JPEG2000", ".jpx": "JPEG2000", ".jpf": "JPEG2000",
+    ".npy": "NPY", ".png": "PNG", ".apng": "PNG", ".ppm": "PPM", ".pgm": "PPM", ".pnm": "PPM",
+    ".tga": "TGA", ".tif": "TIFF", ".tiff": "TIFF", ".gtiff": "TIFF", ".btf": "TIFF", ".tf8": "TIFF", ".webp": "WEBP",
+}  # fmt: skip
+"""The format that each suffix selects."""
+
+
+SIDES = {"JPEG": 65_500, "GIF": 65_535, "WEBP": 16_383, "AVIF": 65_536, "HEIF": 16_384, "DICOM": 65_535, "TGA": 65_535}
+"""Most pixels on a side in each format; the other formats allow more than is ever read."""
+
+
+def _tiff(contents: Contents) -> bytes:
+    """Encode a TIFF file; tifffile takes long to import."""
+    from cyclegan.data.codecs import encode_tiff
+
+    return encode_tiff.encode(contents)
+
+
+def _dicom(contents: Contents) -> bytes:
+    """Encode a DICOM file; pydicom is an extra, and takes long to import."""
+    try:
+        from cyclegan.data.codecs import encode_dicom
+    except ImportError:
+        raise ValueError("to write DICOM, run pip install 'cyclegan[dicom]'") from None
+    return encode_dicom.encode(contents)
+
+
+def _npy(contents: Contents) -> bytes:
+    """Encode an array (H, W) of one channel, or (H, W, C)."""
+    values = contents.filled()
+    np.save(file := io.BytesIO(), values[..., 0] if values.shape[2] == 1 else values, allow_pickle=False)
+    return file.getvalue()
+
+
+DEEP: dict[OutputFormat, Callable[[Contents], bytes]] = {
+    "DICOM": _dicom,
+    "JPEG2000": encode_deep.encode_jpeg2000,
+    "NPY": _npy,
+    "PNG": encode_deep.encode_png,
+    "PPM": encode_deep.encode_ppm,
+    "TIFF": _tiff,
+}
+"""The encoders of what Pillow does not write."""
+
+ALWAYS_RGB: frozenset[OutputFormat] = frozenset({"AVIF", "WEBP"})
+"""Formats that store grey as colours."""
+
+ALWAYS: frozenset[OutputFormat] = frozenset({"DICOM", "NPY", "TIFF"})
+"""Formats that Pillow would write, but not with all that a source says."""
+
+
+def suffix_for(suffix: str, dtype: npt.DTypeLike, channels: int) -> str:
+    """Return the suffix of an output whose source has `suffix`.
+
+    It is the same one if its format can be written and stores samples of that type and number, even with loss;
+    otherwise `.png` if PNG does, or else `.tif`.
+    """
+    for candidate in (suffix, ".png"):
+        name = SUFFIXES.get(candidate.lower())
+        if name is not None and _can_store(name, dtype, channels):
+            return candidate
+    return ".tif"
+
+
+def encoded(
+    values: Values,
+    path: Path,
+    *,
+    kept: Kept | None = None,
+    alpha: npt.NDArray[np.uint8 | np.uint16] | None = None,
+    missing: npt.NDArray[np.bool_] | None = None,
+    space: Space | None = None,
+    options: Output | None = None,
+) -> bytes:
+    """Return the bytes of a file of the format that the suffix of `path` selects; the same bytes for the same values.
+
+    `values` are (H, W, C) in the units of the file; `alpha` and `missing` are (H, W). The file says that its colours
+    are of `space`, where the format can. Of `kept`, it says what still holds: pixels on the ground or in a body have
+    the size that they have now. Transparency is dropped where the format has none. Where `missing` is true, pixels get
+    the value that the source uses for no data (or NaN; or 0), in the formats that have one: TIFF, DICOM and NumPy.
+    Raises ValueError for an unknown suffix, UnwritableImage for a picture that the format cannot store.
+    """
+    name = SUFFIXES.get(path.suffix.lower())
+    if name is None:
+        raise ValueError(f"{shown(path)} has no known suffix; choose one of {' '.join(sorted(SUFFIXES))}")
+    options = options or Output()
+    try:
+        _check(name, values)
+        is_colour = values.shape[2] in (1, 3) and values.dtype in (np.uint8, np.uint16)
+        is_grey = values.shape[2] == 1 and name not in ALWAYS_RGB and (alpha is None or name != "HEIF")
+        contents = Contents(
+            values=np.ascontiguousarray(values),
+            alpha=alpha,
+            missing=missing,
+            profile=profile_of(space, grey=is_grey) if space is not None and is_colour else None,
+            kept=Contents.stripped(kept) if options.strip else kept or Kept(),
+            quality=options.quality,
+        )
+        if name in DEEP and (name in ALWAYS or values.dtype != np.uint8 or values.shape[2] > 3):
+            return DEEP[name](contents)
+        return encode_pillow.encode(contents, name)
+    except Exception as error:  # encoders raise almost anything for what they cannot store
+        raise UnwritableImage(f"{shown(path)} cannot be written: {one_line(str(error))}") from error
+
+
+def write_image(image: Image.Image, path: Path) -> None:
+    """Write a grey or RGB picture of Pillow in the format that the suffix of `path` selects.
+
+    Missing folders are created. The file is written completely or not at all.
+    Raises what `encoded` raises, and Unwritten when the file cannot be written.
+    """
+    values = np.asarray(image)
+    write_whole(path, encoded(values[..., None] if values.ndim == 2 else values, path))
+
+
+def _can_store(name: OutputFormat, dtype: npt.DTypeLike, channels: int) -> bool:
+    stores = STORES[name]
+    is_possible = channels in (1, 3) or (channels > 0 and stores.most_channels == ANY_NUMBER)
+    if name == "DICOM" and channels == 3:
+        return np.dtype(dtype) == np.uint8
+    return is_possible and np.dtype(dtype).name in stores.types
+
+
+def _check(name: OutputFormat, values: Values) -> None:
+    """Raise ValueError for values that a format cannot store."""
+    height, width, channels = values.shape
+    if not _can_store(name, values.dtype, channels):
+        other = suffix_for(".png", values.dtype, channels)
+        raise ValueError(f"{name} does not store {channels} channels of {values.dtype}; choose {other}")
+    if (side := max(height, width)) > (most := SIDES.get(name, side)):
+        raise ValueError(f"{side:,} pixels on a side, {name} allows {most:,}")
