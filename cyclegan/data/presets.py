@@ -58,7 +58,7 @@ def fit_of(config: DataConfig) -> Fit:
         case "crop":
             return Fit((size, size), told=f"shorter side {size}, middle {size} x {size}")
         case "squash":
-            return Fit((size, size), partial(scaled, size=(size, size)), told=f"squashed to {size} x {size}")
+            return Fit((size, size), partial(scaled, size=(size, size)), told=f"{size} x {size}, squashed")
         case "scale_width":
             return Fit(None, config.build().prepare, several=True, told=f"width {size}")
         case "scale_shortest":
