@@ -187,7 +187,7 @@ class LogConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All settings of a run. The defaults are those of the reference CycleGAN."""
+    """All settings of a run. The defaults are those of the reference CycleGAN, but pictures keep their shape."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

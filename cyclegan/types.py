@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -107,11 +106,3 @@ class Batch(NamedTuple):
     def of(self, domain: Domain) -> Tensor:
         """Return the images of one domain."""
         return self.a if domain == "a" else self.b
-
-    def one_by_one(self) -> Iterator[Batch]:
-        """Yield batches of one image per domain.
-
-        There are as many as the larger domain has images; the last image of the smaller domain repeats.
-        """
-        for i in range(max(map(len, self))):
-            yield Batch(*(domain[min(i, len(domain) - 1) :][:1] for domain in self))

@@ -20,7 +20,6 @@ import yaml
 
 from cyclegan.cli import COMMANDS, parse
 from cyclegan.cli.their_options import TEST, TRAIN
-from cyclegan.data.transforms import Augment
 from cyclegan.methods import MethodConfig
 from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.recipe import Recipe, recipe_from
@@ -130,7 +129,7 @@ def is_valid(key: str, value: Any) -> bool:
 @pytest.mark.parametrize("page", PAGES)
 def test_recipes_are_valid(page: str) -> None:
     for block in blocks(page, "yaml"):
-        Augment(recipe_from(yaml.safe_load(block.code), page).data.transforms)
+        recipe_from(yaml.safe_load(block.code), page).data.build()
 
 
 @pytest.mark.parametrize("page", PAGES)

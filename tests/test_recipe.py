@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.transforms import Augment
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.networks.config import ResnetConfig
@@ -35,7 +34,7 @@ def test_naming_the_method_alone_is_the_reference(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_recipe_of_experiments_is_valid(path: Path) -> None:
-    Augment(read_recipe(path).data.transforms)
+    read_recipe(path).data.build()
 
 
 def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:

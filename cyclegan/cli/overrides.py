@@ -23,7 +23,7 @@ WORDS = {
     "epochs": "training.lr_schedule.constant",
     "generator": "method.generator.kind",
     "discriminator": "method.discriminator.kind",
-    **dict.fromkeys(("size", "image_size", "resolution"), "data.transforms"),
+    **dict.fromkeys(("image_size", "resolution"), "data.size"),
 }
 """Words that no option ends with, and the options that people look for by them."""
 

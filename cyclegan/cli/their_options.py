@@ -103,10 +103,23 @@ def _direction(value: str, theirs: Theirs) -> Ours:
     return Ours({"--method.direction": (value,)}, note)
 
 
+def _preset(how: str, load: str, crop: str, theirs: Theirs) -> Options | None:
+    """Our preset that does the same as their preprocessing; None if there is none. All our presets flip."""
+    if "no_flip" in theirs:
+        return None
+    if how == "resize_and_crop" and crop.isdecimal() and load == str(round(int(crop) * 286 / 256)):
+        return {"--data.fit": ("squash",), **({} if crop == "256" else {"--data.size": (crop,)})}
+    if how == "scale_width":
+        return {"--data.fit": ("scale_width",), **({} if load == "256" else {"--data.size": (load,)})}
+    return {"--data.fit": ("none",)} if how == "none" else None
+
+
 def _transforms(value: str, theirs: Theirs) -> Ours:
     load = theirs.get("load_size", theirs.get("loadSize", "286"))
     crop = theirs.get("crop_size", theirs.get("fineSize", "256"))
     how = theirs.get("preprocess", theirs.get("resize_or_crop", "resize_and_crop"))
+    if preset := _preset(how, load, crop, theirs):
+        return Ours(preset)
     bicubic = "interpolation: 2, area_for_downscale: image"
     steps = []
     if "resize" in how:

@@ -19,6 +19,9 @@ from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
 from cyclegan.util.progress import Progress
 from cyclegan.util.text import as_typed, one_line, shown
 
+REPLACED = ("--data.fit", "--data.size")
+"""Options that a list of transforms replaces."""
+
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -116,4 +119,8 @@ def _parse_by(recipe: Path | None, arguments: list[str]) -> Train:
         if unknown and option:
             raise ValueError(f"train: no option {unknown[1]}; did you mean {option}?") from None
         raise
+    replaced = next((word for word in REPLACED if any(each.partition("=")[0] == word for each in arguments)), None)
+    if replaced and parsed.settings.data.transforms is not None:
+        helps = "data.transforms of the recipe replaces it; add --data.transforms none"
+        raise ValueError(f"train: {replaced} has no effect: {helps}")
     return parsed

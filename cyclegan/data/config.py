@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 Transform = dict[str, dict[str, Any]]
 """One albumentations transform: its name and its arguments, `{RandomCrop: {height: 256, width: 256}}`."""
 
-REFERENCE_TRANSFORMS: tuple[Transform, ...] = (
-    {"Resize": {"height": 286, "width": 286, "interpolation": 2, "area_for_downscale": "image"}},  # 2 is bicubic
-    {"RandomCrop": {"height": 256, "width": 256}},
-    {"HorizontalFlip": {"p": 0.5}},
-)
-
+Preset = Literal["crop", "scale_width", "scale_shortest", "squash", "none"]
+"""A way to give pictures their shape, see `cyclegan.data.presets`."""
 
 Pairs = Literal["none", "stem", "side_by_side"]
-
 
 Bounds = tuple[Annotated[float, NUMBER], Annotated[float, NUMBER]]
 
@@ -71,8 +66,12 @@ class DataConfig:
     """Channels, depth, range and colour of the pictures of A."""
     b: DomainConfig = field(default_factory=DomainConfig)
     """Channels, depth, range and colour of the pictures of B."""
-    transforms: tuple[Transform, ...] = REFERENCE_TRANSFORMS
-    """List of albumentations transforms, each {Name: {argument: value}}, applied in order."""
+    fit: Preset = "crop"
+    """How pictures get `size`; only `squash` changes their shape, and `none` leaves them as they are."""
+    size: Annotated[int, NUMBER, Field(ge=8, le=2**16)] = 256
+    """Side of the crop or of the square, or the width or the shorter side that pictures are scaled to."""
+    transforms: tuple[Transform, ...] | None = None
+    """List of albumentations transforms that replaces `fit` and `size`, each {Name: {argument: value}}."""
     validation: Annotated[int, NUMBER, Field(ge=4, le=10**6)] = 50
     """Number of pictures to hold out from each training folder when `log.evaluate_every` is set."""
     cache_gib: Annotated[float, NUMBER, Field(ge=0, le=2**20)] = 4.0
@@ -98,7 +97,8 @@ class DataConfig:
         return self.pairs != "none"
 
     def build(self) -> Augment:
-        """Build the transforms. Raises ValueError that names the first invalid one."""
+        """Build the transforms of a training. Raises ValueError that names the first invalid one."""
+        from cyclegan.data.presets import transforms_of
         from cyclegan.data.transforms import Augment
 
-        return Augment(self.transforms)
+        return Augment(transforms_of(self))

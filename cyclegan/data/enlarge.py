@@ -33,7 +33,7 @@ def enlarging(apply: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels
     Raises TooSmall when enlarging does not change the size that reaches the crop, and ValueError when the enlarged
     picture would have more than `Image.MAX_IMAGE_PIXELS` pixels.
     """
-    larger, whole, found, spare = pixels, _cut(pixels), (0, 0), 0
+    larger, whole, found, spare = pixels, without_ends(pixels), (0, 0), 0
     height, width = whole.shape[:2]
     while True:
         try:
@@ -55,8 +55,8 @@ def by(size: tuple[int, int]) -> str:
     return f"{size[1]} x {size[0]}"
 
 
-def _cut(pixels: Pixels) -> Pixels:
-    """Cut the ends of a long strip off."""
+def without_ends(pixels: Pixels) -> Pixels:
+    """Cut the ends of a strip longer than 16:1 off."""
     height, width = pixels.shape[:2]
     most = LONGEST * min(height, width)
     top, left = max(0, height - most) // 2, max(0, width - most) // 2

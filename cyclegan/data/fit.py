@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from cyclegan.data.enlarge import by
 from cyclegan.data.picture import Pixels
+
+Size: TypeAlias = tuple[int, int]
+"""(H, W) of a picture, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +23,15 @@ class Fit:
     Without a size, it keeps that of the preparation.
     """
 
-    size: tuple[int, int] | None = None
+    size: Size | None = None
     prepare: Callable[[Pixels], Pixels] | None = None
+    several: bool = False
+    """Whether pictures of several sizes are meant to stay so; otherwise that is a mistake."""
+    told: str = ""
+    """The fit in a few words; empty: the size."""
+
+    def __str__(self) -> str:
+        return self.told or (by(self.size) if self.size else "as the files are")
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """Return the fitted picture (H, W, C). Raises ValueError when the preparation rejects it."""
@@ -27,12 +39,12 @@ class Fit:
         return prepared if self.size is None else fitted(prepared, self.size)
 
 
-def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def fitted(pixels: Pixels, size: Size) -> Pixels:
     """Scale a picture with Pillow's antialiased bicubic filter and crop it around its centre to `size` (H, W)."""
     return _by_pillow(pixels, lambda image: ImageOps.fit(image, size[::-1], Image.Resampling.BICUBIC))
 
 
-def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def scaled(pixels: Pixels, size: Size) -> Pixels:
     """Scale a picture with Pillow's antialiased bicubic filter to `size` (H, W)."""
     return _by_pillow(pixels, lambda image: image.resize(size[::-1], Image.Resampling.BICUBIC))
 

@@ -16,24 +16,29 @@ PAPER, INK = "#f7f3ec", "#1d2b2f"
 
 
 def write_sheet(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str], path: Path) -> Path:
-    """Write pictures of one size as a table with a title above each column, and return `path`.
+    """Write pictures as a table with a title above each column, and return `path`.
 
-    The file is written completely or not at all. Raises ValueError for a row that has more or fewer pictures than there
-    are titles.
+    Pictures keep their shape; those that are smaller than their column or row are in the middle of their cell. The file
+    is written completely or not at all. Raises ValueError for a row that has more or fewer pictures than there are
+    titles.
     """
-    width, height = rows[0][0].size
-    factor = max(1, round(CELL / width))
-    width, height = width * factor, height * factor
-    across, down = width + GUTTER, height + GUTTER
-    sheet = Image.new("RGB", (GUTTER + across * len(titles), HEADING + down * len(rows)), PAPER)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(titles):
+            raise ValueError(f"row {number} has {len(row)} pictures for {len(titles)} titles")
+    widest = max(picture.width for row in rows for picture in row)
+    factor = max(1, round(CELL / widest))
+    width, heights = widest * factor, [max(picture.height for picture in row) * factor for row in rows]
+    across, bottom = width + GUTTER, HEADING + sum(heights) + GUTTER * len(rows)
+    sheet = Image.new("RGB", (GUTTER + across * len(titles), bottom), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=18)
     for column, title in enumerate(titles):
-        middle = GUTTER + across * column + width // 2
-        draw.text((middle, HEADING // 2), title, fill=INK, font=font, anchor="mm")
-        for row, pictures in enumerate(rows):
-            if len(pictures) != len(titles):
-                raise ValueError(f"row {row + 1} has {len(pictures)} pictures for {len(titles)} titles")
-            cell = pictures[column].resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(cell, (GUTTER + across * column, HEADING + down * row))
+        draw.text((GUTTER + across * column + width // 2, HEADING // 2), title, fill=INK, font=font, anchor="mm")
+    top = HEADING
+    for row, height in zip(rows, heights, strict=True):
+        for column, picture in enumerate(row):
+            size = picture.width * factor, picture.height * factor
+            corner = GUTTER + across * column + (width - size[0]) // 2, top + (height - size[1]) // 2
+            sheet.paste(picture.resize(size, Image.Resampling.NEAREST), corner)
+        top += height + GUTTER
     write_image(sheet, path)
     return path

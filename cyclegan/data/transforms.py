@@ -18,6 +18,7 @@ from cyclegan.data.config import Transform
 from cyclegan.data.enlarge import TooSmall, by, enlarging
 from cyclegan.data.fit import Fit
 from cyclegan.data.picture import Pixels
+from cyclegan.data.scale import Scale
 from cyclegan.util.text import key_of, mistake, one_line, quoted, reason
 from cyclegan.util.untouched import environment
 
@@ -28,7 +29,9 @@ LARGEST_NUMBER = 2**16
 """Largest absolute value of a number in a transform's arguments; no size, limit or shift needs more."""
 
 ABSTRACT = {A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D}
-WITHOUT_CHANCE = {"Resize", "SmallestMaxSize", "LongestMaxSize", "CenterCrop"}
+OWN = {"Scale": Scale}
+"""Transforms that albumentations does not have."""
+WITHOUT_CHANCE = {"Resize", "Scale", "SmallestMaxSize", "LongestMaxSize", "CenterCrop"}
 CROPS = {"RandomCrop", "CenterCrop", "AtLeastOneBBoxRandomCrop"}
 """Crops with the arguments `height` and `width`, which reject smaller pictures."""
 
@@ -84,7 +87,7 @@ def _build(transform: Transform, where: str) -> A.BasicTransform:
     if len(transform) != 1:
         raise ValueError(f"{where}: write one transform as {{Name: {{argument: value}}}}, not {quoted(transform)}")
     [(name, arguments)] = transform.items()
-    kind: Any = getattr(A, name, None)
+    kind: Any = OWN.get(name) or getattr(A, name, None)
     if kind in ABSTRACT:
         raise ValueError(f"{where}: '{name}' is an abstract base class; choose one of its transforms")
     if not (inspect.isclass(kind) and issubclass(kind, A.BasicTransform)):

@@ -17,7 +17,6 @@ from cyclegan.checkpoint import best_path
 from cyclegan.data.batches import Pictures, training_fit
 from cyclegan.data.config import DataConfig, DomainConfig, Pairs
 from cyclegan.data.convert import normalised
-from cyclegan.data.enlarge import by
 from cyclegan.data.fit import Fit
 from cyclegan.data.found import find_format
 from cyclegan.data.listing import Listing
@@ -83,7 +82,7 @@ def evaluate_run(
     """Score every direction of a run (its last and its best weights), a checkpoint or an exported generator.
 
     `data` is the root of the data set, by default that of the training, and `split` one of its splits, by default the
-    test split. Pictures are fitted to the training size or, with `size`, to a square of that many pixels; for an
+    test split. Pictures are fitted as in training, see `Fit`, or, with `size`, to a square of that many pixels; for an
     exported generator, which stores no training size, they keep their own size. The untranslated pictures are scored
     too, for comparison. `pairs` says how pictures are paired, as in `DataConfig`, by default as in training. The
     partner of a paired picture is its ground truth; for the split "test", so are pictures in the folders `truthB` and
@@ -268,6 +267,13 @@ def _place(path: Path) -> str:
     return shown(path.resolve() if path.exists() else path)
 
 
+def _resampling(fit: Fit) -> str:
+    if not fit.size:
+        return "as in training" if fit.prepare else "none"
+    kept = "" if fit.told else ", the middle kept"
+    return f"fitted to the size by Pillow's bicubic filter{kept}"
+
+
 def _protocol(features: Features, fit: Fit, about: dict[str, str], *, own: bool) -> dict[str, Any]:
     """Return everything that the scores depend on besides the pictures.
 
@@ -278,8 +284,8 @@ def _protocol(features: Features, fit: Fit, about: dict[str, str], *, own: bool)
         "own_test_pictures": own,
         "features": features.name,
         "features_sha256": features.sha256,
-        "size": by(fit.size) if fit.size else "as the files are",
-        "resampling": "fitted to the size by Pillow's bicubic filter, the middle kept" if fit.size else "none",
+        "size": str(fit),
+        "resampling": _resampling(fit),
         "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
         "interval": INTERVAL,
         "versions": {name: version(name) for name in LIBRARIES}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cyclegan.methods.pool import Gather, Pool
 from cyclegan.networks.base import Critic, Generator
-from cyclegan.types import Batch, Direction, Images, Losses, Scores
+from cyclegan.types import Batch, Direction, Domain, Images, Losses, Scores
 
 
 class Player(NamedTuple):
@@ -62,6 +62,9 @@ class Method(nn.Module, ABC):
     def pools(self) -> list[Pool]:
         """The pools, which store images from step to step."""
         return [module for module in self.modules() if isinstance(module, Pool)]
+
+    def expect(self, sizes: Mapping[Domain, int]) -> None:
+        """Tell the method how many sizes the pictures of each domain have in training, before the first step."""
 
     def share(self, gather: Gather, random: torch.Generator | None) -> None:
         """Make the pools store the images of all processes, and draw the same random numbers in each process."""

@@ -11,7 +11,7 @@ from cyclegan.methods.base import Method, Player, in_one_call
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.methods.pool import Pool
 from cyclegan.networks.base import Critic, Generator
-from cyclegan.types import RGB, Batch, Channels, Direction, Images, Losses
+from cyclegan.types import RGB, Batch, Channels, Direction, Domain, Images, Losses
 
 
 class Cyclegan(Method):
@@ -52,6 +52,10 @@ class Cyclegan(Method):
     def critics(self) -> dict[Direction, Critic]:
         """Return both discriminators, by the direction whose translations they score."""
         return {Direction.AtoB: self.discriminator_b, Direction.BtoA: self.discriminator_a}
+
+    def expect(self, sizes: Mapping[Domain, int]) -> None:
+        """Make each pool keep a history for every size of its fakes, which is that of their sources."""
+        self.pool_a.shapes, self.pool_b.shapes = sizes["b"], sizes["a"]
 
     def samples(self, direction: Direction, batch: Batch, generators: Mapping[Direction, Generator]) -> Images:
         """Return `real`, `fake`, `cycle` and, if both domains have as many channels, `identity`."""

@@ -84,7 +84,7 @@ class Graphed(Generic[Result]):
       offset, not their values; `replay` writes the current values there, and advances the generator by as much as the
       step has drawn (Note [CUDA Graph-safe RNG states] in ATen's CUDAGeneratorImpl.h). So eager steps and replays
       draw the same numbers.
-    - Pools empty themselves when the image shape changes. That happens in Python, so it is done before a replay.
+    - Pools change their history when the image shape changes. That happens in Python, so it is done before a replay.
 
     The EMA and the record of finite steps are not part of the step: they read its weights and its result afterwards, on
     the same stream, and the latter keeps a copy. Autocast is left within each step, which empties its cache, so no
@@ -149,7 +149,7 @@ class Graphed(Generic[Result]):
     def _is_full(self) -> bool:
         full = self.recorded == MOST_GRAPHS
         if full and not self._told:
-            helps = "end data.transforms in a RandomCrop to have one size"
+            helps = "set data.fit to crop to have one size"
             log.warning("speed.graph: batches have more than %d sizes; the others run slower, without a graph; %s",
                         MOST_GRAPHS, helps)  # fmt: skip
             self._told = True

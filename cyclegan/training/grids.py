@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -25,6 +26,16 @@ def grid(columns: Images) -> Tensor:
     rows = torch.stack(list(columns.values()), dim=1).flatten(0, 1)
     together = make_grid(rows, nrow=len(columns), padding=GUTTER, pad_value=FRAME / 127.5 - 1)
     return torch.cat([header(list(columns), rows.shape[-1]).to(together), together], dim=1)
+
+
+def joined(parts: Sequence[Images]) -> Images:
+    """The columns of several parts, each (N, 3, H, W), below each other.
+
+    Pictures that are smaller than the largest are put into the middle of a frame of its size.
+    """
+    pictures = [column for columns in parts for column in columns.values()]
+    height, width = (max(picture.shape[side] for picture in pictures) for side in (2, 3))
+    return {name: torch.cat([_framed(columns[name], height, width) for columns in parts]) for name in parts[0]}
 
 
 def header(names: Sequence[str], width: int) -> Tensor:
@@ -48,6 +59,12 @@ def channels(features: Tensor, most: int = 16) -> Tensor:
     scaled = (maps - low) / (high - low).clamp(min=1e-6) * 2 - 1
     together: Tensor = make_grid(scaled[:, None], nrow=4, padding=2, pad_value=FRAME / 127.5 - 1)
     return together
+
+
+def _framed(pictures: Tensor, height: int, width: int) -> Tensor:
+    top, left = (height - pictures.shape[2]) // 2, (width - pictures.shape[3]) // 2
+    below, right = height - pictures.shape[2] - top, width - pictures.shape[3] - left
+    return F.pad(pictures, (left, right, top, below), value=FRAME / 127.5 - 1)
 
 
 def _font(names: Sequence[str], width: int) -> ImageFont.FreeTypeFont:

@@ -17,12 +17,12 @@ from cyclegan.losses.adversarial import over_scales
 from cyclegan.machine.memory import free_memory, memory_told
 from cyclegan.machine.memory_used import memory_used
 from cyclegan.recipe import Recipe
-from cyclegan.training.grids import channels, grid
+from cyclegan.training.grids import channels, grid, joined
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.optimizer import StepResult
 from cyclegan.training.samples import Samples, looking
-from cyclegan.types import Batch
+from cyclegan.types import Batch, Images
 from cyclegan.util.provenance import provenance
 
 SETTINGS = ("method", "training")
@@ -52,8 +52,9 @@ class Observer:
         self.log.settings(dict(flat(learned_by)), self._scored())
         if self.recipe.log.graph:
             direction, network = next(iter(self.learner.generators.items()))
-            with looking([network], self.learner.autocast):
-                self.log.graph(network, self.samples.batch.of(direction.source)[:1])
+            if (first := self.samples.first(direction)) is not None:
+                with looking([network], self.learner.autocast):
+                    self.log.graph(network, first)
 
     def numbers(self, result: StepResult, pixels: Batch) -> None:
         """Write the scalars; the host waits for the device here. Skipped steps are written once there are some."""
@@ -79,15 +80,17 @@ class Observer:
 
     def _pictures(self) -> None:
         critics, boundary = self.learner.method.critics(), self.learner.method.boundary
-        for direction, columns in self.samples.columns(self.learner):
-            shown = self.samples.as_rgb(direction, columns)
-            self.log.samples(direction, grid(shown), self.learner.images)
+        for direction, parts in self.samples.columns(self.learner):
+            shown = [self.samples.as_rgb(direction, columns) for columns in parts]
+            self.log.samples(direction, grid(joined(shown)), self.learner.images)
             if critic := critics.get(direction):
-                with looking([critic], self.learner.autocast):
-                    scores = critic.patches(columns["fake"], columns["real"])
-                patches = overlaid(shown["fake"], torch.tanh(2 * (scores.float() - boundary)))
-                both = grid({"fake": shown["fake"], "patches": patches})
-                self.log.picture(f"samples/{direction}_patches", both, self.learner.images)
+                both: list[Images] = []
+                for columns, views in zip(parts, shown, strict=True):
+                    with looking([critic], self.learner.autocast):
+                        scores = critic.patches(columns["fake"], columns["real"])
+                    patches = overlaid(views["fake"], torch.tanh(2 * (scores.float() - boundary)))
+                    both.append({"fake": views["fake"], "patches": patches})
+                self.log.picture(f"samples/{direction}_patches", grid(joined(both)), self.learner.images)
 
     def networks(self) -> None:
         """Write histograms of weights and gradients, and feature maps of the first sample."""
@@ -96,8 +99,8 @@ class Observer:
             if parameter.grad is not None:
                 self.log.histogram(f"weights_grad/{name}", parameter.grad, self.learner.images)
         for direction, network in self.learner.generators.items():
-            first, stages = self.samples.batch.of(direction.source)[:1], sorted(set(self.recipe.log.feature_maps))
-            if not len(first) or not stages:
+            first, stages = self.samples.first(direction), sorted(set(self.recipe.log.feature_maps))
+            if first is None or not stages:
                 continue
             with looking([network], self.learner.autocast):
                 maps = network.features(first, stages)

@@ -18,7 +18,7 @@ from cyclegan.data.sources import Source, find_pairs, sources, unseen_split
 from cyclegan.machine.device import Arithmetic
 from cyclegan.machine.memory import free_memory, is_out_of_memory
 from cyclegan.training.learner import Learner
-from cyclegan.types import Batch, Direction, Images
+from cyclegan.types import Batch, Direction, Domain, Images
 
 IN_TARGET = ("fake", "truth")
 """The columns that are pictures of the target domain; the others are of the source domain."""
@@ -31,7 +31,7 @@ class Samples:
     """
 
     def __init__(self, data: DataConfig, number: int, fit: Fit, device: torch.device) -> None:
-        self.formats = data.formats
+        self.formats, self.device = data.formats, device
         tests, learned = sources(data, unseen_split(data)), sources(data, "train")
         there = {domain: source.folder.is_dir() for domain, source in tests.items()}
         if data.paired:
@@ -41,34 +41,63 @@ class Samples:
         else:
             each = [tests[domain] if there[domain] else learned[domain] for domain in tests]
             a, b = (_first([source], ((path,) for path in source.find()), number, fit)[0] for source in each)
-        self.batch = Batch(a.to(device), b.to(device))
+        self.pictures: dict[Domain, list[Tensor]] = {
+            "a": [one.to(device) for one in a],
+            "b": [one.to(device) for one in b],
+        }
+        """The pictures of each domain, each (1, C, H, W) in [-1, 1]."""
 
-    def columns(self, learner: Learner) -> Iterator[tuple[Direction, Images]]:
-        """The columns that the method shows of each direction, by name, each (N, C, H, W) in [-1, 1]."""
+    def first(self, direction: Direction) -> Tensor | None:
+        """The first picture of the source of a direction, (1, C, H, W) in [-1, 1]; None if there is none."""
+        return next(iter(self.pictures[direction.source]), None)
+
+    def columns(self, learner: Learner) -> Iterator[tuple[Direction, list[Images]]]:
+        """The columns that the method shows of each direction, by name, each (N, C, H, W) in [-1, 1].
+
+        They are in one part, or, if pictures differ in size, in one part for each picture.
+        """
         generators = learner.generators
         for direction in generators:
-            if not len(self.batch.of(direction.source)):
+            if not self.pictures[direction.source]:
                 continue
             with looking(generators.values(), learner.autocast):
-                columns = self._columns(direction, learner)
-            yield direction, {name: column.float() for name, column in columns.items()}
+                parts = self._columns(direction, learner)
+            yield direction, [{name: column.float() for name, column in columns.items()} for columns in parts]
 
     def as_rgb(self, direction: Direction, columns: Images) -> Images:
         """The RGB views of the columns of a direction, each (N, 3, H, W) in [-1, 1]."""
         source, target = self.formats[direction.source], self.formats[direction.target]
         return {name: (target if name in IN_TARGET else source).as_rgb(column) for name, column in columns.items()}
 
-    def _columns(self, direction: Direction, learner: Learner) -> Images:
+    def _columns(self, direction: Direction, learner: Learner) -> list[Images]:
         """The columns of all pictures in one batch or, if memory is too small for it, one picture after another."""
         show = partial(learner.method.samples, direction, generators=learner.generators)
+        if any(len({one.shape for one in pictures}) > 1 for pictures in self.pictures.values()):
+            return [show(batch) for batch in self._one_by_one(direction)]
         try:
-            return show(self.batch)
+            return [show(Batch(self._together("a"), self._together("b")))]
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         free_memory()  # here, not above: the traceback of the error keeps the tensors of the failed call alive
-        each = [show(one) for one in self.batch.one_by_one()][: len(self.batch.of(direction.source))]
-        return {name: torch.cat([columns[name] for columns in each]) for name in each[0]}
+        each = [show(batch) for batch in self._one_by_one(direction)]
+        return [{name: torch.cat([columns[name] for columns in each]) for name in each[0]}]
+
+    def _together(self, domain: Domain) -> Tensor:
+        """The pictures of a domain in one batch, which may be empty."""
+        return torch.cat(self.pictures[domain]) if self.pictures[domain] else self._nothing(domain)
+
+    def _nothing(self, domain: Domain) -> Tensor:
+        return torch.empty(0, self.formats[domain].channels, 1, 1, device=self.device)
+
+    def _one_by_one(self, direction: Direction) -> Iterator[Batch]:
+        """Batches of one picture of each domain, one for each picture of the direction's source.
+
+        The last picture of the other domain repeats if it has fewer.
+        """
+        a, b = self.pictures["a"] or [self._nothing("a")], self.pictures["b"] or [self._nothing("b")]
+        for number in range(len(self.pictures[direction.source])):
+            yield Batch(a[min(number, len(a) - 1)], b[min(number, len(b) - 1)])
 
 
 @contextmanager
@@ -85,10 +114,10 @@ def looking(networks: Iterable[nn.Module], autocast: Arithmetic) -> Iterator[Non
             network.train(training)
 
 
-def _first(places: Sequence[Source], files: Iterable[Sequence[Path]], number: int, fit: Fit) -> tuple[Tensor, ...]:
+def _first(places: Sequence[Source], files: Iterable[Sequence[Path]], number: int, fit: Fit) -> list[list[Tensor]]:
     """The first rows of files whose pictures can all be read, one file of each source, fitted.
 
-    Returns (N, C, H, W) in [-1, 1] for each source, N at most `number`.
+    Returns at most `number` pictures (1, C, H, W) in [-1, 1] of each source.
     """
     rows: list[list[Tensor]] = []
     for paths in files:
@@ -96,7 +125,5 @@ def _first(places: Sequence[Source], files: Iterable[Sequence[Path]], number: in
             break
         with suppress(UnreadableImage):  # reported when training reads it
             pictures = zip(places, paths, strict=True)
-            rows.append([tensor_of(source.read(path, fit))[0] for source, path in pictures])
-    if not rows:
-        return tuple(torch.empty(0, source.format.channels, 1, 1) for source in places)
-    return tuple(map(torch.stack, zip(*rows, strict=True)))
+            rows.append([tensor_of(source.read(path, fit)) for source, path in pictures])
+    return [[row[column] for row in rows] for column in range(len(places))]

@@ -12,6 +12,7 @@ from pathlib import Path
 from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
 from cyclegan.data.folder import Folder, open_folders
 from cyclegan.data.loader import Loader
+from cyclegan.data.presets import fit_of, size_in_training
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import memory_told
 from cyclegan.machine.memory_used import memory_used
@@ -35,8 +36,8 @@ from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
 LESS_MEMORY = (
-    "a smaller crop in data.transforms, a smaller training.batch_size, --speed.checkpoint_activations, or on a GPU "
-    "--speed.graph off"
+    "a smaller data.size (or crop in data.transforms), a smaller training.batch_size, --speed.checkpoint_activations, "
+    "or on a GPU --speed.graph off"
 )
 """The advice in the error when training runs out of memory."""
 
@@ -82,6 +83,7 @@ class Trainer:
         self.features = recipe.features.build() if evaluates else None
 
         self.learner = Learner(self.recipe, self.device, epoch=self.loader.epoch, processes=processes)
+        self.learner.method.expect(self.loader.sizes)
         self.best, self.enlarged_told = math.inf, False
         if saved:
             told += self._restore(saved)
@@ -131,6 +133,7 @@ class Trainer:
         loader = Loader(
             folders["a"], folders["b"], augment, batch_size=training.pairs, seed=training.seed, workers=data.workers,
             rank=self.processes.rank, processes=self.processes.count, pin=pin, paired=data.paired,
+            becomes=size_in_training(data),
         )  # fmt: skip
         return loader, parts
 
@@ -140,10 +143,12 @@ class Trainer:
         first = next(self.loader.batches(self.learner.images, self.learner.images + 1))
         if self.processes.first:
             write_recipe(self.recipe, self.run / "recipe.yaml")
-        told = tune(self.learner, first, left // (self.loader.batch_size * count), self.run)
+        steps, sizes = left // (self.loader.batch_size * count), max(self.loader.sizes.values())
+        told = tune(self.learner, first, steps, self.run, sizes=sizes)
         if not self.processes.first:
             return first
-        fit = self.loader.augment.fit((first.a.shape[2], first.a.shape[3]))
+        data = self.recipe.data
+        fit = fit_of(data) if data.transforms is None else self.loader.augment.fit((first.a.shape[2], first.a.shape[3]))
         self.observer = Observer(self.recipe, self.learner, self.log, fit)
         if self.features:
             folders: dict[Domain, Folder] = {"a": self.loader.a, "b": self.loader.b}

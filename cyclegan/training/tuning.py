@@ -40,19 +40,21 @@ EVERY = [Levers(*each) for each in itertools.product(get_args(Precision), SWITCH
 """Every combination, so that processes can exchange a choice as its index."""
 
 
-def tune(learner: Learner, pixels: Batch, steps: int, run: Path) -> str:
+def tune(learner: Learner, pixels: Batch, steps: int, run: Path, *, sizes: int = 1) -> str:
     """Choose and apply the speed options that are correct and fastest for `steps` steps; returns a line about them.
 
-    `pixels` is the first batch, uint8 (N, 3, H, W). The first process chooses for all. The others, which may run on
-    other machines, check the choice; if it is wrong in one of them, only the options of the recipe are used. The choice
-    is stored in `run`, so that a resumed run computes with the same arithmetic on this machine. Options set by hand are
-    kept. If all are set, or with `speed.deterministic`, nothing is timed.
+    `pixels` is the first batch, `Pixels` (N, C, H, W), and `sizes` how many sizes batches have. If there are several,
+    neither compilation nor graphs are tried, because each size would take a minute or memory.
+    The first process chooses for all. The others, which may run on other machines, check the choice; if it is wrong in
+    one of them, only the options of the recipe are used. The choice is stored in `run`, so that a resumed run computes
+    with the same arithmetic on this machine. Options set by hand are kept. If all are set, or with
+    `speed.deterministic`, nothing is timed.
     """
-    machine, by_recipe = _machine(learner), learner.levers
+    machine, by_recipe = _machine(learner, sizes), learner.levers
     choice = _kept(run, machine)
     with learner.at_rest():
         if choice is None:
-            choice = _chosen(learner, pixels, steps) if learner.processes.first else Choice(PLAIN, "")
+            choice = _chosen(learner, pixels, steps, sizes) if learner.processes.first else Choice(PLAIN, "")
         levers = EVERY[learner.processes.largest(EVERY.index(choice.levers) if learner.processes.first else 0)]
         doubted = levers != by_recipe and not learner.processes.first and _is_wrong(learner, pixels, levers)
         if learner.processes.largest(int(doubted)):
@@ -84,17 +86,27 @@ def blame(learner: Learner, pixels: Batch) -> str:
     return f"plain float32 gives non-finite numbers too: {LOOK}"
 
 
-def _chosen(learner: Learner, pixels: Batch, steps: int) -> Choice:
+def _chosen(learner: Learner, pixels: Batch, steps: int, sizes: int) -> Choice:
     """Choose the speed options of one process by trying them."""
+    choice = _tried(learner, pixels, steps, one_size=sizes == 1)
+    if sizes == 1:
+        return choice
+    asked = learner.recipe.speed
+    off = [name for name in ("compile", "graph") if getattr(asked, name) == "auto"]
+    why = f"{' and '.join(off)} not tried: pictures have {sizes:,} sizes"
+    return choice._replace(told=f"{choice.told} ({why})") if off else choice
+
+
+def _tried(learner: Learner, pixels: Batch, steps: int, *, one_size: bool) -> Choice:
     speed, start = learner.recipe.speed, learner.levers
     compiles = has_compiler(learner.device)
     if start.compile != "off" and not compiles:
         start = start._replace(compile="off")
     offers = [] if speed.deterministic else offers_for(learner.device, by_hand(speed), bf16=has_bf16(learner.device))
     able = {
-        "compile": compiles,
-        "simd256": compiles,
-        "graph": has_graphs(speed, learner.device, learner.processes.count),
+        "compile": compiles and one_size,
+        "simd256": compiles and one_size,
+        "graph": has_graphs(speed, learner.device, learner.processes.count) and one_size,
     }
     offers = [offer for offer in offers if able.get(offer.name, True)]
     if start == PLAIN and not offers:
@@ -153,10 +165,11 @@ def bench_of(learner: Learner, pixels: Batch) -> Iterator[Bench]:
         release()
 
 
-def _machine(learner: Learner) -> dict[str, Any]:
+def _machine(learner: Learner, sizes: int) -> dict[str, Any]:
     """Return everything that the choice of speed options depends on."""
-    recipe = learner.recipe
-    asked = [asdict(recipe.speed), asdict(recipe.method), recipe.training.batch_size, list(recipe.data.transforms)]
+    recipe, data = learner.recipe, learner.recipe.data
+    shapes = [data.fit, data.size, sizes] if data.transforms is None else list(data.transforms)
+    asked = [asdict(recipe.speed), asdict(recipe.method), recipe.training.batch_size, shapes]
     return {
         "device": device_name(learner.device),
         "instructions": torch.backends.cpu.get_cpu_capability(),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cyclegan.data.config import REFERENCE_TRANSFORMS, Transform
+from cyclegan.data.config import DataConfig, Transform
 from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
 from cyclegan.data.picture import Pixels
@@ -154,7 +154,7 @@ def test_what_fits_stays_in_memory_and_the_rest_is_read_again(root: Path) -> Non
 
 
 def test_the_certain_beginning_of_the_transforms_is_done_once() -> None:
-    augment = Augment(REFERENCE_TRANSFORMS)
+    augment = DataConfig(fit="squash").build()
     prepared = augment.prepare(np.zeros((50, 90, 3), np.uint8))
     assert prepared.shape == (286, 286, 3) and augment(prepared, key=0).shape == (256, 256, 3)
 

@@ -241,7 +241,7 @@ def test_beyond_so_many_sizes_steps_are_played_without_a_graph_and_that_is_told_
     [told] = caplog.messages
     assert told == (
         "speed.graph: batches have more than 8 sizes; the others run slower, without a graph; "
-        "end data.transforms in a RandomCrop to have one size"
+        "set data.fit to crop to have one size"
     )
 
 
