@@ -49,7 +49,14 @@ def test_every_new_kind_is_read(name: str, tmp_path: Path) -> None:
     assert picture.values.shape[1::-1] == FORMATS[name].size
 
 
-@pytest.mark.parametrize("name", [name for name, kind in (DAMAGE | FORMATS).items() if isinstance(kind.outcome, str) and "its domain" not in kind.outcome])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, kind in (DAMAGE | FORMATS).items()
+        if isinstance(kind.outcome, str) and "its domain" not in kind.outcome
+    ],
+)
 def test_what_cannot_be_read_says_so_in_one_line(name: str, tmp_path: Path) -> None:
     kind: Kind = (DAMAGE | FORMATS)[name]
     if "named" in name and "2000" in name:
