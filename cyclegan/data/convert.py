@@ -46,7 +46,7 @@ def convert(picture: FilePicture, to: PictureFormat) -> Converted:
     if own.alpha is not None and own.kind != "bands":
         values = _on_white(values, own.alpha, white=to.range[1])
     if own.missing is not None:
-        values = np.where(own.missing[..., None], to.range[0], values)
+        values = np.where(own.missing[..., None], np.float64(to.range[0]), values)
     if to.in_bytes:
         if values.dtype == np.uint8:
             return Converted(cast(Pixels, values), 0.0)

@@ -86,6 +86,13 @@ class PictureFormat:
         low, high = self.view_range
         return f"{'grey' if self.channels == 1 else bands}, {low:g} to {high:g}"
 
+    @property
+    def described(self) -> str:
+        """The format, and how its pictures are shown, in a few words; empty for 8-bit sRGB."""
+        if self == PictureFormat():
+            return ""
+        return f"{self.told}; shown as {self.shown}" if self.shown else self.told
+
     def as_rgb(self, images: Tensor) -> Tensor:
         """Return the RGB view of images (N, C, H, W) in [-1, 1], (N, 3, H, W) in [-1, 1]; see `view`."""
         if not self.shown:

@@ -147,7 +147,7 @@ def told_unread(others: Mapping[str, Unread]) -> str | None:
     counts = Counter({kind: found.number for kind, found in others.items() if kind != SIDECAR})
     if not counts:
         return None
-    groups = counts.most_common(LARGEST_NUMBER_OF_KINDS)
+    groups = sorted(counts.items(), key=lambda group: (-group[1], group[0]))[:LARGEST_NUMBER_OF_KINDS]
     parts = [f"{number:,} {kind}" for kind, number in groups]
     if rest := counts.total() - sum(number for _, number in groups):
         parts.append(f"{rest:,} of other kinds")

@@ -19,7 +19,12 @@ def describe(path: Path) -> str:
     checkpoint = model.checkpoint
     if checkpoint is None:
         alone = [
-            {"direction": direction.value, "generator": asdict(network.config), "parameters": parameters(network)}
+            {
+                "direction": direction.value,
+                "pictures": {name: format_.told for name, format_ in model.formats.items()},
+                "generator": asdict(network.config),
+                "parameters": parameters(network),
+            }
             for direction, network in model.generators.items()
         ]
         return _yaml({str(path): alone[0] if len(alone) == 1 else alone})

@@ -115,7 +115,7 @@ def translate_directory(
                 outcome.translated.names.append(picture.path.relative_to(base).as_posix())
             report(sum(len(part) for part in outcome), len(files))
         if pipeline.clipped:
-            note(_clipped_told(pipeline.clipped, translator.source))
+            note(_clipped_told(sorted(pipeline.clipped), translator.source))
         if pipeline.refused:
             raise Unfinished(outcome, len(files), pipeline.refused) from pipeline.refused
     done = sum(len(part) for part in outcome)

@@ -116,8 +116,9 @@ def evaluate_run(
     domains = {name: _domain(pictures[name], truths[name], features, place, counted) for name in pictures}
     untranslated = [_untranslated(domains, direction) for direction in known.generators]
     translated = _translated(domains, loaded, features, counted)
+    seen_as = {f"{name}_shown_as": place.format.shown for name, place in places.items() if place.format.shown}
     about = {"checkpoint": _place(path), "data": _place(root), "pairs": config.pairs, "split": split}
-    about |= {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
+    about |= seen_as | {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
     return Evaluation(_protocol(features, fit, about, own=own), [*translated, *untranslated])
 
 
@@ -286,7 +287,7 @@ def _protocol(features: Features, fit: Fit, about: dict[str, str], *, own: bool)
         "features_sha256": features.sha256,
         "size": str(fit),
         "resampling": _resampling(fit),
-        "pictures": "8 bits, as decoded or as translated; nothing is compressed in between",
+        "pictures": "as decoded or as translated, 8-bit ones with 8 bits; nothing is compressed in between",
         "interval": INTERVAL,
         "versions": {name: version(name) for name in LIBRARIES}
         | {"cyclegan": version("cyclegan"), "python": platform.python_version()},

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from urllib.parse import quote
 import yaml
 from huggingface_hub import EvalResult, ModelCardData
 
+from cyclegan.data.format import Formats
 from cyclegan.methods.about import About
 from cyclegan.metrics.result import FIGURES, Evaluation, Score, measured
 from cyclegan.types import Direction
@@ -43,6 +44,8 @@ class Card:
     """The generator's number of parameters."""
     versions: Mapping[str, str]
     """Versions of the programs that exported it."""
+    formats: Formats = field(default_factory=dict)
+    """The formats of the pictures of both domains."""
     origin: str = ""
     """Where the weights come from, as a sentence, if they are not from a run."""
     data: str | None = None
@@ -127,6 +130,8 @@ def _parts(card: Card) -> Iterator[str]:
     )
     if card.data:
         yield f"Domain {source} is the folder `train{source}`, domain {target} the folder `train{target}`."
+    described = {name: format_.described for name, format_ in card.formats.items()}
+    yield from (f"Pictures of {name.upper()}: {told}." for name, told in described.items() if told)
     yield from filter(None, [card.origin])
     if card.sheet:
         yield f"![input and translation of test pictures]({quote(card.sheet.encode(errors='surrogateescape'))})"
@@ -150,13 +155,16 @@ def _parts(card: Card) -> Iterator[str]:
 def _use(card: Card) -> str:
     name = card.repository or one_line(card.file)
     fetch = ", downloaded from the hub" if card.repository else ""
+    plain_pictures = all(format_.is_plain for format_ in card.formats.values())
     line = shlex.join(["cyclegan", "translate", name if not name.startswith("-") else f"./{name}", "photos", "out"])
     python = "\n".join([
-        "from PIL import Image",
+        *(["from PIL import Image"] if plain_pictures else []),
         "from cyclegan import Translator",
         "",
         f"translator = Translator.load({json.dumps(name, ensure_ascii=False)})",
-        'translator.translate(Image.open("photo.jpg")).save("translated.jpg")',
+        'translator.translate(Image.open("photo.jpg")).save("translated.jpg")'
+        if plain_pictures
+        else 'values = translator.translate_values("picture.tif")  # (H, W, C), in the units of the files',
     ])  # fmt: skip
     alone = f"\n\nThe path of a downloaded {code(card.file)} works in place of the name." if card.repository else ""
     return (

@@ -91,6 +91,7 @@ def export(
         file=shown(Path(out.name)),
         direction=direction,
         generator=asdict(network.config),
+        formats=model.formats,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         versions={"cyclegan": version("cyclegan"), "torch": version("torch"), "python": platform.python_version()},
         sheet=sheet.name if sheet else None,

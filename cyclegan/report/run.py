@@ -63,6 +63,8 @@ def headline(records: Records) -> dict[str, str]:
     entries = {
         "method": recipe.method.kind if recipe else "",
         "data": shown(Path(recipe.data.root.resolve().name)) if recipe else "",
+        "pictures of A": recipe.data.a.format.described if recipe else "",
+        "pictures of B": recipe.data.b.format.described if recipe else "",
         "images seen": seen + epochs,
         "trained for": duration(records.seconds) if records.seconds else "",
         "speed": f"{records.speed:.3g} images/s" if records.speed else "",

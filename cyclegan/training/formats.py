@@ -37,8 +37,8 @@ def with_formats(
             }
     for name in DOMAINS:
         folders[name].source = folders[name].source._replace(format=found[name])
-        if found[name] != PictureFormat():
-            tell(f"{shown(folders[name].source.folder)}: {found[name].told}{_as(found[name])}")
+        if described := found[name].described:
+            tell(f"{shown(folders[name].source.folder)}: {described}")
     a, b = (DomainConfig(**asdict(found[name])) for name in DOMAINS)
     return replace(recipe, data=replace(recipe.data, a=a, b=b))
 
@@ -48,7 +48,3 @@ def _filled(asked: DomainConfig, before: PictureFormat) -> DomainConfig:
     words = ("auto", "percentiles")
     left = {each.name: getattr(before, each.name) for each in fields(asked) if getattr(asked, each.name) in words}
     return replace(asked, **left)
-
-
-def _as(found: PictureFormat) -> str:
-    return f"; shown as {found.shown}" if found.shown else ""
