@@ -146,7 +146,10 @@ def test_squares_are_cropped_as_they_were_squashed() -> None:
 
 
 def test_a_list_of_transforms_replaces_the_preset(root: Path) -> None:
-    listed: tuple[Transform, ...] = ({"Resize": {"height": 40, "width": 40}}, {"RandomCrop": {"height": 32, "width": 24}})
+    listed: tuple[Transform, ...] = (
+        {"Resize": {"height": 40, "width": 40}},
+        {"RandomCrop": {"height": 32, "width": 24}},
+    )
     data = DataConfig(root=root, fit="none", size=999, transforms=listed)
     assert transforms_of(data) == listed and size_in_training(data) is None
     source = sources(data, "train")["a"]

@@ -89,7 +89,9 @@ def test_a_pair_with_one_broken_picture_is_left_out_whole(tmp_path: Path) -> Non
 def test_the_pictures_of_a_pair_must_have_one_size(tmp_path: Path) -> None:
     places = copies(tmp_path, 2)
     write_pictures(tmp_path / "trainB", 2, size=50)
-    with pytest.raises(ValueError, match=r"\d.png: its pair has two sizes, 40 x 40 and 50 x 50; set data.fit to squash"):
+    with pytest.raises(
+        ValueError, match=r"\d.png: its pair has two sizes, 40 x 40 and 50 x 50; set data.fit to squash"
+    ):
         next(open_loader(places, ALIKE).batches(0, 1))
     next(open_loader(places, [{"Resize": {"height": 30, "width": 30}}, *ALIKE]).batches(0, 1))
 
