@@ -75,3 +75,78 @@ def test_another_shape_starts_afresh() -> None:
     pool(numbered(1, 2))
     pool(torch.zeros(1, 3, 4, 4))
     assert pool.count == 1 and pool.images.shape == (2, 3, 4, 4)
+
+
+def of_shape(side: int, *numbers: int) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 3, side, side)
+
+
+def of_shapes(size: int, shapes: int) -> Pool:
+    pool = Pool(size)
+    pool.shapes = shapes
+    return pool
+
+
+def test_each_of_several_shapes_has_a_history_of_its_own() -> None:
+    pool = of_shapes(5, 3)
+    for number in range(20):
+        for side in (1, 2, 3):
+            torch.manual_seed(number)
+            [seen] = numbers(pool(of_shape(side, 100 * side + number)))
+            assert seen // 100 == side
+            assert pool.images.shape == (2, 3, side, side)  # a third of five, rounded up
+    assert pool.count == 2 and len(pool._others) == 2
+
+
+def test_histories_of_several_shapes_are_those_of_several_pools() -> None:
+    pool, alone = of_shapes(4, 2), {1: Pool(2), 2: Pool(2)}
+    shown_again = 0
+    for number in range(60):
+        side = 1 + number // 3 % 2
+        torch.manual_seed(number)
+        seen = pool(of_shape(side, number))
+        torch.manual_seed(number)
+        assert torch.equal(seen, alone[side](of_shape(side, number)))
+        shown_again += numbers(seen) != [number]
+    assert shown_again > 10
+
+
+def test_histories_of_several_shapes_travel_in_the_state_dict() -> None:
+    pool, fresh = of_shapes(4, 3), of_shapes(4, 3)
+    for number in range(8):
+        pool(of_shape(1 + number % 3, number))
+    fresh(of_shape(7, 1))  # what it holds is replaced
+    fresh.load_state_dict({name: tensor.clone() for name, tensor in pool.state_dict().items()})
+    for number in range(30):
+        seen = []
+        for one in (pool, fresh):
+            torch.manual_seed(number)
+            seen.append(one(of_shape(1 + number % 3, 10 + number)))
+        assert torch.equal(*seen)
+    assert pool.state_dict().keys() == fresh.state_dict().keys() > {"images", "count", "others.1.images"}
+
+
+def test_the_state_of_one_shape_has_the_names_that_it_always_had() -> None:
+    pool, several = Pool(3), of_shapes(6, 2)
+    pool(numbered(7, 8))
+    assert pool.state_dict().keys() == {"images", "count"}
+    several(of_shape(5, 1))
+    several.load_state_dict(pool.state_dict())
+    assert numbers(several.images) == [7, 8, 0] and not several._others
+
+
+def test_more_shapes_than_expected_forget_the_one_used_longest_ago() -> None:
+    pool = of_shapes(4, 2)
+    for side in (1, 2, 3, 2, 4):
+        pool(of_shape(side, side))
+    assert [shape[-1] for shape in pool._others] == [2] and pool.shape[-1] == 4
+
+
+def test_a_held_buffer_stays_in_place_while_other_shapes_come_and_go() -> None:
+    pool = of_shapes(4, 2)
+    pool(numbered(1))
+    pool.hold()
+    held, count = pool.images, pool.count
+    pool(of_shape(4, 2))
+    pool(numbered(3))
+    assert pool.images is held and pool.count is count and numbers(held) == [1, 3] and count == 2

@@ -170,10 +170,13 @@ def test_resume_with_graphs_continues_bit_for_bit(data: Path, cuda: FakeCuda) ->
     check_same(second, whole, SIZES[7:14], start=8)
 
 
-def test_pools_in_graphs_are_pools_without(cuda: FakeCuda) -> None:
+@pytest.mark.parametrize("histories", [1, 2])
+def test_pools_in_graphs_are_pools_without(histories: int, cuda: FakeCuda) -> None:
     """The sizes of both pools change independently, in any order."""
     random = torch.Generator().manual_seed(0)
-    pools, twins = [Pool(2), Pool(2)], [Pool(2), Pool(2)]
+    pools, twins = [Pool(2 * histories), Pool(2 * histories)], [Pool(2 * histories), Pool(2 * histories)]
+    for pool in [*pools, *twins]:
+        pool.shapes = histories
 
     def step(pools: Sequence[Pool]) -> Callable[[Batch], list[Tensor]]:
         return lambda batch: [pool(fakes) for pool, fakes in zip(pools, batch, strict=True)]
