@@ -105,7 +105,7 @@ def _prepare() -> None:
     content = archive.read_bytes()
     sha256, address = hashlib.sha256(content).hexdigest(), f"{os.environ['SERVER']}/{archive.name}"
     fetch.DATA_SETS["horse2zebra"] = fetch.DataSet((address,), sha256, len(content), "as the authors' set, but small")
-    vars(demo).update(demo_recipe=short, steps_per_second=lambda recipe: 12.0)
+    vars(demo).update(demo_recipe=short, steps_per_second=lambda recipe, size: 12.0)
     _ask(os.environ["HUB"], os.environ["HUB_CACHE"])
     assert distances.__kwdefaults__
     distances.__kwdefaults__["resamples"] = 20
