@@ -87,14 +87,14 @@ def schedule(epoch: int, seconds: float | None, device: str) -> Iterator[Suggest
     half, often = images // 2, max(images // 20, 1)
     why = f"{images / epoch:.3g} epochs of {epoch:,} images"
     if images < _rounded(wanted):
-        why += f", as many as fit into {hours:g} hours here; {wanted:,} would be better"
+        why += f", what fits into {hours:g} hours here; {wanted:,} would be better"
     elif wanted != EPOCHS * epoch:
         why += "; the reference's 200 epochs would be " + ("too few" if wanted > EPOCHS * epoch else "more than needed")
     else:
         why += ", as the authors train"
     length = "training.lr_schedule"
-    yield Suggestion(key=f"{length}.constant", value=f"{half} images", reason=f"at the full learning rate; in all {why}")
-    yield Suggestion(key=f"{length}.decay", value=f"{images - half} images", reason="then it falls to zero")
+    yield Suggestion(key=f"{length}.constant", value=f"{half} images", reason=f"{images:,} images in all: {why}")
+    yield Suggestion(key=f"{length}.decay", value=f"{images - half} images", reason="images in which the learning rate falls to zero")
     if images < SHORT:
         yield Suggestion(key="training.lr", value=3e-4, reason="1.5 times the default, because the training is short")
     yield Suggestion(
@@ -184,16 +184,16 @@ def _networks(data: DataConfig, size: int, device: str) -> Iterator[Suggestion]:
     else:
         yield Suggestion(key="method.kind", value="cyclegan", reason="learns both directions without pairs")
         generator = {"kind": "resnet", "blocks": 9 if size >= 256 else 6}
-        why = f"{generator['blocks']} blocks, the authors' choice for {size} pixels"
+        why = f"{generator['blocks']} blocks, as the authors for {size} pixels"
     if small:
         generator |= {"width": 32} if data.paired else {"width": 24, "upsample": "resize", "skip": True}
-        why += "; narrow, because there is no GPU" + ("" if data.paired else "; skip starts it as a copy of its input")
+        why += "; narrow, as there is no GPU" + ("" if data.paired else "; skip: it starts as a copy of its input")
     yield Suggestion(key="method.generator", value=generator, reason=why)
     if small:
         critic = {"kind": "patchgan", "width": 32} | ({"norm": "batch"} if data.paired else {})
-        yield Suggestion(key="method.discriminator", value=critic, reason="half as wide as the authors', likewise")
+        yield Suggestion(key="method.discriminator", value=critic, reason="half as wide as the authors', as there is no GPU")
     if small and not data.paired:
-        reason = "weight of the identity loss; with skip, the default of 5 lets a short training change too little"
+        reason = "weight of the identity loss: with skip, 5 would let a short training change too little"
         yield Suggestion(key="method.identity", value=1.0, reason=reason)
 
 

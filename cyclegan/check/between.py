@@ -7,9 +7,9 @@ from pathlib import PurePath
 
 import numpy as np
 
-from cyclegan.check.copies import Copies
+from cyclegan.check.copies import Copies, Picture
 from cyclegan.check.facts import Facts
-from cyclegan.check.finding import Finding, counted
+from cyclegan.check.finding import EXAMPLES, Example, Finding, counted
 from cyclegan.data.config import DataConfig
 
 UNBALANCED, LOPSIDED = 4.0, 20.0
@@ -81,10 +81,13 @@ def about_copies(data: DataConfig, folders: Sequence[Facts], copies: Sequence[Co
             kind=f"near_{kind}" if found.near else kind,
             text=text,
             advice=advice,
-            examples=tuple(
-                " = ".join(folders[each.folder].name(each.row) for each in pair) for pair in found.pairs[:5]
-            ),
+            examples=tuple(_example(folders, pair) for pair in found.pairs[:EXAMPLES]),
         )
+
+
+def _example(folders: Sequence[Facts], pair: Sequence[Picture]) -> Example:
+    names = " = ".join(folders[each.folder].name(each.row) for each in pair)
+    return Example(told=names, files=tuple(str(folders[each.folder].path(each.row)) for each in pair))
 
 
 def real_detail(facts: Facts) -> float:

@@ -36,13 +36,13 @@ class Checked(NamedTuple):
 
 @untouched()
 def check(
-    root: Path, *, quick: bool = False, device: Device = "auto",
+    root: Path, *, quick: bool = False, measured: bool | None = None, device: Device = "auto",
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Checked:  # fmt: skip
     """Check a data set: decode every picture, compare them, and measure a training that fits.
 
-    `quick` decodes some pictures of each folder, and neither compares nor measures. `report` is called with (done,
-    total) pictures. Raises FileNotFoundError when a folder is missing or contains no picture.
+    `quick` decodes some pictures of each folder and does not compare them; `measured` says whether a training is
+    measured, by default unless `quick`. `report` is called with (done, total) pictures. Raises FileNotFoundError when a folder is missing or contains no picture.
     """
     data = find_data(root)
     folders = _gather(data, quick, report)
@@ -55,7 +55,7 @@ def check(
     suggestions, cost = (), None
     if all(len(facts.pictures) for facts in folders[:2]):
         try:
-            suggestions, cost = _advise(data, folders, device, quick)
+            suggestions, cost = _advise(data, folders, device, not quick if measured is None else measured)
         except ValueError as error:  # the format of a folder cannot be found
             if not any(finding.kind == "channels" for finding in findings):
                 findings.append(Finding(level="error", kind="format", text=str(error)))
@@ -82,13 +82,15 @@ def _gather(data: DataConfig, quick: bool, report: Callable[[int, int], None]) -
 
 
 def _advise(
-    data: DataConfig, folders: list[Facts], device: Device, quick: bool
+    data: DataConfig, folders: list[Facts], device: Device, measured: bool
 ) -> tuple[tuple[Suggestion, ...], Cost | None]:
-    """Return the recipe that fits, and its cost unless the check is quick."""
+    """Return the recipe that fits, and its cost if it is to be measured."""
     kind = choose_device(device).type
     planned = plan(data, folders, kind, scores=place_of(FeaturesConfig().network).is_file())
-    cost = None if quick else measure(recipe_of(data, planned.suggestions), planned.size, folders)
+    asked = () if device == "auto" else (Suggestion(key="speed.device", value=device, reason="as it was asked for"),)
+    structure = (*planned.suggestions, *asked)
+    cost = measure(recipe_of(data, structure), planned.size, folders) if measured else None
     seconds = cost.seconds_per_image if cost else None
-    suggestions = (*planned.suggestions, *schedule(planned.epoch, seconds, kind))
+    suggestions = (*structure, *schedule(planned.epoch, seconds, kind))
     length = recipe_of(data, suggestions).training.lr_schedule.length(planned.epoch)
     return suggestions, replace(cost, images=length) if cost else None

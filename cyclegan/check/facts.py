@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from cyclegan.check.finding import EXAMPLES, Example
 from cyclegan.check.layout import Place
 from cyclegan.check.look import DEPTHS, KINDS, ROW, Look, Marks, look
 from cyclegan.util.prefetch import prefetch
@@ -135,15 +137,18 @@ class Facts:
         """Return whether each row has a mark."""
         return (self.rows["marks"] & np.uint8(mark)) > 0
 
-    def names(self, rows: npt.NDArray[Any], number: int = 5) -> tuple[str, ...]:
-        """Return the names of the first files of some rows, given as indices or as booleans."""
+    def examples(self, rows: npt.NDArray[Any]) -> tuple[Example, ...]:
+        """Return the first files of some rows, given as indices or as booleans."""
         chosen = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return tuple(self.name(int(row)) for row in chosen[:number])
+        return tuple(Example(told=self.name(row), files=(str(self.path(row)),)) for row in chosen[:EXAMPLES].tolist())
+
+    def path(self, row: int) -> Path:
+        """Return the file of a row."""
+        return self.place.files[int(self.looked_at[row])]
 
     def name(self, row: int) -> str:
         """Return the folder and the name of the file of a row."""
-        path = self.place.files[int(self.looked_at[row])]
-        return f"{self.place.name}/{shown(path.relative_to(self.place.source.folder))}"
+        return f"{self.place.name}/{shown(self.path(row).relative_to(self.place.source.folder))}"
 
 
 def gather(place: Place, *, quick: bool = False, report: Callable[[int], None] = lambda done: None) -> Facts:

@@ -12,6 +12,20 @@ Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 
+EXAMPLES = 12
+"""Most examples of a finding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A picture, or several that are alike."""
+
+    told: str
+    """Folders and names, or the reason why a picture cannot be read."""
+    files: tuple[str, ...]
+    """The paths of the pictures."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """Something that was found."""
@@ -23,8 +37,8 @@ class Finding:
     """What was found, in one line that begins with the folder."""
     advice: str = ""
     """What to do about it."""
-    examples: tuple[str, ...] = ()
-    """Some of the pictures: folder and name, or the reason why one cannot be read."""
+    examples: tuple[Example, ...] = ()
+    """Some of the pictures."""
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -60,11 +60,11 @@ def find_places(data: DataConfig) -> list[Place]:
                 half = f" ({source.half})" if source.half else ""
                 name = f"{source.folder.name}{half}"
                 files = source.find()
-                places.append(Place(name, domain, split, source, files, _not_read(source.folder)))
+                places.append(Place(name, domain, split, source, files, not_read(source.folder)))
     return places
 
 
-def _not_read(folder: Path) -> dict[str, int]:
+def not_read(folder: Path) -> dict[str, int]:
     """Count the files that are not read, by suffix; hidden files and those of `BESIDE` are left out."""
     counts = Counter[str]()
     for _, folders, names in os.walk(folder):

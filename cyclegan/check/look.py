@@ -7,7 +7,6 @@ from enum import IntFlag
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-import imagehash
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
@@ -123,6 +122,8 @@ def viewed(picture: FilePicture) -> Image.Image:
 
 def perceptual_hash(image: Image.Image) -> int:
     """Return the 64 bits of imagehash's pHash, which differ in few places for pictures that look alike."""
+    import imagehash  # not at the top: it takes half a second, and a quick check does without
+
     bits = np.asarray(imagehash.phash(image).hash)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 

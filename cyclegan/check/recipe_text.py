@@ -15,7 +15,7 @@ WIDE = 110
 def commented(root: str, suggestions: Iterable[Suggestion]) -> str:
     """Return a recipe in YAML for the data set in `root`."""
     first = Suggestion(key="data.root", value=root, reason="the data set")
-    sections = ("data", "method", "training", "log")
+    sections = ("data", "method", "training", "speed", "log")
     ordered = sorted([first, *suggestions], key=lambda each: sections.index(each.key.partition(".")[0]))
     return "\n".join(_lines(ordered)) + "\n"
 

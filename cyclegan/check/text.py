@@ -15,8 +15,7 @@ EXAMPLES = 3
 
 def as_text(result: Result) -> str:
     """Return the whole result as lines."""
-    lines = [f"{result.data}: {'a part of ' if result.quick else ''}the pictures {'was' if result.quick else 'were'}"]
-    lines[0] += " checked quickly" if result.quick else " checked"
+    lines = [f"{result.data}: {'some of the' if result.quick else 'all'} pictures were checked"]
     for folder in result.folders:
         lines += ["", *_folder(folder)]
     lines += ["", *_findings(result.findings)]
@@ -38,7 +37,8 @@ def facts_of(folder: Folder) -> dict[str, str]:
         facts["size"] = f"{one if folder.sizes == 1 else many} pixels"
         if folder.sizes > 1:
             facts["width / height"] = _range(folder.aspect, 2)
-    facts["kind"] = f"{_numbers(folder.kinds)}; {_numbers(folder.depths)}; channels: {_numbers(folder.channels)}"
+    channels = ", ".join(counted(int(each), "channel") for each in folder.channels)
+    facts["kind"] = f"{_numbers(folder.kinds)}; {_numbers(folder.depths)}; {channels}"
     if folder.values:
         low, median, high = folder.values
         facts["values"] = f"{folder.lowest:g} to {folder.highest:g}; 99.8 % in {low:g} to {high:g}, median {median:g}"
@@ -64,7 +64,7 @@ def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:
         if finding.advice:
             yield f"           {finding.advice}"
         for example in finding.examples[:EXAMPLES]:
-            yield f"           - {example}"
+            yield f"           - {example.told}"
 
 
 def _numbers(counts: dict[str, int]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cyclegan.check.facts import Facts
-from cyclegan.check.finding import Finding, counted
+from cyclegan.check.finding import EXAMPLES, Example, Finding, counted
 from cyclegan.check.look import Marks
 from cyclegan.data.folder import TOLERATED
 
@@ -46,7 +46,10 @@ def _files(facts: Facts) -> Iterator[Finding]:
             text=f"{name}: {facts.unreadable:,} of {counted(total)} cannot be read",
             advice="repair or remove them; "
             + ("training stops if they are more than a tenth" if most else "training skips them"),
-            examples=tuple(list(facts.reasons.values())[:5]),
+            examples=tuple(
+                Example(told=reason, files=(str(facts.path(row)),))
+                for row, reason in list(facts.reasons.items())[:EXAMPLES]
+            ),
         )
     if facts.place.not_read:
         kinds = ", ".join(f"{number:,} {suffix}" for suffix, number in list(facts.place.not_read.items())[:6])
@@ -75,7 +78,7 @@ def _colours(facts: Facts) -> Iterator[Finding]:
             kind="flat",
             text=f"{name}: {counted(flat)} of one colour",
             advice="remove them: there is nothing to learn from them",
-            examples=facts.names(facts.flat),
+            examples=facts.examples(facts.flat),
         )
     channels = set(facts.channels)
     if len(channels) > 1 and not channels <= {1, 3}:
@@ -86,7 +89,7 @@ def _colours(facts: Facts) -> Iterator[Finding]:
             kind="channels",
             text=f"{name}: pictures have different numbers of channels: {numbers}",
             advice="keep one kind; a folder has one number of channels",
-            examples=facts.names(odd),
+            examples=facts.examples(odd),
         )
     grey = facts.marked(Marks.COLOURLESS) & ~facts.flat
     coloured = facts.readable & ~grey & ~facts.flat
@@ -97,7 +100,7 @@ def _colours(facts: Facts) -> Iterator[Finding]:
             kind="colourless",
             text=f"{name}: {int(few.sum()):,} of {counted(total)} are {what}",
             advice="remove them, unless both belong to the domain",
-            examples=facts.names(few),
+            examples=facts.examples(few),
         )
     elif grey.any() and 3 in channels:
         yield Finding(
@@ -143,7 +146,7 @@ def _values(facts: Facts) -> Iterator[Finding]:
         if marked.any():
             yield Finding(
                 level="note", kind=kind, text=f"{name}: {counted(int(marked.sum()))} {what}", advice=advice,
-                examples=facts.names(marked),
+                examples=facts.examples(marked),
             )  # fmt: skip
 
 
@@ -156,7 +159,7 @@ def _shapes(facts: Facts) -> Iterator[Finding]:
             kind="small",
             text=f"{name}: {counted(len(small))} less than half as large as most",
             advice="enlarged to the size of the others they are blurred; remove them if they are thumbnails",
-            examples=facts.names(small),
+            examples=facts.examples(small),
         )
     long = rows[np.maximum(facts.aspects, 1 / facts.aspects) >= LONG]
     if len(long):
@@ -165,7 +168,7 @@ def _shapes(facts: Facts) -> Iterator[Finding]:
             kind="long",
             text=f"{name}: {counted(len(long))} at least {LONG:g} times as long as wide",
             advice="a crop shows a small part of them; cut them up, or remove them",
-            examples=facts.names(long),
+            examples=facts.examples(long),
         )
     if len(facts.details) and (median := float(np.median(facts.details))) < ENLARGED:
         yield Finding(

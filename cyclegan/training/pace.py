@@ -19,7 +19,7 @@ EPOCH = 1000
 """Images in an epoch, which only the learning rate depends on."""
 
 WARM_UP, TIMED, PATIENCE = 3, 20, 10.0
-"""Steps before timing starts, steps that are timed, and seconds after which timing ends with fewer steps."""
+"""Steps before timing starts, steps that are timed, and seconds after which each of them ends with fewer."""
 
 
 @untouched()
@@ -31,8 +31,10 @@ def steps_per_second(recipe: Recipe, size: tuple[int, int], clock: Callable[[], 
     learner = Learner(recipe, choose_device(recipe.speed.device), epoch=EPOCH)
     formats, pairs = recipe.data.formats, recipe.training.pairs
     noise = Batch(*(_noise(formats[domain], pairs, size) for domain in DOMAINS))
-    for _ in range(WARM_UP):
+    steps, began = 0, clock()
+    while steps < WARM_UP and clock() - began < PATIENCE:
         learner.step(noise)
+        steps += 1
     steps, began = 0, clock()
     while steps < TIMED and clock() - began < PATIENCE:
         learner.step(noise).finite.item()  # waits for the device

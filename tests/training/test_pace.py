@@ -16,7 +16,7 @@ from tests.tiny import tiny_recipe
 
 
 class FakeGame:
-    """Takes a minute for its first steps, and then so many seconds each."""
+    """Takes three seconds for each of its first steps, and then so many seconds each."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.steps, self.now = seconds, 0, 0.0
@@ -27,7 +27,7 @@ class FakeGame:
     def step(self, pixels: Batch) -> Any:
         assert pixels.a.shape == (1, 3, 64, 64) and pixels.a.dtype == torch.uint8
         self.steps += 1
-        self.now += 60 if self.steps <= cyclegan.training.pace.WARM_UP else self.seconds
+        self.now += 3 if self.steps <= cyclegan.training.pace.WARM_UP else self.seconds
         return SimpleNamespace(finite=torch.tensor(True))
 
     def release(self) -> None:
