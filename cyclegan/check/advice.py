@@ -1,9 +1,9 @@
-"""The recipe that fits the pictures and the machine: each value with its reason."""
+"""Data, method and networks that fit the pictures and the machine: each value of a recipe with its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,42 +11,18 @@ import numpy as np
 from cyclegan.check.between import equal_names, real_detail
 from cyclegan.check.facts import Facts
 from cyclegan.check.fitting import fitting
+from cyclegan.check.suggestion import Suggestion
 from cyclegan.check.within import narrow_range
 from cyclegan.data.config import DataConfig, DomainConfig
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.found import find_format
-from cyclegan.recipe import Recipe, recipe_from
 from cyclegan.types import DOMAINS, Domain
 
 SIZES = (64, 128, 256)
 """Training sizes to choose from, in pixels."""
 
-HOURS = {"cuda": 24.0, "mps": 12.0, "cpu": 12.0}
-"""Hours that a first training may take, by the type of the device."""
-
-EPOCHS, FEWEST, MOST = 200, 20_000, 300_000
-"""Epochs of the reference, and limits of the images of a training: few pictures need more epochs, many need fewer."""
-
-SHORT = 30_000
-"""Images below which a training takes 1.5 times the learning rate, as experiments/horse2zebra_128.yaml."""
-
-SHORTEST = 1000
-"""Images that a training should have, however slow the machine is."""
-
 SCORED = 500
 """Pictures of each domain from which 50 can be held out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suggestion:
-    """A value of a recipe, and why it fits."""
-
-    key: str
-    """With dots: `data.a.range`."""
-    value: Any
-    """As plain data."""
-    reason: str
-    """In one line."""
 
 
 class Plan(NamedTuple):
@@ -76,49 +52,6 @@ def plan(data: DataConfig, folders: Sequence[Facts], device: str, *, scores: boo
         *_scores(a, b, scores),
     ]
     return Plan(tuple(suggested), size, max(len(a.place.files), len(b.place.files)))
-
-
-def schedule(epoch: int, seconds: float | None, device: str) -> Iterator[Suggestion]:
-    """Yield the length of a training with `epoch` images in an epoch, if an image takes so many seconds."""
-    wanted = min(max(EPOCHS * epoch, FEWEST), MOST)
-    hours = HOURS[device]
-    possible = wanted if seconds is None else max(int(hours * 3600 / seconds), SHORTEST)
-    images = _rounded(min(wanted, possible))
-    half, often = images // 2, max(images // 20, 1)
-    why = f"{images / epoch:.3g} epochs of {epoch:,} images"
-    if images < _rounded(wanted):
-        why += f", what fits into {hours:g} hours here; {wanted:,} would be better"
-    elif wanted != EPOCHS * epoch:
-        why += "; the reference's 200 epochs would be " + ("too few" if wanted > EPOCHS * epoch else "more than needed")
-    else:
-        why += ", as the authors train"
-    length = "training.lr_schedule"
-    yield Suggestion(key=f"{length}.constant", value=f"{half} images", reason=f"{images:,} images in all: {why}")
-    yield Suggestion(key=f"{length}.decay", value=f"{images - half} images", reason="images in which the learning rate falls to zero")
-    if images < SHORT:
-        yield Suggestion(key="training.lr", value=3e-4, reason="1.5 times the default, because the training is short")
-    yield Suggestion(
-        key="training.ema", value=f"{max(images // 20, 1)} images", reason="averages the weights, for steadier pictures"
-    )
-    yield Suggestion(key="log.samples_every", value=f"{often} images", reason="20 sample grids")
-    yield Suggestion(key="log.checkpoint_every", value=f"{often} images", reason="--resume loses at most this much")
-
-
-def recipe_of(data: DataConfig, suggestions: Iterable[Suggestion]) -> Recipe:
-    """Return the recipe that suggestions make."""
-    return recipe_from(nested(data, suggestions), "the suggestions")
-
-
-def nested(data: DataConfig, suggestions: Iterable[Suggestion]) -> dict[str, Any]:
-    """Return suggestions as the nested data of a recipe."""
-    recipe: dict[str, Any] = {"data": {"root": data.root.as_posix()}}
-    for each in suggestions:
-        *above, last = each.key.split(".")
-        inner = recipe
-        for name in above:
-            inner = inner.setdefault(name, {})
-        inner[last] = each.value
-    return recipe
 
 
 def _format(facts: Facts) -> PictureFormat:
@@ -191,7 +124,7 @@ def _networks(data: DataConfig, size: int, device: str) -> Iterator[Suggestion]:
     yield Suggestion(key="method.generator", value=generator, reason=why)
     if small:
         critic = {"kind": "patchgan", "width": 32} | ({"norm": "batch"} if data.paired else {})
-        yield Suggestion(key="method.discriminator", value=critic, reason="half as wide as the authors', as there is no GPU")
+        yield Suggestion(key="method.discriminator", value=critic, reason="half as wide as the authors'; no GPU")
     if small and not data.paired:
         reason = "weight of the identity loss: with skip, 5 would let a short training change too little"
         yield Suggestion(key="method.identity", value=1.0, reason=reason)
@@ -201,9 +134,3 @@ def _scores(a: Facts, b: Facts, scores: bool) -> Iterator[Suggestion]:
     if scores and min(len(facts.place.files) for facts in (a, b)) >= SCORED:
         reason = "scores held-out pictures, and keeps the best weights"
         yield Suggestion(key="log.evaluate_every", value="10 epochs", reason=reason)
-
-
-def _rounded(images: int) -> int:
-    """Return a number with two leading digits, and an even one."""
-    unit = 10 ** max(len(str(images)) - 2, 0)
-    return max(images // unit * unit, 2)

@@ -154,7 +154,7 @@ def _sizes(a: Facts, b: Facts) -> Iterator[Finding]:
         yield Finding(
             level="note",
             kind="aspect",
-            text=f"shapes differ: width / height is {one:.2f} in {a.place.name}, {other:.2f} in {b.place.name} (medians)",
+            text=f"width / height differs: {one:.2f} in {a.place.name}, {other:.2f} in {b.place.name} (medians)",
             advice="do not squash them to squares, or the network learns to squash",
         )
 

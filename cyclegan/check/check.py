@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from cyclegan.check.advice import Suggestion, plan, recipe_of, schedule
+from cyclegan.check.advice import plan
 from cyclegan.check.between import about_copies, between
 from cyclegan.check.copies import Copies, find_copies
 from cyclegan.check.cost import Cost, measure
@@ -15,6 +15,8 @@ from cyclegan.check.facts import QUICK, Facts, gather
 from cyclegan.check.finding import Finding, ranked
 from cyclegan.check.layout import find_data, find_places
 from cyclegan.check.result import Result, folder_of
+from cyclegan.check.schedule import schedule
+from cyclegan.check.suggestion import Suggestion, recipe_of
 from cyclegan.check.within import within
 from cyclegan.data.config import DataConfig
 from cyclegan.machine.device import choose_device
@@ -42,7 +44,8 @@ def check(
     """Check a data set: decode every picture, compare them, and measure a training that fits.
 
     `quick` decodes some pictures of each folder and does not compare them; `measured` says whether a training is
-    measured, by default unless `quick`. `report` is called with (done, total) pictures. Raises FileNotFoundError when a folder is missing or contains no picture.
+    measured, by default unless `quick`. `report` is called with (done, total) pictures.
+    Raises FileNotFoundError when a folder is missing or contains no picture.
     """
     data = find_data(root)
     folders = _gather(data, quick, report)
@@ -52,7 +55,8 @@ def check(
         *between(data, folders),
         *about_copies(data, folders, copies),
     ]
-    suggestions, cost = (), None
+    suggestions: tuple[Suggestion, ...] = ()
+    cost: Cost | None = None
     if all(len(facts.pictures) for facts in folders[:2]):
         try:
             suggestions, cost = _advise(data, folders, device, not quick if measured is None else measured)

@@ -111,9 +111,9 @@ def _root(labels: npt.NDArray[np.int64], index: int) -> int:
 def _groups(labels: npt.NDArray[Any]) -> Iterator[npt.NDArray[np.int64]]:
     """Yield the indices of each group of two or more equal labels, in order of their first index."""
     order = np.argsort(labels, kind="stable")
-    starts = np.flatnonzero(np.r_[True, labels[order][1:] != labels[order][:-1]])
-    several = np.flatnonzero(np.diff(np.r_[starts, len(order)]) > 1) if len(order) else []
+    starts = np.flatnonzero(np.diff(labels[order], prepend=labels[order][:1] + 1))
     ends = np.r_[starts[1:], len(order)]
+    several = np.flatnonzero(ends - starts > 1)
     yield from sorted((order[starts[i] : ends[i]] for i in several), key=lambda group: int(group[0]))
 
 
@@ -134,9 +134,7 @@ def _between(
             firsts.setdefault(member.folder, member)
     name = [facts.place.name for facts in folders]
     return [
-        Copies(
-            first=name[first], second=name[second], near=near, pictures=number, pairs=tuple(pairs[first, second])
-        )  # fmt: skip
+        Copies(first=name[first], second=name[second], near=near, pictures=number, pairs=tuple(pairs[first, second]))
         for (first, second), number in sorted(numbers.items())
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from cyclegan.data.config import DataConfig
@@ -69,6 +69,6 @@ def not_read(folder: Path) -> dict[str, int]:
     counts = Counter[str]()
     for _, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        suffixes = (os.path.splitext(name)[1].lower() for name in names if not name.startswith("."))
+        suffixes = (PurePath(name).suffix.lower() for name in names if not name.startswith("."))
         counts.update(suffix for suffix in suffixes if suffix not in SUFFIXES | BESIDE)
     return {suffix or "none": number for suffix, number in counts.most_common()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from enum import IntFlag
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -96,10 +97,9 @@ def halved(picture: FilePicture, source: Source) -> FilePicture:
         return picture
     width = picture.values.shape[1] // 2
     columns = slice(None, width) if source.half == "left" else slice(-width, None)
-    alpha, missing = (None if each is None else each[:, columns] for each in (picture.alpha, picture.missing))
-    return FilePicture(
-        values=picture.values[:, columns], kind=picture.kind, alpha=alpha, missing=missing, profile=picture.profile
-    )
+    alpha = None if picture.alpha is None else picture.alpha[:, columns]
+    missing = None if picture.missing is None else picture.missing[:, columns]
+    return replace(picture, values=picture.values[:, columns], alpha=alpha, missing=missing)
 
 
 def known(picture: FilePicture) -> npt.NDArray[Any]:
@@ -136,7 +136,7 @@ def _coarse(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _grey(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return the mean of the channels of a picture (H, W, C), in its own units; without a value, 0."""
-    mean = values.mean(axis=2, dtype=np.float32)
+    mean: npt.NDArray[np.float32] = values.mean(axis=2, dtype=np.float32)
     return np.nan_to_num(mean) if values.dtype.kind == "f" else mean
 
 

@@ -40,7 +40,8 @@ def quick_notes(data: DataConfig, files: Mapping[Domain, Sequence[Path]]) -> lis
     ]
     if not found:
         return []
-    return [*(f"check: {line}" for line in found), f"check: {as_typed('cyclegan', 'check', shown(data.root))} says more"]
+    more = as_typed("cyclegan", "check", shown(data.root))
+    return [*(f"check: {line}" for line in found), f"check: {more} says more"]
 
 
 def _others(folder: Path) -> Iterator[str]:
@@ -57,7 +58,8 @@ def _numbers(places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Pa
 
 
 def _sizes(places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:
-    shorter = {domain: [side for path in evenly(files[domain], SAMPLE) if (side := _shorter(path))] for domain in DOMAINS}
+    sampled = {domain: map(_shorter, evenly(files[domain], SAMPLE)) for domain in DOMAINS}
+    shorter = {domain: [side for side in sides if side] for domain, sides in sampled.items()}
     if not all(shorter.values()):
         return
     a, b = (median(shorter[domain]) for domain in DOMAINS)
@@ -77,9 +79,7 @@ def _shorter(path: Path) -> int:
         return 0
 
 
-def _copies(
-    data: DataConfig, places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]
-) -> Iterator[str]:
+def _copies(data: DataConfig, places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:
     """Compare the bytes of training and test pictures whose files have equal sizes."""
     for domain, source in sources(data, unseen_split(data)).items():
         if not source.folder.is_dir() or len(files[domain]) > MOST or source.half == "right":

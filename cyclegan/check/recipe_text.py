@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
-from cyclegan.check.advice import Suggestion
+from cyclegan.check.suggestion import Suggestion
 
 WIDE = 110
 """Width from which a value is written in several lines."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan.check.advice import Suggestion
 from cyclegan.check.cost import Cost
 from cyclegan.check.facts import Facts, Spread, spread
 from cyclegan.check.finding import Finding
 from cyclegan.check.look import Marks
+from cyclegan.check.suggestion import Suggestion
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,9 @@ from cyclegan.util.signals import Stopped
 from cyclegan.util.streams import lasting_streams
 from cyclegan.util.text import as_typed, one_line, shown
 
-Command: TypeAlias = Check | Init | Train | Translate | Evaluate | Report | Compare | Export | Import | Show | Fetch | Demo
+Command: TypeAlias = (
+    Check | Init | Train | Translate | Evaluate | Report | Compare | Export | Import | Show | Fetch | Demo
+)
 
 COMMANDS: dict[str, type[Command]] = {
     "check": Check,
