@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -46,11 +47,9 @@ def test_a_training_has_the_epochs_of_the_authors_within_hours_and_limits(
 
 
 def test_a_slow_machine_is_told_what_would_be_better() -> None:
-    reasons = [each.reason for each in schedule(1000, 1.0, "cpu")]
-    assert (
-        reasons[0]
-        == "43,000 images in all: 43 epochs of 1,000 images, what fits into 12 hours here; 200,000 would be better"
-    )
+    first = next(schedule(1000, 1.0, "cpu")).reason
+    assert first.startswith("43,000 images in all: 43 epochs of 1,000 images")
+    assert first.endswith("what fits into 12 hours here; 200,000 would be better")
 
 
 @pytest.mark.parametrize("device, size, blocks", [("cuda", 256, 9), ("cpu", 128, 6), ("mps", 128, 6)])
@@ -120,11 +119,5 @@ def test_pictures_of_any_size_are_scaled_to_one_before_they_are_cropped(root: Pa
     Image.open(root / "trainA" / "trainA0.png").resize((300, 90)).save(root / "trainA" / "trainA0.png")
     checked = check(root, device="cpu")
     recipe = recipe_of(checked.data, checked.result.suggestions)
-    pixels = recipe.data.build().prepare(natural_pixels(300, 90))
+    pixels = recipe.data.build().prepare(np.asarray(natural(0, 300, 90)))
     assert min(pixels.shape[:2]) == 71
-
-
-def natural_pixels(width: int, height: int):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.asarray(natural(0, width, height))

@@ -76,9 +76,8 @@ def one_long(root: Path) -> None:
 
 def enlarged(root: Path) -> None:
     for path in (root / "trainB").iterdir():
-        Image.open(path).resize((16, 16), Image.Resampling.BICUBIC).resize((64, 64), Image.Resampling.BICUBIC).save(
-            path
-        )
+        small = Image.open(path).resize((16, 16), Image.Resampling.BICUBIC)
+        small.resize((64, 64), Image.Resampling.BICUBIC).save(path)
 
 
 def larger(root: Path) -> None:

@@ -5,15 +5,18 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from cyclegan.check.check import check
 from cyclegan.check.first_recipe import first_recipe
+from cyclegan.check.look import viewed
 from cyclegan.check.page import write_check
 from cyclegan.check.quick import quick_notes
 from cyclegan.check.text import as_text
 from cyclegan.data.config import DataConfig
+from cyclegan.data.picture import FilePicture
 from cyclegan.data.sources import sources
 from cyclegan.recipe import read_recipe, recipe_from
 from cyclegan.training.trainer import train
@@ -182,7 +185,17 @@ def test_train_notes_them_when_a_run_starts_and_not_when_it_resumes(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leak(root)
-    words = ["train", "--data.root", root, "--out", tmp_path / "run", "--speed.device", "cpu", "--speed.compile", "off"]
+    words: list[str | Path] = [
+        "train",
+        "--data.root",
+        root,
+        "--out",
+        tmp_path / "run",
+        "--speed.device",
+        "cpu",
+        "--speed.compile",
+        "off",
+    ]
     words += ["--speed.precision", "float32", "--speed.channels_last", "off", "--method.generator.width", "4"]
     words += ["--method.generator.blocks", "1", "--method.discriminator.width", "4"]
     words += ["--data.transforms", "[{CenterCrop: {height: 32, width: 32}}]"]
@@ -194,10 +207,6 @@ def test_train_notes_them_when_a_run_starts_and_not_when_it_resumes(
 
 
 def test_a_picture_with_a_deeper_type_is_viewed_in_bytes(tmp_path: Path) -> None:
-    import numpy as np
-
-    from cyclegan.check.look import viewed
-    from cyclegan.data.picture import FilePicture
 
     ramp = np.linspace(0, 4095, 64 * 64).reshape(64, 64, 1).astype(np.uint16)
     assert np.asarray(viewed(FilePicture(values=ramp, kind="grey"))).max() == 255
