@@ -18,11 +18,12 @@ from cyclegan.check.text import as_text
 from cyclegan.data.config import DataConfig
 from cyclegan.data.picture import FilePicture
 from cyclegan.data.sources import sources
-from cyclegan.recipe import read_recipe, recipe_from
+from cyclegan.recipe import read_recipe, recipe_from, write_recipe
 from cyclegan.training.trainer import train
 from tests.check.conftest import fill, natural
 from tests.cli.test_cli import run_main
 from tests.pages import text as page_text
+from tests.tiny import tiny_recipe
 
 KEYS = {
     "": "data pairs quick folders findings suggestions cost",
@@ -185,21 +186,8 @@ def test_train_notes_them_when_a_run_starts_and_not_when_it_resumes(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leak(root)
-    words: list[str | Path] = [
-        "train",
-        "--data.root",
-        root,
-        "--out",
-        tmp_path / "run",
-        "--speed.device",
-        "cpu",
-        "--speed.compile",
-        "off",
-    ]
-    words += ["--speed.precision", "float32", "--speed.channels_last", "off", "--method.generator.width", "4"]
-    words += ["--method.generator.blocks", "1", "--method.discriminator.width", "4"]
-    words += ["--data.transforms", "[{CenterCrop: {height: 32, width: 32}}]"]
-    words += ["--training.lr_schedule.constant", "1 images", "--training.lr_schedule.decay", "1 images"]
+    write_recipe(tiny_recipe(root), tmp_path / "tiny.yaml")
+    words = ("train", tmp_path / "tiny.yaml", "--out", tmp_path / "run")
     assert run_main(*words) == 0
     assert "check: " in capsys.readouterr().err
     assert run_main(*words, "--resume") == 0
