@@ -16,17 +16,14 @@ from cyclegan.data.painted import build_demo
 from cyclegan.data.read import read_image
 from cyclegan.data.sheet import write_sheet
 from cyclegan.inference.translator import Translator
-from cyclegan.machine.device import choose_device
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.paired import ssim_and_psnr
 from cyclegan.networks.config import PatchganConfig, ResnetConfig
 from cyclegan.recipe import LogConfig, LrScheduleConfig, Recipe, SpeedConfig, TrainingConfig
 from cyclegan.report.gallery import write_gallery
-from cyclegan.training.learner import Learner
+from cyclegan.training.pace import steps_per_second
 from cyclegan.training.trainer import train
-from cyclegan.types import Batch
 from cyclegan.util.progress import duration
-from cyclegan.util.untouched import untouched
 
 SIZE = 96
 """Side, in pixels, of the pictures that the demo translates."""
@@ -39,9 +36,6 @@ MOST, FEWEST = 2800, 1000
 
 SECONDS = 190.0
 """Seconds for training, so that the demo takes under four minutes, unless the machine is too slow for `FEWEST`."""
-
-WARM_UP, TIMED, PATIENCE = 3, 20, 10.0
-"""Steps before timing starts, steps that are timed, and seconds after which timing ends with fewer steps."""
 
 
 def demo_recipe(data: Path, images: int = MOST) -> Recipe:
@@ -75,20 +69,6 @@ def demo_recipe(data: Path, images: int = MOST) -> Recipe:
     )
 
 
-@untouched()
-def steps_per_second(recipe: Recipe, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Measure how fast this machine trains the recipe with a few steps on noise, whose result is discarded."""
-    learner = Learner(recipe, choose_device(recipe.speed.device), epoch=MOST)
-    noise = Batch(*torch.randint(0, 256, (2, 1, 3, CROP, CROP), dtype=torch.uint8))
-    for _ in range(WARM_UP):
-        learner.step(noise)
-    steps, began = 0, clock()
-    while steps < TIMED and clock() - began < PATIENCE:
-        learner.step(noise).finite.item()  # waits for the device
-        steps += 1
-    return steps / (clock() - began)
-
-
 def images_to_learn(speed: float) -> int:
     """Return how many images fit into `SECONDS` at this speed in steps per second, in hundreds, within the limits."""
     return min(MOST, max(FEWEST, int(speed * SECONDS) // 100 * 100))
@@ -104,7 +84,7 @@ def run_demo(out: Path, note: Callable[[str], None] = lambda line: None) -> str:
     """
     data = build_demo(out / "data", size=SIZE)
     run = out / f"run-{time.strftime('%Y%m%d-%H%M%S')}"
-    speed = steps_per_second(demo_recipe(data))
+    speed = steps_per_second(demo_recipe(data), (CROP, CROP))
     images = images_to_learn(speed)
     note(f"{speed:.3g} steps/s on this machine: training on {images:,} images, about {duration(images / speed)}")
     began = time.perf_counter()

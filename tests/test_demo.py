@@ -1,17 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 import cyclegan.demo
-from cyclegan.demo import demo_recipe, images_to_learn, run_demo, steps_per_second
+from cyclegan.demo import demo_recipe, images_to_learn, run_demo
 from cyclegan.recipe import LrScheduleConfig, Recipe
-from cyclegan.types import Batch
-from tests.snapshot import changed, snapshot
 from tests.test_everywhere import refused_by_windows
 
 
@@ -24,7 +19,7 @@ def short(data: Path, images: int = 4) -> Recipe:
 def test_the_demo_trains_translates_scores_and_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
     monkeypatch.setattr(cyclegan.demo, "demo_recipe", short)
-    monkeypatch.setattr(cyclegan.demo, "steps_per_second", lambda recipe: 12.345)
+    monkeypatch.setattr(cyclegan.demo, "steps_per_second", lambda recipe, size: 12.345)
     told = run_demo(tmp_path, notes.append)
     assert notes == ["12.3 steps/s on this machine: training on 2,300 images, about 3 min 6 s"]
     assert "photo against truth" in told and "SSIM" in told
@@ -46,37 +41,3 @@ def test_a_shorter_demo_has_the_same_shape(tmp_path: Path) -> None:
     assert (half.lr_schedule.constant, half.lr_schedule.decay, half.ema) == ("850 images", "550 images", "100 images")
     odd = demo_recipe(tmp_path, 1300).training
     assert odd.lr_schedule.length(1) == 1300
-
-
-class FakeGame:
-    """Takes a minute for its first steps, and then so many seconds each."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.steps, self.now = seconds, 0, 0.0
-
-    def __call__(self, recipe: Recipe, device: torch.device, epoch: int) -> Any:
-        return self
-
-    def step(self, pixels: Batch) -> Any:
-        assert pixels.a.shape == (1, 3, 64, 64) and pixels.a.dtype == torch.uint8
-        self.steps += 1
-        self.now += 60 if self.steps <= cyclegan.demo.WARM_UP else self.seconds
-        return SimpleNamespace(finite=torch.tensor(True))
-
-
-@pytest.mark.parametrize("seconds, steps", [(0.125, 20), (4.0, 3), (40.0, 1)])
-def test_the_speed_is_that_of_a_few_steps_once_warm(
-    seconds: float, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    learner = FakeGame(seconds)
-    monkeypatch.setattr(cyclegan.demo, "Learner", learner)
-    assert steps_per_second(demo_recipe(tmp_path), clock=lambda: learner.now) == 1 / seconds
-    assert learner.steps == cyclegan.demo.WARM_UP + steps
-
-
-def test_a_real_game_has_a_speed_and_leaves_nothing_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cyclegan.demo, "TIMED", 1)
-    monkeypatch.setattr(cyclegan.demo, "WARM_UP", 1)
-    before = snapshot()
-    assert 0 < steps_per_second(short(tmp_path)) < 10_000
-    assert not changed(before)

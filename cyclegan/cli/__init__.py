@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import cyclegan
 from cyclegan.cli import migration
+from cyclegan.cli.check import Check, Init
 from cyclegan.cli.codes import code_of
 from cyclegan.cli.evaluate import Evaluate, parse_evaluate
 from cyclegan.cli.export import Export
@@ -26,9 +27,13 @@ from cyclegan.util.signals import Stopped
 from cyclegan.util.streams import lasting_streams
 from cyclegan.util.text import as_typed, one_line, shown
 
-Command: TypeAlias = Train | Translate | Evaluate | Report | Compare | Export | Import | Show | Fetch | Demo
+Command: TypeAlias = (
+    Check | Init | Train | Translate | Evaluate | Report | Compare | Export | Import | Show | Fetch | Demo
+)
 
 COMMANDS: dict[str, type[Command]] = {
+    "check": Check,
+    "init": Init,
     "train": Train,
     "translate": Translate,
     "evaluate": Evaluate,

@@ -53,12 +53,13 @@ class Train(TrainOptions):
         first = os.environ.get("RANK", "0") == "0"
         restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
+        from cyclegan.check.quick import quick_notes
         from cyclegan.training.checkpointer import Unsaved
         from cyclegan.training.nonfinite import Diverged
         from cyclegan.training.trainer import train
 
         try:
-            checkpoint = train(recipe, out, resume=self.resume or restarted)
+            checkpoint = train(recipe, out, resume=self.resume or restarted, check=quick_notes)
         except (Unsaved, Diverged) as end:
             print(f"cyclegan: {end}", file=sys.stderr)
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED

@@ -49,13 +49,17 @@ SOURCES: dict[Backbone, Source] = {
 }
 
 
+def place_of(backbone: Backbone) -> Path:
+    """Return where the downloaded weights of a network are kept, in torch's cache folder."""
+    return Path(get_dir(), "checkpoints", SOURCES[backbone].url.rsplit("/", 1)[1])
+
+
 def downloaded(backbone: Backbone) -> Path:
     """Return the path of the weights of a network, in torch's cache folder; downloads them if necessary.
 
     The SHA-256 of the file is verified each time. Raises ConnectionError, with one line, when the download fails.
     """
-    source = SOURCES[backbone]
-    path = Path(get_dir(), "checkpoints", source.url.rsplit("/", 1)[1])
+    source, path = SOURCES[backbone], place_of(backbone)
     if path.is_file() and sha256_of(path) == source.sha256:
         return path
     try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
+from cyclegan.data.config import DataConfig
 from cyclegan.data.folder import Folder, open_folders
 from cyclegan.data.loader import Loader
 from cyclegan.data.presets import fit_of, size_in_training
@@ -35,6 +37,9 @@ from cyclegan.util.signals import Stopped, StopSignals
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
+Check: TypeAlias = Callable[[DataConfig, Mapping[Domain, Sequence[Path]]], list[str]]
+"""A look at the training pictures of both domains that returns lines about what it has found."""
+
 LESS_MEMORY = (
     "a smaller data.size (or crop in data.transforms), a smaller training.batch_size, --speed.checkpoint_activations, "
     "or on a GPU --speed.graph off"
@@ -43,11 +48,12 @@ LESS_MEMORY = (
 
 
 @untouched()
-def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
+def train(recipe: Recipe, run: Path | str, *, resume: bool = False, check: Check | None = None) -> Path:
     """Train a recipe and write checkpoints and logs to the folder `run`.
 
     With `resume`, a run that is already in the folder continues from its newest checkpoint; if there is none, training
     starts from the beginning. Under torchrun every process calls this function, and only the first one writes.
+    `check` looks at the pictures when a run starts, and returns lines to note.
 
     Returns the path of the last checkpoint.
 
@@ -60,13 +66,16 @@ def train(recipe: Recipe, run: Path | str, *, resume: bool = False) -> Path:
     Raises ConnectionError when another process of the run is lost.
     """
     with open_processes() as processes:
-        return Trainer(recipe, Path(run), resume=resume, processes=processes).train()
+        return Trainer(recipe, Path(run), resume=resume, processes=processes, check=check).train()
 
 
 class Trainer:
     """A run: its learner, its data loader, its logs and its checkpoints. `train` is the entry point."""
 
-    def __init__(self, recipe: Recipe, run: Path, *, resume: bool = False, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, recipe: Recipe, run: Path, *, resume: bool = False, processes: Processes = ALONE,
+        check: Check | None = None,
+    ) -> None:  # fmt: skip
         if (run / "recipe.yaml").exists() and not resume:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
         if recipe.method.about.paired and not recipe.data.paired:
@@ -78,6 +87,8 @@ class Trainer:
         saved = read_newest(run) if resume and checkpoints_in(run) else None
         told: list[str] = []
         self.loader, self.split = self._open_data(saved, told.append)
+        if check and processes.first and not resume:
+            told += check(recipe.data, {"a": self.loader.a.files, "b": self.loader.b.files})
         self.total = recipe.training.lr_schedule.length(self.loader.epoch)
         evaluates = processes.first and recipe.log.evaluate_every
         self.features = recipe.features.build() if evaluates else None

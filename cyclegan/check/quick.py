@@ -1,0 +1,110 @@
+"""The quick part of the check, which `cyclegan train` runs when it starts: no picture is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from PIL import Image
+
+from cyclegan.check.between import LARGER, UNBALANCED
+from cyclegan.check.finding import counted, not_read_told
+from cyclegan.check.layout import not_read
+from cyclegan.data.config import DataConfig
+from cyclegan.data.files import READABLE
+from cyclegan.data.found import evenly
+from cyclegan.data.held_out import mark
+from cyclegan.data.sources import Source, sources, unseen_split
+from cyclegan.types import DOMAINS, Domain
+from cyclegan.util.text import as_typed, shown
+
+SAMPLE = 32
+"""Number of files of each folder whose sizes are looked at."""
+
+MOST = 100_000
+"""Number of files in a folder from which it is not compared with the test pictures."""
+
+SUSPECTS = 1000
+"""Number of files of equal sizes that are compared."""
+
+
+def quick_notes(data: DataConfig, files: Mapping[Domain, Sequence[Path]]) -> list[str]:
+    """Return lines about what is odd in the training pictures `files`; nothing if all is well."""
+    places = sources(data, "train")
+    found = [
+        *(line for source in dict.fromkeys(place.folder for place in places.values()) for line in _others(source)),
+        *_numbers(places, files),
+        *_sizes(places, files),
+        *_copies(data, places, files),
+    ]
+    if not found:
+        return []
+    more = as_typed("cyclegan", "check", shown(data.root))
+    return [*(f"check: {line}" for line in found), f"check: {more} says more"]
+
+
+def _others(folder: Path) -> Iterator[str]:
+    if counts := not_read(folder):
+        yield f"{shown(folder)}: {not_read_told(counts)}"
+
+
+def _numbers(places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:
+    few, many = sorted(DOMAINS, key=lambda domain: len(files[domain]))
+    if (ratio := len(files[many]) / len(files[few])) >= UNBALANCED:
+        names = shown(places[many].folder), shown(places[few].folder)
+        yield f"{names[0]} has {ratio:.3g} times as many pictures as {names[1]}"
+
+
+def _sizes(places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:
+    sampled = {domain: map(_shorter, evenly(files[domain], SAMPLE)) for domain in DOMAINS}
+    shorter = {domain: [side for side in sides if side] for domain, sides in sampled.items()}
+    if not all(shorter.values()):
+        return
+    a, b = (median(shorter[domain]) for domain in DOMAINS)
+    if max(a / b, b / a) >= LARGER:
+        names = " and ".join(shown(places[domain].folder) for domain in DOMAINS)
+        yield f"the shorter sides in {names} differ: {a:.0f} and {b:.0f} pixels (medians of samples)"
+
+
+def _shorter(path: Path) -> int:
+    """Return the shorter side that the head of a file tells; 0 for one that Pillow does not know."""
+    try:
+        if not path.is_file():
+            return 0
+        with Image.open(path, formats=READABLE) as image:
+            return min(image.size)
+    except Exception:  # damaged files raise almost anything; reading them reports why
+        return 0
+
+
+def _copies(data: DataConfig, places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:
+    """Compare the bytes of training and test pictures whose files have equal sizes."""
+    for domain, source in sources(data, unseen_split(data)).items():
+        if not source.folder.is_dir() or len(files[domain]) > MOST or source.half == "right":
+            continue
+        tests = source.find()
+        if len(tests) > MOST:
+            continue
+        by_size = _by_size(tests)
+        suspects = [path for path in files[domain] if _size(path) in by_size][:SUSPECTS]
+        marks = {mark(path): path for size in {_size(path) for path in suspects} for path in by_size[size][:SUSPECTS]}
+        same = [(path, marks[found]) for path in suspects if (found := mark(path)) and found in marks]
+        if same:
+            where, (one, other) = shown(places[domain].folder), same[0]
+            both = f"{shown(Path(one.name))} = {shown(Path(other.name))}"
+            yield f"{where}: {counted(len(same))} also in {shown(source.folder)}, so scores are too good: {both}"
+
+
+def _by_size(paths: Sequence[Path]) -> dict[int, list[Path]]:
+    sizes: dict[int, list[Path]] = {}
+    for path in paths:
+        sizes.setdefault(_size(path), []).append(path)
+    return {size: found for size, found in sizes.items() if size > 0}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # reading it reports why
+        return 0
