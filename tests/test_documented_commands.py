@@ -75,6 +75,10 @@ class Here:
                 shutil.rmtree(translated := self.folder / words[words.index("--fake") + 1])
                 write_pictures(translated, 5, seed=6)
         self.start("cyclegan", *on_the_line(words, self.features), together=together)
+        if words[0] == "init":
+            recipe = self.folder / words[2]
+            short = tiny(yaml.safe_load(recipe.read_text(encoding="utf-8")), self.features)
+            recipe.write_text(yaml.safe_dump(short), encoding="utf-8")
 
     def empty(self, text: str) -> None:
         """Remove the run folders that a text names."""

@@ -97,9 +97,9 @@ def real_detail(facts: Facts) -> float:
 
 
 def equal_names(a: Facts, b: Facts) -> float:
-    """Return the share of the names of the smaller folder, without suffixes, that the other folder has too."""
+    """Return the share of the names of the larger folder, without suffixes, that the other folder has too."""
     stems = [{_stem(facts, path) for path in facts.place.files} for facts in (a, b)]
-    return len(stems[0] & stems[1]) / min(map(len, stems))
+    return len(stems[0] & stems[1]) / max(map(len, stems))
 
 
 def _stem(facts: Facts, path: PurePath) -> int:

@@ -39,12 +39,13 @@ class Checked(NamedTuple):
 @untouched()
 def check(
     root: Path, *, quick: bool = False, measured: bool | None = None, device: Device = "auto",
-    report: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[int, int], None] = lambda done, total: None, note: Callable[[str], None] = lambda line: None,
 ) -> Checked:  # fmt: skip
     """Check a data set: decode every picture, compare them, and measure a training that fits.
 
     `quick` decodes some pictures of each folder and does not compare them; `measured` says whether a training is
-    measured, by default unless `quick`. `report` is called with (done, total) pictures.
+    measured, by default unless `quick`. `report` is called with (done, total) pictures, `note`
+    with a line before a training is measured.
     Raises FileNotFoundError when a folder is missing or contains no picture.
     """
     data = find_data(root)
@@ -59,7 +60,10 @@ def check(
     cost: Cost | None = None
     if all(len(facts.pictures) for facts in folders[:2]):
         try:
-            suggestions, cost = _advise(data, folders, device, not quick if measured is None else measured)
+            measures = not quick if measured is None else measured
+            if measures:
+                note("measuring a few steps of a training")
+            suggestions, cost = _advise(data, folders, device, measures)
         except ValueError as error:  # the format of a folder cannot be found
             if not any(finding.kind == "channels" for finding in findings):
                 findings.append(Finding(level="error", kind="format", text=str(error)))

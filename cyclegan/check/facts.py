@@ -129,6 +129,8 @@ class Facts:
     @cached_property
     def flat(self) -> npt.NDArray[np.bool_]:
         """Whether each row is that of a picture of one colour."""
+        if not len(self.pictures):
+            return self.readable
         low, _, high = self.percentiles if self.usual_depth != "uint8" else (0.0, 127.5, 255.0)
         flat: npt.NDArray[np.bool_] = self.readable & (self.rows["spread"] <= FLAT * (high - low))
         return flat

@@ -23,13 +23,15 @@ class First(NamedTuple):
 
 
 def first_recipe(
-    root: Path, *, device: Device = "auto", report: Callable[[int, int], None] = lambda done, total: None
-) -> First:
+    root: Path, *, device: Device = "auto",
+    report: Callable[[int, int], None] = lambda done, total: None, note: Callable[[str], None] = lambda line: None,
+) -> First:  # fmt: skip
     """Write the recipe that fits a data set and this machine; measures a few steps of it.
 
-    Raises ValueError when the pictures do not make a training possible, and what `check` raises.
+    `report` and `note` are as in `check`. Raises ValueError when the pictures do not make a training possible, and what
+    `check` raises.
     """
-    result = check(root, quick=True, measured=True, device=device, report=report).result
+    result = check(root, quick=True, measured=True, device=device, report=report, note=note).result
     if result.errors or not result.suggestions:
         worst = result.errors[0]
         raise ValueError(f"{worst.text}; {worst.advice}" if worst.advice else worst.text)

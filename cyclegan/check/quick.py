@@ -9,7 +9,7 @@ from statistics import median
 from PIL import Image
 
 from cyclegan.check.between import LARGER, UNBALANCED
-from cyclegan.check.finding import counted
+from cyclegan.check.finding import counted, not_read_told
 from cyclegan.check.layout import not_read
 from cyclegan.data.config import DataConfig
 from cyclegan.data.files import READABLE
@@ -46,8 +46,7 @@ def quick_notes(data: DataConfig, files: Mapping[Domain, Sequence[Path]]) -> lis
 
 def _others(folder: Path) -> Iterator[str]:
     if counts := not_read(folder):
-        kinds = ", ".join(f"{number:,} {suffix}" for suffix, number in list(counts.items())[:5])
-        yield f"{shown(folder)}: {counted(sum(counts.values()), 'file')} of other kinds are not read: {kinds}"
+        yield f"{shown(folder)}: {not_read_told(counts)}"
 
 
 def _numbers(places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:

@@ -120,7 +120,7 @@ def folder_of(facts: Facts) -> Folder:
         lowest=float(pictures["low"].min()) if some else None,
         highest=float(pictures["high"].max()) if some else None,
         detail=of(facts.details),
-        flat=int(facts.flat.sum()) if some else 0,
+        flat=int(facts.flat.sum()),
         colourless=int(facts.marked(Marks.COLOURLESS).sum()),
         transparent=int(facts.marked(Marks.TRANSPARENT).sum()),
         profiles=int(facts.marked(Marks.PROFILED).sum()),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cyclegan.check.facts import Facts
-from cyclegan.check.finding import EXAMPLES, Example, Finding, counted
+from cyclegan.check.finding import EXAMPLES, Example, Finding, counted, not_read_told
 from cyclegan.check.look import Marks
 from cyclegan.data.folder import TOLERATED
 
@@ -52,11 +52,10 @@ def _files(facts: Facts) -> Iterator[Finding]:
             ),
         )
     if facts.place.not_read:
-        kinds = ", ".join(f"{number:,} {suffix}" for suffix, number in list(facts.place.not_read.items())[:6])
         yield Finding(
             level="warning",
             kind="not_read",
-            text=f"{name}: {counted(sum(facts.place.not_read.values()), 'file')} of other kinds are not read: {kinds}",
+            text=f"{name}: {not_read_told(facts.place.not_read)}",
             advice="convert them to PNG or TIFF if they are pictures",
         )
     number = len(facts.place.files)
@@ -138,7 +137,7 @@ def _values(facts: Facts) -> Iterator[Finding]:
                 advice=f"set data.{facts.place.domain}.range: [{low:.0f}, {high:.0f}] if the contrast should be full",
             )
     for mark, kind, what, advice in (
-        (Marks.TURNED, "turned", "rotated or mirrored by their EXIF data", "they are turned upright"),
+        (Marks.TURNED, "turned", "rotated or mirrored by EXIF data", "they are turned upright"),
         (Marks.PROFILED, "profiles", "with a colour profile", "they are converted to one colour space"),
         (Marks.TRANSPARENT, "transparent", "with transparent parts", "these become white"),
     ):

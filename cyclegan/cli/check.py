@@ -39,7 +39,7 @@ class Check:
         from cyclegan.check.text import as_text
 
         with Progress("checking") as progress:
-            checked = check(self.data, quick=self.quick, device=self.device, report=progress.report)
+            checked = check(self.data, quick=self.quick, device=self.device, report=progress.report, note=progress.note)
         written = json.dumps(checked.result.to_dict(), indent=1)
         print(written if self.json == Path("-") else as_text(checked.result))
         if self.json and self.json != Path("-"):
@@ -72,7 +72,7 @@ class Init:
         from cyclegan.check.first_recipe import first_recipe
 
         with Progress("looking") as progress:
-            written, told = first_recipe(self.data, device=self.device, report=progress.report)
+            written, told = first_recipe(self.data, device=self.device, report=progress.report, note=progress.note)
         write_whole(self.recipe, written.encode())
         print(told)
         print(f"{shown(self.recipe)}\ntrain with: {as_typed('cyclegan', 'train', shown(self.recipe))}")
