@@ -36,11 +36,11 @@ def main() -> None:
     args.folder.mkdir(parents=True)
     try:
         write(args.folder, args.pictures)
-        told("before")
-        began = time.perf_counter()
+        told("before", clocks())
+        began = clocks()
         folders = [gather(place) for place in find_places(find_data(args.folder))]
         told("decoded", began)
-        began = time.perf_counter()
+        began = clocks()
         copies = find_copies(folders, near=True)
         told(f"compared, {sum(each.pictures for each in copies)} copies", began)
     finally:
@@ -57,10 +57,16 @@ def write(folder: Path, pictures: int) -> None:
             coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC).save(folder / name / f"{i:07}.jpg", quality=85)
 
 
-def told(what: str, began: float | None = None) -> None:
-    """Print the time since `began` and the peak memory of the process."""
-    seconds = "" if began is None else f"{time.perf_counter() - began:8.1f} s"
-    print(f"{what:<24}{seconds:>12}{(memory_used(torch.device('cpu')) or 0) * 1024:8.0f} MiB", flush=True)
+def told(what: str, began: tuple[float, float]) -> None:
+    """Print the time and the CPU time since `began`, and the peak memory of the process."""
+    seconds, cpu = (now - then for now, then in zip(clocks(), began, strict=True))
+    memory = (memory_used(torch.device("cpu")) or 0) * 1024
+    print(f"{what:<24}{seconds:8.1f} s{cpu:8.1f} s of CPU{memory:8.0f} MiB", flush=True)
+
+
+def clocks() -> tuple[float, float]:
+    """Return the time and the CPU time of this process, in seconds."""
+    return time.perf_counter(), time.process_time()
 
 
 if __name__ == "__main__":
