@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.files import SUFFIXES
+from cyclegan.data.kinds import READ as SUFFIXES
 from cyclegan.data.sources import Source, sources, unseen_split
 from cyclegan.types import DOMAINS, Domain
 from cyclegan.util.text import shown
@@ -70,5 +70,5 @@ def not_read(folder: Path) -> dict[str, int]:
     for _, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         suffixes = (PurePath(name).suffix.lower() for name in names if not name.startswith("."))
-        counts.update(suffix for suffix in suffixes if suffix not in SUFFIXES | BESIDE)
+        counts.update(suffix for suffix in suffixes if suffix not in {*SUFFIXES, *BESIDE})
     return {suffix or "none": number for suffix, number in counts.most_common()}

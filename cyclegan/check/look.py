@@ -14,9 +14,10 @@ from PIL import ExifTags, Image
 
 from cyclegan.check.detail import detail
 from cyclegan.data.colour import managed
-from cyclegan.data.files import READABLE, UnreadableImage
+from cyclegan.data.files import UnreadableImage
 from cyclegan.data.picture import FilePicture, Kind
 from cyclegan.data.read import read_picture
+from cyclegan.data.shapes import HEADED
 from cyclegan.data.sources import Source
 from cyclegan.util.text import shown
 
@@ -160,7 +161,7 @@ def _is_colourless(values: npt.NDArray[Any]) -> bool:
 def _is_turned(path: Path) -> bool:
     """Return whether the EXIF data of a file that Pillow knows says that its picture is not upright."""
     try:
-        with Image.open(path, formats=READABLE) as image:
+        with Image.open(path, formats=HEADED) as image:
             return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
     except Exception:  # damaged metadata can raise almost anything, and other decoders read other formats
         return False

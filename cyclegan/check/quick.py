@@ -12,9 +12,9 @@ from cyclegan.check.between import LARGER, UNBALANCED
 from cyclegan.check.finding import counted, not_read_told
 from cyclegan.check.layout import not_read
 from cyclegan.data.config import DataConfig
-from cyclegan.data.files import READABLE
 from cyclegan.data.found import evenly
 from cyclegan.data.held_out import mark
+from cyclegan.data.shapes import HEADED
 from cyclegan.data.sources import Source, sources, unseen_split
 from cyclegan.types import DOMAINS, Domain
 from cyclegan.util.text import as_typed, shown
@@ -72,7 +72,7 @@ def _shorter(path: Path) -> int:
     try:
         if not path.is_file():
             return 0
-        with Image.open(path, formats=READABLE) as image:
+        with Image.open(path, formats=HEADED) as image:
             return min(image.size)
     except Exception:  # damaged files raise almost anything; reading them reports why
         return 0

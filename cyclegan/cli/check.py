@@ -25,9 +25,9 @@ class Check:
     """Data set: a folder with trainA and trainB, or with train for pairs side by side."""
     quick: FlagCreatePairsOff[bool] = False
     """Decode some pictures only; search no copies, and measure no training."""
-    html: Annotated[Path | None, arg(help_behavior_hint="")] = None
+    html: Annotated[Path | None, arg(help_behavior_hint="(default: none)")] = None
     """HTML file to write: findings, facts, and contact sheets."""
-    json: Annotated[Path | None, arg(help_behavior_hint="")] = None
+    json: Annotated[Path | None, arg(help_behavior_hint="(default: none)")] = None
     """JSON file to write; - prints the JSON instead of the text."""
     device: Device = "auto"
     """Device of the training that is suggested and measured. `auto` picks CUDA, then MPS, then the CPU."""
