@@ -45,15 +45,9 @@ def test_a_command_is_understood(line: str, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     for name, recipe in {name: recipe for page in PAGES for name, recipe in saved(page).items()}.items():
         (tmp_path / name).write_text(recipe, encoding="utf-8")
-<<<<<<< HEAD
-    for words in filter(None, map(of_cyclegan, commands())):
-        if words[0] == "init":
-            (tmp_path / words[2]).touch()
-=======
     for other in commands():
         if (written := of_cyclegan(other)) and written[0] == "init":
             (tmp_path / written[2]).touch()
->>>>>>> check
     monkeypatch.chdir(tmp_path)
     words = of_cyclegan(line)
     assert words
