@@ -274,6 +274,18 @@ def test_what_is_beyond_the_range_is_clipped_and_told(tmp_path: Path) -> None:
     assert notes == [f"{told}: {tmp_path}/in/0.png, ..."]
 
 
+def test_training_tells_what_it_clips_and_what_it_does_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for domain in "AB":
+        write_slices(tmp_path / "data" / f"train{domain}", 4)
+    (tmp_path / "data" / "trainB" / "x.nii.gz").write_bytes(b"?")
+    train(tiny_recipe(tmp_path / "data", data={"a": {"range": [0, 1000]}}), tmp_path / "run")
+    told = capsys.readouterr().err
+    assert "trainA: 4 of 4 pictures have values outside 0 to 1000, which are clipped: 0.png, ...\n" in told
+    assert "trainB: 1 file is not read: 1 NIfTI (.nii.gz), save their slices as .npy\n" in told
+
+
 GREY = FilePicture(values=np.full((2, 2, 1), 100, np.uint8), kind="grey")
 COLOUR = FilePicture(values=np.full((2, 2, 3), (200, 100, 0), np.uint8), kind="rgb")
 BANDS = FilePicture(values=np.arange(16, dtype=np.uint8).reshape(2, 2, 4), kind="bands")

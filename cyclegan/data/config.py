@@ -28,7 +28,7 @@ Bounds = tuple[Annotated[float, NUMBER], Annotated[float, NUMBER]]
 
 @dataclass(frozen=True, kw_only=True)
 class DomainConfig:
-    """What the pictures of a domain are; found from the files where `auto`."""
+    """A domain's channels, depth, range and colour."""
 
     channels: Annotated[Count | Literal["auto"], OrWords(Count, "auto", what="a number of channels")] = "auto"
     """Number of channels: 1 for grey, 3 for colour, or the number of bands."""

@@ -95,7 +95,7 @@ class Trainer:
 
         self.learner = Learner(self.recipe, self.device, epoch=self.loader.epoch, processes=processes)
         self.learner.method.expect(self.loader.sizes)
-        self.best, self.enlarged_told = math.inf, False
+        self.best, self.pictures_told = math.inf, False
         if saved:
             told += self._restore(saved)
         elif (run / "recipe.yaml").exists():
@@ -126,7 +126,7 @@ class Trainer:
                 self._record(result, pixels, before)
                 if stopped := self.processes.largest(stop.received):
                     break
-            self._tell_enlarged()
+            self._tell_pictures()
             self._look(pixels)
             self._save()
         self.checkpointer.confirm()
@@ -182,7 +182,7 @@ class Trainer:
             self.learner.release()  # frees memory for the last samples and scores
         self.log.advance(images)
         if due("1 epoch"):
-            self._tell_enlarged()
+            self._tell_pictures()
         if due(log.scalars_every):
             self._look(pixels)
             self.processes.average(list(result.losses.values()))
@@ -223,13 +223,14 @@ class Trainer:
             helps = blame(self.learner, pixels)
             raise Diverged(f"{self.run}: {why} and were skipped; {left}; {helps}")
 
-    def _tell_enlarged(self) -> None:
-        """Report once, after all pictures were read, how many were smaller than the crop and were enlarged."""
-        if self.enlarged_told or not self.processes.first:
+    def _tell_pictures(self) -> None:
+        """Report once, after all pictures were read, how many were enlarged for a crop, and how many have clipped values."""
+        if self.pictures_told or not self.processes.first:
             return
-        self.enlarged_told = True
-        for line in filter(None, (self.loader.a.enlarged_told(), self.loader.b.enlarged_told())):
-            self.log.note(line)
+        self.pictures_told = True
+        for folder in (self.loader.a, self.loader.b):
+            for line in filter(None, (folder.enlarged_told(), folder.clipped_told())):
+                self.log.note(line)
 
     def _due(self, before: int, every: Span) -> bool:
         period = self._images_in(every)
