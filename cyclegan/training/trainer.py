@@ -224,7 +224,7 @@ class Trainer:
             raise Diverged(f"{self.run}: {why} and were skipped; {left}; {helps}")
 
     def _tell_pictures(self) -> None:
-        """Report once, after all pictures were read, how many were enlarged for a crop, and how many have clipped values."""
+        """Report once, after all pictures were read, how many were enlarged and how many have clipped values."""
         if self.pictures_told or not self.processes.first:
             return
         self.pictures_told = True
