@@ -58,9 +58,9 @@ def train(
 ) -> Path:
     """Train a recipe and write checkpoints and logs to the folder `run`.
 
-    `start` loads the generators of `training.start`. With `resume`, a run that is already in the folder continues from its newest checkpoint; if there is none, training
-    starts from the beginning. Under torchrun every process calls this function, and only the first one writes.
-    `check` looks at the pictures when a run starts, and returns lines to note.
+    With `resume`, a run that is already in the folder continues from its newest checkpoint; if there is none, training
+    starts from the beginning. `start` loads the generators of `training.start`, and `check` looks at the pictures of a
+    new run. Under torchrun every process calls this function, and only the first one writes.
 
     Returns the path of the last checkpoint.
 
