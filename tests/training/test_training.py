@@ -1,5 +1,5 @@
 import signal
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def assert_equal(one: Any, two: Any) -> None:
 def test_a_run_leaves_recipe_events_samples_and_checkpoints(recipe: Recipe, tmp_path: Path) -> None:
     last = train(recipe, tmp_path / "run")
     assert last.name == "0000000008.pt"
-    found = replace(recipe.data, a=DomainConfig(**asdict(RGB_PICTURES)), b=DomainConfig(**asdict(RGB_PICTURES)))
+    found = replace(recipe.data, a=DomainConfig.of(RGB_PICTURES), b=DomainConfig.of(RGB_PICTURES))
     assert read_recipe(tmp_path / "run" / "recipe.yaml") == replace(recipe, data=found)
     assert [p.name for p in sorted((tmp_path / "run" / "checkpoints").iterdir())] == ["0000000006.pt", "0000000008.pt"]
     samples = sorted(p.name for p in (tmp_path / "run" / "samples").iterdir())
