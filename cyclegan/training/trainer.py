@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import TypeAlias
 from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
 from cyclegan.data.config import DataConfig
 from cyclegan.data.folder import Folder, open_folders
+from cyclegan.data.listing import Listing
 from cyclegan.data.loader import Loader
 from cyclegan.data.presets import fit_of, size_in_training
 from cyclegan.machine.device import choose_device
@@ -39,7 +40,7 @@ from cyclegan.util.signals import Stopped, StopSignals
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
-Check: TypeAlias = Callable[[DataConfig, Mapping[Domain, Sequence[Path]]], list[str]]
+Check: TypeAlias = Callable[[DataConfig, Mapping[Domain, Listing]], list[str]]
 """A look at the training pictures of both domains that returns lines about what it has found."""
 
 Start: TypeAlias = Callable[[], Mapping[Direction, Generator]]
