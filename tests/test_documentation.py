@@ -8,18 +8,25 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 import yaml
+from PIL import ExifTags, Image
 
 from cyclegan.cli import COMMANDS, parse
 from cyclegan.cli.their_options import TEST, TRAIN
+from cyclegan.data.format import Depth
+from cyclegan.data.kinds import READ
+from cyclegan.data.picture import Kept
+from cyclegan.data.read import read_picture
+from cyclegan.data.write import SUFFIXES, encoded, suffix_for
 from cyclegan.methods import MethodConfig
 from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.recipe import Recipe, recipe_from
@@ -146,6 +153,60 @@ def test_python_compiles_and_imports_what_exists(page: str) -> None:
             elif isinstance(node, ast.Import):
                 for name in node.names:
                     import_module(name.name)
+
+
+KEPT: dict[str, Callable[[str, int], bool]] = {
+    "everything": lambda depth, channels: True,
+    "8 and 16 bits, any number of bands": lambda depth, channels: depth.startswith("uint"),
+    "8- and 16-bit grey and colour": lambda depth, channels: depth.startswith("uint") and channels in (1, 3),
+    "8-bit grey and colour": lambda depth, channels: depth == "uint8" and channels in (1, 3),
+    "grey of every type, 8-bit colour": lambda depth, channels: channels == 1 or (depth, channels) == ("uint8", 3),
+    "nothing": lambda depth, channels: False,
+}
+"""The words of the table of files in docs/data.md about the pictures for which a translation keeps the format."""
+
+
+def table_of_files() -> list[list[str]]:
+    """The cells of each row of the table of files in docs/data.md."""
+    table = text("docs/data.md").partition("## Which files are read")[2].partition("\n- ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+def kinds_of_files() -> list[tuple[list[str], str]]:
+    """The suffixes of each row of that table, and the pictures for which a translation keeps the format."""
+    return [([f".{suffix}" for suffix in row[1].split()], re.sub(r" \(.*\)", "", row[3])) for row in table_of_files()]
+
+
+def test_the_table_of_files_has_every_suffix_that_is_read() -> None:
+    suffixes = [suffix for row, _ in kinds_of_files() for suffix in row]
+    assert sorted(suffixes) == sorted(READ)
+
+
+@pytest.mark.parametrize("suffixes, kept", kinds_of_files())
+def test_the_table_of_files_says_how_translations_are_written(suffixes: list[str], kept: str) -> None:
+    for suffix, depth, channels in product(suffixes, get_args(Depth), (1, 2, 3, 4, 13)):
+        other = ".png" if KEPT["8- and 16-bit grey and colour"](depth, channels) else ".tif"
+        expected = suffix if KEPT[kept](depth, channels) else other
+        assert suffix_for(suffix, depth, channels) == expected, (suffix, depth, channels)
+
+
+def what_is_kept() -> list[tuple[str, str]]:
+    """Each suffix of that table that is written, and what the table says is kept."""
+    rows = table_of_files()
+    return [(f".{suffix}", row[4]) for row in rows for suffix in row[1].split() if f".{suffix}" in SUFFIXES]
+
+
+@pytest.mark.parametrize("suffix, kept", what_is_kept())
+def test_the_table_of_files_says_what_is_kept(suffix: str, kept: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Camera"
+    pixels, clear = np.full((8, 8, 3), 99, np.uint8), np.full((8, 8), 50, np.uint8)
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(encoded(pixels, path, kept=Kept(exif=exif.tobytes(), dpi=(300, 300)), alpha=clear))
+    found = read_picture(path)
+    there = {"EXIF": found.kept.exif, "DPI": found.kept.dpi, "transparency": found.alpha}
+    assert [word for word in there if word in kept] == [word for word, value in there.items() if value is not None]
 
 
 def targets(page: str) -> list[str]:

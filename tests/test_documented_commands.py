@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 import yaml
 
@@ -24,6 +26,8 @@ from tests.forked import Forks
 from tests.inference.authors_layout import Resnet, trained
 from tests.inference.fake_hub import FakeHub, fake_hub
 from tests.pages import DOCS, PAGES, Block, blocks, lines, of_cyclegan, saved
+from tests.pictures import dicom
+from tests.test_formats import waves, write_slices, write_tiles
 from tests.tiny import write_pictures
 
 NOT_RUN = {
@@ -132,6 +136,25 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+def write_deep(data: Path) -> None:
+    """Write data sets of other pictures than 8-bit colours: those of docs/data.md."""
+    for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
+        write_slices(data / "slices" / name, 4, seed=10 * seed)
+        write_tiles(data / "tiles" / name, 4, seed=10 * seed)
+        for kind in ("ct", "sar"):
+            (data / kind / name).mkdir(parents=True)
+        for i in range(4):
+            stored = waves(10 * seed + i, 0, 4095)[..., 0].astype(np.uint16)
+            dicom(stored, RescaleSlope=1, RescaleIntercept=-1024, BitsStored=12, HighBit=11)(
+                data / "ct" / name / f"IM{i:04}"
+            )
+            if name.endswith("A"):
+                radar = waves(10 * seed + i, -25, 5, channels=2).astype(np.float32)
+                tifffile.imwrite(data / "sar" / name / f"{i}.tif", radar, planarconfig="contig", metadata=None)
+        if name.endswith("B"):
+            write_pictures(data / "sar" / name, 4, seed=seed)
+
+
 @pytest.fixture(scope="module")
 def finished(
     tmp_path_factory: pytest.TempPathFactory, _server: Forks, weights: Path, services: tuple[FakeHub, dict[str, str]]
@@ -141,6 +164,7 @@ def finished(
     for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
         for data in ("data/horse2zebra", "data/monet2photo", "data/maps", "my/pictures"):
             write_pictures(folder / data / name, 9, seed=seed)
+    write_deep(folder / "data")
     [photo, *_] = write_pictures(folder / "photos", 2, seed=5)
     shutil.copy(photo, folder / "photo.jpg")
     (folder / "translated").mkdir()
