@@ -35,6 +35,7 @@ from cyclegan.networks.config import ResnetConfig, UnetConfig
 from cyclegan.recipe import Recipe
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Channels, Direction
+from tests.pictures import dicom
 from tests.tiny import outputs, tiny_recipe, write_pictures
 
 GEO = {33550: (10.0, 10.0, 0.0), 33922: (0.0, 0.0, 0.0, 500_000.0, 4_600_000.0, 0.0)}
@@ -358,6 +359,16 @@ def test_a_range_is_that_of_the_folder_unless_it_is_set(config: DomainConfig, ex
     source = Source(tmp_path)
     found = find_format(config, source, source.find())
     assert found.depth == "float32" and found.range == pytest.approx(expected, abs=0.05)
+
+
+def test_what_files_say_should_be_shown_is_shown(tmp_path: Path) -> None:
+    """A slice in Hounsfield units, with the window for soft tissue: the range is that of its values."""
+    values = np.linspace(-1000, 2000, 64, dtype=np.int16).reshape(8, 8)
+    dicom(values, WindowCenter="40", WindowWidth="400")(tmp_path / "x.dcm")
+    source = Source(tmp_path)
+    found = find_format(DomainConfig(), source, source.find())
+    assert (found.depth, found.range) == ("int16", (-1000, 2000))
+    assert found.view_range == pytest.approx((-160, 240), abs=1)
 
 
 def test_a_folder_of_grey_files_and_one_in_colour_is_in_colour(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ class Measured(NamedTuple):
     high: float
     some: npt.NDArray[np.float32]
     """About `VALUES` values of each file."""
+    window: tuple[float, float] | None
+    """What the files say should be shown as black and white, as DICOM does; None unless all say so."""
 
     def percentiles(self, which: tuple[float, float]) -> tuple[float, float]:
         """Return two percentiles of the values, or all of their range if the two are equal."""
@@ -150,21 +152,33 @@ def _with_ranges(config: DomainConfig, found: PictureFormat, files: Sequence[Pat
         if isinstance(whole, str):
             whole = measured.percentiles(OUTER) if whole == "percentiles" else (measured.low, measured.high)
         if isinstance(shown_range, str):
-            shown_range = measured.percentiles(INNER)
+            shown_range = measured.window or measured.percentiles(INNER)
     return replace(found, range=whole, view_range=shown_range)
 
 
 def _measure(files: Sequence[Path]) -> Measured:
     """Measure the values of some files. Raises ValueError when they have none."""
-    ends, some = list[tuple[float, float]](), list[npt.NDArray[np.float32]]()
+    ends, windows, some = (
+        list[tuple[float, float]](),
+        list[tuple[float, float] | None](),
+        list[npt.NDArray[np.float32]](),
+    )
     for _, picture in _read(files):
         values = picture.values if picture.missing is None else picture.values[~picture.missing]
         if values.dtype.kind == "f":
             values = values[np.isfinite(values)]
         if values.size:
             ends.append((float(values.min()), float(values.max())))
+            windows.append(picture.window)
             some.append(values.ravel()[:: max(1, values.size // VALUES)].astype(np.float32))
     if not some:
         raise ValueError("no picture has a finite value")
-    low, high = min(low for low, _ in ends), max(high for _, high in ends)
-    return Measured(low, high if high > low else low + 1, np.concatenate(some))
+    said = [window for window in windows if window]
+    low, high = _hull(ends)
+    return Measured(low, high, np.concatenate(some), _hull(said) if len(said) == len(windows) else None)
+
+
+def _hull(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the range that holds all others, of a length above 0."""
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    return low, high if high > low else low + 1
