@@ -28,7 +28,7 @@ Bounds = tuple[Annotated[float, NUMBER], Annotated[float, NUMBER]]
 
 @dataclass(frozen=True, kw_only=True)
 class DomainConfig:
-    """What the pictures of a domain are; found from the files where `auto`."""
+    """The format of a domain's pictures; `auto` finds it."""
 
     channels: Annotated[Count | Literal["auto"], OrWords(Count, "auto", what="a number of channels")] = "auto"
     """Number of channels: 1 for grey, 3 for colour, or the number of bands."""
@@ -37,8 +37,7 @@ class DomainConfig:
     range: Annotated[
         Bounds | Literal["auto", "percentiles"], OrWords(Bounds, "auto", "percentiles", what="[lowest, highest]")
     ] = "auto"
-    """Values that networks see as -1 and 1: [0, 4095]. `auto`: all of 8-bit files and of 16-bit colours, of others the
-    lowest and highest in the folder; `percentiles`: 0.1 and 99.9."""
+    """Values that networks see as -1 and 1: [0, 4095]; `auto`: found in the files; `percentiles`: their 0.1 and 99.9."""
     colour: Literal["auto", "stored", Space] = "auto"
     """Colour space that pictures are converted to; `stored` takes values as they are."""
     view: Annotated[tuple[Count, ...] | Literal["auto"], OrWords(tuple[Count, ...], "auto", what="[channel, ...]")] = (
