@@ -18,7 +18,7 @@ from cyclegan.data.config import DataConfig
 from cyclegan.methods import MethodConfig
 from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.config import FeaturesConfig
-from cyclegan.types import NUMBER, Device, Precision
+from cyclegan.types import NUMBER, Device, Place, Precision
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import key_of, mistake, quoted
 from cyclegan.util.yaml import parse_yaml, refuse_endless
@@ -124,6 +124,8 @@ class TrainingConfig:
     """Maximum L2 norm of a player's gradient; 0 disables clipping."""
     max_nonfinite_steps: Annotated[int, NUMBER, Field(gt=0, le=10**6)] = 10
     """End the run after N consecutive steps with non-finite losses or gradients; each of them is skipped."""
+    start: Place | None = None
+    """Model whose generators the training starts from: run, file, or user/name; other channel counts are adapted."""
     ema: Lasting | None = None
     """Half-life of an EMA of the generators, used for samples, scores and translation; none: no EMA."""
     seed: Annotated[int, NUMBER, Field(ge=0, le=2**63 - 1)] = 0

@@ -25,10 +25,12 @@ from cyclegan.data.read import read_picture
 from cyclegan.data.sources import Source
 from cyclegan.data.write import Output
 from cyclegan.inference.directory import translate_directory
+from cyclegan.inference.evaluate import evaluate_run
 from cyclegan.inference.generator_file import read_generator, write_generator
 from cyclegan.inference.model import open_model
 from cyclegan.inference.translator import Translator
 from cyclegan.methods.config import CycleganConfig
+from cyclegan.metrics.features import load_features
 from cyclegan.networks.config import ResnetConfig, UnetConfig
 from cyclegan.recipe import Recipe
 from cyclegan.training.trainer import Trainer, train
@@ -118,6 +120,17 @@ def test_a_model_carries_the_formats_of_its_pictures(form: str, trained: tuple[s
         model = open_model(tmp_path / "g.safetensors")
     assert model.formats == read_newest(root / "run").recipe.data.formats
     assert Translator.load(root / "run", "BtoA").target == model.formats["a"]
+
+
+def test_an_exported_model_is_scored_on_pictures_of_its_formats(
+    trained: tuple[str, Path], tmp_path: Path, weights: Path
+) -> None:
+    _, root = trained
+    model, features = open_model(root / "run"), load_features("squeezenet1_1", weights)
+    write_generator(model.generators[Direction.AtoB], Direction.AtoB, tmp_path / "g.safetensors", model.formats)
+    scored = evaluate_run(tmp_path / "g.safetensors", features, data=root / "data", split="train", size=32)
+    assert scored.scores[0].what == Direction.AtoB and scored.scores[0].images == 5
+    assert scored.protocol["a_shown_as"] == model.formats["a"].shown
 
 
 def test_a_resumed_run_takes_the_formats_of_its_checkpoint(trained: tuple[str, Path], tmp_path: Path) -> None:
@@ -272,6 +285,18 @@ def test_what_is_beyond_the_range_is_clipped_and_told(tmp_path: Path) -> None:
     translate_directory(translator, tmp_path / "in", tmp_path / "out", note=notes.append)
     told = "2 pictures have values outside the 0 to 1000 of the training, which were clipped"
     assert notes == [f"{told}: {tmp_path}/in/0.png, ..."]
+
+
+def test_training_tells_what_it_clips_and_what_it_does_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for domain in "AB":
+        write_slices(tmp_path / "data" / f"train{domain}", 4)
+    (tmp_path / "data" / "trainB" / "x.nii.gz").write_bytes(b"?")
+    train(tiny_recipe(tmp_path / "data", data={"a": {"range": [0, 1000]}}), tmp_path / "run")
+    told = capsys.readouterr().err
+    assert "trainA: 4 of 4 pictures have values outside 0 to 1000, which are clipped: 0.png, ...\n" in told
+    assert "trainB: 1 file is not read: 1 NIfTI (.nii.gz), save their slices as .npy\n" in told
 
 
 GREY = FilePicture(values=np.full((2, 2, 1), 100, np.uint8), kind="grey")

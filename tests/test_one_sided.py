@@ -126,7 +126,7 @@ def test_accumulating_is_one_larger_batch(data: Path, tmp_path: Path, monkeypatc
         trainer.learner.method.double()
         trainer.learner.optimizers = [type(o)(o.player, recipe.training) for o in trainer.learner.optimizers]
         batch = next(trainer.loader.batches(0, 4))
-        monkeypatch.setattr("cyclegan.training.learner.from_bytes", lambda x: x.double().div(127.5).sub(1))
+        monkeypatch.setattr("cyclegan.training.learner.normalised", lambda x: x.double().div(127.5).sub(1))
         trainer.learner.step(batch)
         seen.append([gradient for o in trainer.learner.optimizers for gradient in o.gradients])
     for one, two in zip(*seen, strict=True):

@@ -10,16 +10,22 @@ import numpy as np
 
 from cyclegan.check.between import equal_names, real_detail
 from cyclegan.check.facts import Facts
-from cyclegan.check.fitting import fitting
 from cyclegan.check.suggestion import Suggestion
 from cyclegan.check.within import narrow_range
 from cyclegan.data.config import DataConfig, DomainConfig
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.found import find_format
+from cyclegan.data.presets import SPARE
 from cyclegan.types import DOMAINS, Domain
 
 SIZES = (64, 128, 256)
 """Training sizes to choose from, in pixels."""
+
+LARGEST_WITHOUT = 128
+"""The largest of them without a GPU."""
+
+MUCH = 4
+"""Ratio of shorter side and crop from which scaling loses much."""
 
 SCORED = 500
 """Pictures of each domain from which 50 can be held out."""
@@ -46,7 +52,7 @@ def plan(data: DataConfig, folders: Sequence[Facts], device: str, *, scores: boo
     suggested = [
         *_layout(data, a, b),
         *_formats(found),
-        *_fit(data, a, b, size),
+        *_fit(a, b, size, device),
         *_networks(data, size, device),
         Suggestion(key="training.batch_size", value=1, reason="pictures in a step; 1, as the authors train"),
         *_scores(a, b, scores),
@@ -55,9 +61,10 @@ def plan(data: DataConfig, folders: Sequence[Facts], device: str, *, scores: boo
 
 
 def _format(facts: Facts) -> PictureFormat:
-    """Return the format of a folder, with the range of 10, 12 or 14 bits that are stored in 16."""
+    """Return the format of a folder, with the range of fewer bits than are stored, and the window of its files."""
     narrow = narrow_range(facts)
-    config = DomainConfig(range=narrow, view_range=narrow) if narrow else DomainConfig()
+    view = narrow or (facts.window if facts.usual_depth != "uint8" and "bands" not in facts.kinds else None)
+    config = DomainConfig(range=narrow or "auto", view_range=view or "auto")
     return find_format(config, facts.place.source, facts.place.files)
 
 
@@ -65,7 +72,7 @@ def _layout(data: DataConfig, a: Facts, b: Facts) -> Iterator[Suggestion]:
     if data.paired:
         yield Suggestion(key="data.pairs", value=data.pairs, reason="train holds both pictures of a pair in one file")
     elif equal_names(a, b) == 1:
-        reason = "the names are equal; if they are pairs, write stem here, and pix2pix as the method"
+        reason = "if files of equal names are pairs, write stem here, and pix2pix as method.kind"
         yield Suggestion(key="data.pairs", value="none", reason=reason)
 
 
@@ -76,36 +83,51 @@ def _formats(found: dict[Domain, PictureFormat]) -> Iterator[Suggestion]:
         for field in fields(PictureFormat):
             value = getattr(ours, field.name)
             if value != getattr(plain, field.name):
-                plainly = list(value) if isinstance(value, tuple) else value
+                plainly = [_round(each) for each in value] if isinstance(value, tuple) else value
                 yield Suggestion(key=f"data.{domain}.{field.name}", value=plainly, reason=REASONS[field.name])
+
+
+def _round(number: float) -> float:
+    """Return a number with four digits or more, as an integer if it is one."""
+    few = float(f"{number:.4g}") if abs(number) < 1000 else round(number)
+    return int(few) if few == int(few) else few
 
 
 REASONS = {
     "channels": "the number of channels of the files",
     "depth": "the type of the values in the files",
-    "range": "the values that networks see as -1 and 1, as the files have them",
-    "colour": "stored: the values are taken as they are, because they are no colours",
-    "view": "the channels that logs and scores see as red, green and blue, or as grey",
-    "view_range": "the values that logs and scores see as black and white",
+    "range": "the values in the files that networks see as -1 and 1",
+    "colour": "stored: not converted to a colour space, because the values are no colours",
+    "view": "the channels that logs and scores show as red, green and blue; one is shown in grey",
+    "view_range": "the values that logs and scores show as black and white",
 }
 """What each part of a format is, as a comment in a recipe."""
 
 
 def _size(a: Facts, b: Facts, device: str) -> int:
     """Return the largest size that the pictures and the device suit."""
-    largest = SIZES[-1] if device == "cuda" else 128
+    largest = SIZES[-1] if device == "cuda" else LARGEST_WITHOUT
     shorter = min(float(np.median(facts.shorter)) for facts in (a, b))
     detail = min(real_detail(facts) for facts in (a, b))
     fits = [size for size in SIZES if size <= largest and size <= shorter * 1.1 and size <= detail * 1.5]
     return max(fits, default=SIZES[0])
 
 
-def _fit(data: DataConfig, a: Facts, b: Facts, size: int) -> Iterator[Suggestion]:
+def _fit(a: Facts, b: Facts, size: int, device: str) -> Iterator[Suggestion]:
+    if any("bands" in facts.kinds for facts in (a, b)):
+        crop = [{"RandomCrop": {"height": size, "width": size}}, {"HorizontalFlip": {"p": 0.5}}]
+        reason = (
+            f"crops of {size} x {size} pixels, not scaled, because the scale of bands matters; replaces fit and size"
+        )
+        yield Suggestion(key="data.transforms", value=crop, reason=reason)
+        return
     shorter = " and ".join(f"{np.median(facts.shorter):.0f}" for facts in (a, b))
-    what = f"crops of {size} x {size} pixels; the pictures have shorter sides of {shorter} (medians)"
-    bands = any("bands" in facts.kinds for facts in (a, b))
-    for key, value in fitting("crop" if bands else "scale_shortest", size).items():
-        yield Suggestion(key=f"data.{key}", value=value, reason=what)
+    what = f"scaled to a shorter side of {round(size * SPARE)} pixels, from {shorter} (medians), and cropped"
+    if min(float(np.median(facts.shorter)) for facts in (a, b)) >= MUCH * size:
+        what += "; to keep their scale, as microscopes need, use data.transforms with RandomCrop"
+    why = "; more would take long without a GPU" if device != "cuda" and size == LARGEST_WITHOUT else ""
+    yield Suggestion(key="data.fit", value="crop", reason=what)
+    yield Suggestion(key="data.size", value=size, reason=f"side of the crops in pixels{why}")
 
 
 def _networks(data: DataConfig, size: int, device: str) -> Iterator[Suggestion]:
@@ -124,7 +146,7 @@ def _networks(data: DataConfig, size: int, device: str) -> Iterator[Suggestion]:
     yield Suggestion(key="method.generator", value=generator, reason=why)
     if small:
         critic = {"kind": "patchgan", "width": 32} | ({"norm": "batch"} if data.paired else {})
-        yield Suggestion(key="method.discriminator", value=critic, reason="half as wide as the authors'; no GPU")
+        yield Suggestion(key="method.discriminator", value=critic, reason="half the authors' width, as there is no GPU")
     if small and not data.paired:
         reason = "weight of the identity loss: with skip, 5 would let a short training change too little"
         yield Suggestion(key="method.identity", value=1.0, reason=reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from cyclegan.check.copies import Copies, Picture
 from cyclegan.check.facts import Facts
 from cyclegan.check.finding import EXAMPLES, Example, Finding, counted
 from cyclegan.data.config import DataConfig
+from cyclegan.data.listing import split_suffix
 
 UNBALANCED, LOPSIDED = 4.0, 20.0
 """Ratios of the numbers of pictures that are noted, and that are warned about."""
@@ -44,7 +44,7 @@ def between(data: DataConfig, folders: Sequence[Facts]) -> Iterator[Finding]:
             level="note",
             kind="no_test",
             text=f"no {' and no '.join(dict.fromkeys(missing))}: there is nothing to score a run on",
-            advice="move some pictures of each kind there; 50 or more give scores",
+            advice="move some pictures of each domain there; 50 or more give scores",
         )
     if not data.paired:
         yield from _numbers(a, b)
@@ -64,18 +64,19 @@ def about_copies(data: DataConfig, folders: Sequence[Facts], copies: Sequence[Co
         first, second = places[found.first].place, places[found.second].place
         if found.near and data.paired and first.domain != second.domain:
             continue
-        like = "looks like" if found.near else "equals"
-        like = like if found.pictures == 1 else {"looks like": "look like", "equals": "equal"}[like]
-        what, advice = f"{found.second}: {counted(found.pictures)}", "look at them, and remove what is there twice"
+        one = found.pictures == 1
+        like = ("looks like" if one else "look like") if found.near else ("equals" if one else "equal")
+        what, others = f"{found.second}: {counted(found.pictures)} {like}", "one" if one else "some"
         if found.first == found.second:
             many = not found.near and found.pictures > MANY * len(places[found.second].pictures)
-            level, kind, text = "warning" if many else "note", "copies", f"{what} {like} another one"
+            level, kind, text = "warning" if many else "note", "copies", f"{what} {'another' if one else 'others'}"
+            advice = "look at them, and remove what is there twice"
         elif first.domain != second.domain:
-            level, kind, text = "warning", "a_in_b", f"{what} {like} one of {found.first}"
-            advice = "remove it from the domain that it does not belong to"
+            level, kind, text = "warning", "a_in_b", f"{what} {others} of {found.first}"
+            advice = "remove each from the domain that it does not belong to"
         else:
-            level, kind, text = "warning", "test_in_train", f"{what} {like} one of {found.first}"
-            advice = "remove it from one of them: scores on pictures that were trained on are too good"
+            level, kind, text = "warning", "test_in_train", f"{what} {others} of {found.first}"
+            advice = "remove each from one of the two: scores on pictures that were trained on are too good"
         yield Finding(
             level="warning" if level == "warning" else "note",
             kind=f"near_{kind}" if found.near else kind,
@@ -98,13 +99,9 @@ def real_detail(facts: Facts) -> float:
 
 def equal_names(a: Facts, b: Facts) -> float:
     """Return the share of the names of the larger folder, without suffixes, that the other folder has too."""
-    stems = [{_stem(facts, path) for path in facts.place.files} for facts in (a, b)]
+    # Hashes, because a million names take more memory.
+    stems = [{hash(split_suffix(name)[0]) for name in facts.place.files.names} for facts in (a, b)]
     return len(stems[0] & stems[1]) / max(map(len, stems))
-
-
-def _stem(facts: Facts, path: PurePath) -> int:
-    """Return the hash of a name: a million names take less memory so."""
-    return hash(path.relative_to(facts.place.source.folder).with_suffix(""))
 
 
 def _numbers(a: Facts, b: Facts) -> Iterator[Finding]:
@@ -124,7 +121,7 @@ def _names(a: Facts, b: Facts) -> Iterator[Finding]:
         yield Finding(
             level="note",
             kind="names",
-            text=f"{a.place.name} and {b.place.name}: {share:.0%} of the names are equal",
+            text=f"{a.place.name} and {b.place.name}: {100 * share:.0f} % of the names are equal",
             advice="if equal names are pairs, set data.pairs: stem, and consider method.kind: pix2pix",
         )
 

@@ -52,9 +52,9 @@ def check(
     folders = _gather(data, quick, report)
     copies = [] if quick else find_copies(folders, near=True)
     findings = [
-        *(finding for facts in folders for finding in within(facts)),
         *between(data, folders),
         *about_copies(data, folders, copies),
+        *(finding for facts in folders for finding in within(facts)),
     ]
     suggestions: tuple[Suggestion, ...] = ()
     cost: Cost | None = None
@@ -95,8 +95,8 @@ def _advise(
     """Return the recipe that fits, and its cost if it is to be measured."""
     kind = choose_device(device).type
     planned = plan(data, folders, kind, scores=place_of(FeaturesConfig().network).is_file())
-    asked = () if device == "auto" else (Suggestion(key="speed.device", value=device, reason="as it was asked for"),)
-    structure = (*planned.suggestions, *asked)
+    asked = Suggestion(key="speed.device", value=device, reason="the device that was asked for")
+    structure = planned.suggestions if device == "auto" else (*planned.suggestions, asked)
     cost = measure(recipe_of(data, structure), planned.size, folders) if measured else None
     seconds = cost.seconds_per_image if cost else None
     suggestions = (*structure, *schedule(planned.epoch, seconds, kind))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cyclegan.check.finding import EXAMPLES, Example
 from cyclegan.check.layout import Place
 from cyclegan.check.look import DEPTHS, KINDS, ROW, Look, Marks, look
+from cyclegan.data.listing import split_suffix
 from cyclegan.util.prefetch import prefetch
 from cyclegan.util.text import shown
 
@@ -57,6 +58,8 @@ class Facts:
     """Why files cannot be read, by row; of the first ones only."""
     values: npt.NDArray[np.float32]
     """Values of some of the pictures, in the units of the files."""
+    window: tuple[float, float] | None
+    """The values that all of these declare as black and white; None if they do not, or differ."""
 
     @cached_property
     def readable(self) -> npt.NDArray[np.bool_]:
@@ -101,7 +104,7 @@ class Facts:
     @property
     def suffixes(self) -> dict[str, int]:
         """The number of files of each suffix."""
-        return dict(Counter(path.suffix.lower() for path in self.place.files).most_common())
+        return dict(Counter(split_suffix(name)[1].lower() for name in self.place.files.names).most_common())
 
     @cached_property
     def shorter(self) -> npt.NDArray[np.uint32]:
@@ -159,6 +162,7 @@ def gather(place: Place, *, quick: bool = False, report: Callable[[int], None] =
     looked_at = _evenly(total, QUICK) if quick else np.arange(total)
     closely = set(looked_at[_evenly(len(looked_at), CLOSELY)].tolist())
     rows, reasons, values = np.zeros(len(looked_at), ROW), dict[int, str](), list[npt.NDArray[np.float32]]()
+    windows = set[tuple[float, float] | None]()
     work = partial(_look_at, place, quick, closely)
     for row, found in enumerate(prefetch(work, looked_at, min(8, os.cpu_count() or 1))):
         if found.reason:
@@ -169,9 +173,11 @@ def gather(place: Place, *, quick: bool = False, report: Callable[[int], None] =
             rows[row] = found.row
         if found.values is not None:
             values.append(found.values)
+            windows.add(found.window)
         report(row + 1)
     some = np.concatenate(values) if values else np.zeros(0, np.float32)
-    return Facts(place=place, rows=rows, looked_at=looked_at, reasons=reasons, values=some)
+    window = windows.pop() if len(windows) == 1 else None
+    return Facts(place=place, rows=rows, looked_at=looked_at, reasons=reasons, values=some, window=window)
 
 
 def spread(values: npt.NDArray[Any]) -> Spread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 
-EXAMPLES = 12
+EXAMPLES = 100
 """Most examples of a finding."""
 
 
@@ -49,10 +49,3 @@ def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def counted(number: int, of: str = "picture") -> str:
     """Return a number with its noun: `1 picture`, `1,200 pictures`."""
     return f"{number:,} {of}" + ("" if number == 1 else "s")
-
-
-def not_read_told(counts: Mapping[str, int]) -> str:
-    """Return a line about files that are not read, counted by suffix."""
-    number = sum(counts.values())
-    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in list(counts.items())[:6])
-    return f"{number:,} {'file of another kind is' if number == 1 else 'files of other kinds are'} not read: {kinds}"

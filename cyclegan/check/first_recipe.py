@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,9 @@ from cyclegan.check.check import check
 from cyclegan.check.recipe_text import commented
 from cyclegan.check.result import Result
 from cyclegan.types import Device
+
+WIDE = 110
+"""Most characters in a line of the head of a recipe."""
 
 
 class First(NamedTuple):
@@ -46,10 +50,10 @@ def _head(result: Result) -> str:
         _cost(result),
         "Keys that are not here have the defaults of the authors; cyclegan train --help lists all.",
     ]
-    return "".join(f"# {line}\n" for line in lines)
+    return "".join(f"# {part}\n" for line in lines for part in textwrap.wrap(line, WIDE, break_on_hyphens=False))
 
 
 def _cost(result: Result) -> str:
     if result.cost is None:
         return "The steps did not fit into memory: choose smaller networks."
-    return f"Estimate, before speed options are chosen: {result.cost.told}."
+    return f"Estimate, without the speed options that training tries: {result.cost.told}."

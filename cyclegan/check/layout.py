@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import NamedTuple
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.kinds import READ as SUFFIXES
+from cyclegan.data.listing import Listing
 from cyclegan.data.sources import Source, sources, unseen_split
 from cyclegan.types import DOMAINS, Domain
 from cyclegan.util.text import shown
@@ -18,9 +15,6 @@ EXPECTED = (
     "a data set has trainA and trainB, optionally testA and testB; "
     "or train, optionally test, with each pair side by side in one file"
 )
-
-BESIDE = frozenset({".txt", ".md", ".json", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".html", ".ini", ".db", ".log"})
-"""Suffixes of files that often lie beside pictures, and are no surprise."""
 
 
 class Place(NamedTuple):
@@ -31,9 +25,7 @@ class Place(NamedTuple):
     domain: Domain
     split: str
     source: Source
-    files: Sequence[Path]
-    not_read: dict[str, int]
-    """The number of files of each suffix that are not read."""
+    files: Listing
 
 
 def find_data(root: Path) -> DataConfig:
@@ -59,16 +51,5 @@ def find_places(data: DataConfig) -> list[Place]:
             if split == "train" or source.folder.is_dir():
                 half = f" ({source.half})" if source.half else ""
                 name = f"{source.folder.name}{half}"
-                files = source.find()
-                places.append(Place(name, domain, split, source, files, not_read(source.folder)))
+                places.append(Place(name, domain, split, source, source.find()))
     return places
-
-
-def not_read(folder: Path) -> dict[str, int]:
-    """Count the files that are not read, by suffix; hidden files and those of `BESIDE` are left out."""
-    counts = Counter[str]()
-    for _, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        suffixes = (PurePath(name).suffix.lower() for name in names if not name.startswith("."))
-        counts.update(suffix for suffix in suffixes if suffix not in {*SUFFIXES, *BESIDE})
-    return {suffix or "none": number for suffix, number in counts.most_common()}

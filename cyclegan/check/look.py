@@ -10,14 +10,17 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
+from PIL import Image
 
 from cyclegan.check.detail import detail
+from cyclegan.data.codecs.samples import white_of
 from cyclegan.data.colour import managed
+from cyclegan.data.convert import as_image, convert
 from cyclegan.data.files import UnreadableImage
+from cyclegan.data.format import RGB_PICTURES
+from cyclegan.data.found import shown_channels
 from cyclegan.data.picture import FilePicture, Kind
 from cyclegan.data.read import read_picture
-from cyclegan.data.shapes import HEADED
 from cyclegan.data.sources import Source
 from cyclegan.util.text import shown
 
@@ -40,12 +43,14 @@ class Marks(IntFlag):
 
     UNREADABLE = 1
     TRANSPARENT = 2
-    PROFILED = 4
-    """It has a colour profile."""
+    CONVERTED = 4
+    """It is CMYK or Lab, or its colour profile is not that of sRGB."""
     TURNED = 8
     """Its EXIF data says that it is rotated or mirrored."""
     COLOURLESS = 16
     """It is grey, whatever the number of its channels."""
+    HOLED = 32
+    """The file says that there is no data in some pixels."""
 
 
 ROW = np.dtype(
@@ -65,6 +70,8 @@ class Look(NamedTuple):
     """The values of a `ROW`; empty for a file that cannot be read."""
     values: npt.NDArray[np.float32] | None = None
     """Some of its values."""
+    window: tuple[float, float] | None = None
+    """The values that it declares as black and white."""
     reason: str = ""
     """Why it cannot be read."""
 
@@ -78,18 +85,19 @@ def look(source: Source, path: Path, *, near: bool, closely: bool) -> Look:
         picture = halved(read_picture(path), source)
     except UnreadableImage as error:
         return Look(reason=str(error))
-    values = known(picture)
+    colours = managed(picture, "srgb")
+    values = known(colours)
     if not values.size:
         return Look(reason=f"{shown(path)} has no pixel with a value")
-    height, width, channels = picture.values.shape
+    height, width, channels = colours.values.shape
     row = (
-        width, height, channels, DEPTHS.index(str(values.dtype)), KINDS.index(picture.kind), _marks(picture, path),
-        values.min(), values.max(), _grey(_coarse(picture.values)).std(),
-        detail(_grey(picture.values)) if closely else np.nan,
-        _hash(picture.values), perceptual_hash(viewed(picture)) if near else 0,
+        width, height, channels, DEPTHS.index(str(values.dtype)), KINDS.index(picture.kind), _marks(picture, colours),
+        values.min(), values.max(), _grey(_coarse(colours.values)).std(),
+        detail(_grey(colours.values)) if closely else np.nan,
+        _hash(picture.values), perceptual_hash(viewed(colours)) if near else 0,
     )  # fmt: skip
     some = values[:: max(1, values.size // SAMPLED)].astype(np.float32) if closely else None
-    return Look(row, some)
+    return Look(row, some, picture.window if closely else None)
 
 
 def halved(picture: FilePicture, source: Source) -> FilePicture:
@@ -111,14 +119,14 @@ def known(picture: FilePicture) -> npt.NDArray[Any]:
 
 def viewed(picture: FilePicture) -> Image.Image:
     """Return an 8-bit grey or RGB picture that shows it; values that are no 8-bit colours are stretched."""
-    if picture.kind != "bands":
-        picture = managed(picture, "srgb")
-    values = picture.values[..., :3] if picture.values.shape[2] > 2 else picture.values[..., :1]
-    if values.dtype != np.uint8 or picture.kind == "bands":
-        black, white = np.percentile(known(picture), STRETCH)
-        stretched = (np.nan_to_num(values.astype(np.float32)) - black) * (255 / ((white - black) or 1))
-        values = stretched.clip(0, 255).astype(np.uint8)
-    return Image.fromarray(np.ascontiguousarray(values if values.shape[2] == 3 else values[..., 0]))
+    if picture.values.dtype == np.uint8 and picture.kind != "bands":
+        return as_image(convert(picture, RGB_PICTURES).pixels)
+    picture = managed(picture, "srgb")
+    channels = shown_channels(picture.values.shape[2], picture.begins_with_rgb)
+    values = picture.values[..., [channel - 1 for channel in channels]].astype(np.float32)
+    black, white = np.percentile(known(picture), STRETCH)
+    stretched = (np.nan_to_num(values) - black) * (255 / ((white - black) or 1))
+    return as_image(stretched.clip(0, 255).astype(np.uint8))
 
 
 def perceptual_hash(image: Image.Image) -> int:
@@ -141,30 +149,24 @@ def _grey(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.nan_to_num(mean) if values.dtype.kind == "f" else mean
 
 
-def _marks(picture: FilePicture, path: Path) -> Marks:
+def _marks(picture: FilePicture, colours: FilePicture) -> Marks:
+    """Return what is true of a picture, given also in sRGB."""
     marks = Marks(0)
-    if picture.alpha is not None:
+    if picture.alpha is not None and picture.kind != "bands" and picture.alpha.min() < white_of(picture.alpha.dtype):
         marks |= Marks.TRANSPARENT
-    if picture.profile is not None:
-        marks |= Marks.PROFILED
-    if _is_turned(path):
+    if colours.values is not picture.values:
+        marks |= Marks.CONVERTED
+    if picture.turned:
         marks |= Marks.TURNED
-    if picture.kind == "grey" or (picture.kind == "rgb" and _is_colourless(picture.values)):
+    if colours.kind == "grey" or (colours.kind == "rgb" and _is_colourless(colours.values)):
         marks |= Marks.COLOURLESS
+    if picture.missing is not None:
+        marks |= Marks.HOLED
     return marks
 
 
 def _is_colourless(values: npt.NDArray[Any]) -> bool:
     return all(bool((part == part[..., :1]).all()) for part in (_coarse(values), values))
-
-
-def _is_turned(path: Path) -> bool:
-    """Return whether the EXIF data of a file that Pillow knows says that its picture is not upright."""
-    try:
-        with Image.open(path, formats=HEADED) as image:
-            return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
-    except Exception:  # damaged metadata can raise almost anything, and other decoders read other formats
-        return False
 
 
 def _hash(values: npt.NDArray[Any]) -> int:

@@ -24,6 +24,9 @@ from cyclegan.util.text import shown
 THUMBNAIL = 160
 """Longer side of a picture on the page, in pixels."""
 
+EXAMPLES = 12
+"""Number of examples of a finding on the page."""
+
 ON_A_SHEET = 18
 """Number of pictures on the contact sheet of a folder."""
 
@@ -31,24 +34,23 @@ ON_A_SHEET = 18
 def write_check(checked: Checked, path: Path) -> Path:
     """Write the page of a check, whole or not at all; returns `path`."""
     result = checked.result
-    folders = {folder.name: facts_of(folder) for folder in result.folders}
-    heads = list(dict.fromkeys(name for facts in folders.values() for name in facts))
+    folders = zip(result.folders, checked.folders, strict=True)
     return write_page(
         path,
         "check.html",
         title=Path(result.data).name or result.data,
         result=result,
         findings=[(finding, _examples(finding)) for finding in result.findings],
-        heads=["", *heads],
-        rows=[[name, *(facts.get(head, "") for head in heads)] for name, facts in folders.items()],
-        sheets={facts.place.name: _sheet(facts) for facts in checked.folders},
+        most=EXAMPLES,
+        folders=[(folder.name, facts_of(folder), _sheet(facts)) for folder, facts in folders],
         recipe=commented(result.data, result.suggestions) if result.suggestions else "",
     )
 
 
 def _examples(finding: Finding) -> list[list[Figure]]:
     """Return the pictures of a finding; those of an example are neighbours."""
-    pictures = ([_thumbnail(Path(file), _name(Path(file))) for file in each.files] for each in finding.examples)
+    some = finding.examples[:EXAMPLES]
+    pictures = ([_thumbnail(Path(file), _name(Path(file))) for file in each.files] for each in some)
     return [[picture for picture in figures if picture] for figures in pictures if any(figures)]
 
 
@@ -58,7 +60,7 @@ def _name(path: Path) -> str:
 
 def _sheet(facts: Facts) -> list[Figure]:
     rows = evenly(np.flatnonzero(facts.readable).tolist(), ON_A_SHEET)
-    pictures = (_thumbnail(facts.path(row), facts.name(row), facts.place.source) for row in rows)
+    pictures = (_thumbnail(facts.path(row), shown(Path(facts.path(row).name)), facts.place.source) for row in rows)
     return [picture for picture in pictures if picture]
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
-from PIL import Image
-
 from cyclegan.check.between import LARGER, UNBALANCED
-from cyclegan.check.finding import counted, not_read_told
-from cyclegan.check.layout import not_read
+from cyclegan.check.finding import counted
 from cyclegan.data.config import DataConfig
 from cyclegan.data.found import evenly
 from cyclegan.data.held_out import mark
-from cyclegan.data.shapes import HEADED
+from cyclegan.data.listing import Listing
+from cyclegan.data.shapes import size_of
 from cyclegan.data.sources import Source, sources, unseen_split
 from cyclegan.types import DOMAINS, Domain
 from cyclegan.util.text import as_typed, shown
@@ -22,43 +20,35 @@ from cyclegan.util.text import as_typed, shown
 SAMPLE = 32
 """Number of files of each folder whose sizes are looked at."""
 
-MOST = 100_000
-"""Number of files in a folder from which it is not compared with the test pictures."""
+MOST = 20_000
+"""Number of files in a folder from which it is not compared with the test pictures; a slow disk needs 1 ms for each."""
 
 SUSPECTS = 1000
 """Number of files of equal sizes that are compared."""
 
 
-def quick_notes(data: DataConfig, files: Mapping[Domain, Sequence[Path]]) -> list[str]:
+def quick_notes(data: DataConfig, files: Mapping[Domain, Listing]) -> list[str]:
     """Return lines about what is odd in the training pictures `files`; nothing if all is well."""
     places = sources(data, "train")
-    found = [
-        *(line for source in dict.fromkeys(place.folder for place in places.values()) for line in _others(source)),
-        *_numbers(places, files),
-        *_sizes(places, files),
-        *_copies(data, places, files),
-    ]
+    found = [*_copies(data, places, files)]
+    if data.pairs != "side_by_side":  # halves of one file have equal numbers and sizes
+        found += [*_numbers(places, files), *_sizes(places, files)]
     if not found:
         return []
     more = as_typed("cyclegan", "check", shown(data.root))
     return [*(f"check: {line}" for line in found), f"check: {more} says more"]
 
 
-def _others(folder: Path) -> Iterator[str]:
-    if counts := not_read(folder):
-        yield f"{shown(folder)}: {not_read_told(counts)}"
-
-
-def _numbers(places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:
+def _numbers(places: Mapping[Domain, Source], files: Mapping[Domain, Listing]) -> Iterator[str]:
     few, many = sorted(DOMAINS, key=lambda domain: len(files[domain]))
     if (ratio := len(files[many]) / len(files[few])) >= UNBALANCED:
         names = shown(places[many].folder), shown(places[few].folder)
         yield f"{names[0]} has {ratio:.3g} times as many pictures as {names[1]}"
 
 
-def _sizes(places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:
-    sampled = {domain: map(_shorter, evenly(files[domain], SAMPLE)) for domain in DOMAINS}
-    shorter = {domain: [side for side in sides if side] for domain, sides in sampled.items()}
+def _sizes(places: Mapping[Domain, Source], files: Mapping[Domain, Listing]) -> Iterator[str]:
+    sampled = {domain: map(size_of, evenly(files[domain], SAMPLE)) for domain in DOMAINS}
+    shorter = {domain: [min(size) for size in sizes if size] for domain, sizes in sampled.items()}
     if not all(shorter.values()):
         return
     a, b = (median(shorter[domain]) for domain in DOMAINS)
@@ -67,18 +57,7 @@ def _sizes(places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path
         yield f"the shorter sides in {names} differ: {a:.0f} and {b:.0f} pixels (medians of samples)"
 
 
-def _shorter(path: Path) -> int:
-    """Return the shorter side that the head of a file tells; 0 for one that Pillow does not know."""
-    try:
-        if not path.is_file():
-            return 0
-        with Image.open(path, formats=HEADED) as image:
-            return min(image.size)
-    except Exception:  # damaged files raise almost anything; reading them reports why
-        return 0
-
-
-def _copies(data: DataConfig, places: Mapping[Domain, Source], files: Mapping[Domain, Sequence[Path]]) -> Iterator[str]:
+def _copies(data: DataConfig, places: Mapping[Domain, Source], files: Mapping[Domain, Listing]) -> Iterator[str]:
     """Compare the bytes of training and test pictures whose files have equal sizes."""
     for domain, source in sources(data, unseen_split(data)).items():
         if not source.folder.is_dir() or len(files[domain]) > MOST or source.half == "right":
@@ -96,7 +75,7 @@ def _copies(data: DataConfig, places: Mapping[Domain, Source], files: Mapping[Do
             yield f"{where}: {counted(len(same))} also in {shown(source.folder)}, so scores are too good: {both}"
 
 
-def _by_size(paths: Sequence[Path]) -> dict[int, list[Path]]:
+def _by_size(paths: Listing) -> dict[int, list[Path]]:
     sizes: dict[int, list[Path]] = {}
     for path in paths:
         sizes.setdefault(_size(path), []).append(path)

@@ -27,7 +27,7 @@ class Folder:
     """Number of files that were decoded; all, unless the check is quick."""
     unreadable: int
     not_read: dict[str, int]
-    """Number of other files, by suffix."""
+    """Number of other files, by kind, with `sidecar` for those that go along with pictures."""
     suffixes: dict[str, int]
     """Number of files by suffix."""
     kinds: dict[str, int]
@@ -52,9 +52,12 @@ class Folder:
     flat: int
     colourless: int
     transparent: int
-    profiles: int
+    converted: int
+    """Number of pictures that are CMYK or Lab, or whose profile is not that of sRGB."""
     turned: int
-    """Number of pictures that are rotated or mirrored by their EXIF data."""
+    """Number of pictures that their EXIF data rotates or mirrors."""
+    holed: int
+    """Number of pictures with pixels without data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +109,7 @@ def folder_of(facts: Facts) -> Folder:
         files=len(place.files),
         checked=len(facts.rows),
         unreadable=facts.unreadable,
-        not_read=place.not_read,
+        not_read={kind: unread.number for kind, unread in place.files.others.items()},
         suffixes=facts.suffixes,
         kinds=facts.kinds,
         depths=facts.depths,
@@ -123,6 +126,7 @@ def folder_of(facts: Facts) -> Folder:
         flat=int(facts.flat.sum()),
         colourless=int(facts.marked(Marks.COLOURLESS).sum()),
         transparent=int(facts.marked(Marks.TRANSPARENT).sum()),
-        profiles=int(facts.marked(Marks.PROFILED).sum()),
+        converted=int(facts.marked(Marks.CONVERTED).sum()),
         turned=int(facts.marked(Marks.TURNED).sum()),
+        holed=int(facts.marked(Marks.HOLED).sum()),
     )

@@ -26,7 +26,7 @@ def schedule(epoch: int, seconds: float | None, device: str) -> Iterator[Suggest
     possible = wanted if seconds is None else max(int(hours * 3600 / seconds), SHORTEST)
     images = _rounded(min(wanted, possible))
     half, often = images // 2, max(images // 20, 1)
-    why = f"{images / epoch:.3g} epochs of {epoch:,} images"
+    why = f"{_few_digits(images / epoch)} epochs of {epoch:,} images"
     if images < _rounded(wanted):
         why += f", what fits into {hours:g} hours here; {wanted:,} would be better"
     elif wanted != EPOCHS * epoch:
@@ -50,3 +50,7 @@ def _rounded(images: int) -> int:
     """Return a number with two leading digits, and an even one."""
     unit: int = 10 ** max(len(str(images)) - 2, 0)
     return max(images // unit * unit, 2)
+
+
+def _few_digits(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

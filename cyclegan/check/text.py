@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cyclegan.check.facts import Spread
+from cyclegan.check.facts import QUICK, Spread
 from cyclegan.check.finding import LEVELS, Finding, counted
 from cyclegan.check.recipe_text import commented
 from cyclegan.check.result import Folder, Result
@@ -12,10 +12,17 @@ from cyclegan.check.result import Folder, Result
 EXAMPLES = 3
 """Number of examples of a finding in the text."""
 
+FINE = 20.0
+"""Range of values up to which they are told with a fraction."""
+
+SHARP = 0.9
+"""Finest detail from which a folder has nothing special."""
+
 
 def as_text(result: Result) -> str:
     """Return the whole result as lines."""
-    lines = [f"{result.data}: {'some of the' if result.quick else 'all'} pictures were checked"]
+    quickly = f"at most {QUICK} pictures of each folder were checked, and not compared"
+    lines = [f"{result.data}: {quickly if result.quick else 'all pictures were checked'}"]
     for folder in result.folders:
         lines += ["", *_folder(folder)]
     lines += ["", *_findings(result.findings)]
@@ -23,7 +30,7 @@ def as_text(result: Result) -> str:
         lines += ["", "a recipe that fits (cyclegan init writes it to a file):", ""]
         lines += [f"    {line}".rstrip() for line in commented(result.data, result.suggestions).splitlines()]
     if result.cost:
-        lines += ["", f"estimate, before speed options are chosen: {result.cost.told}"]
+        lines += ["", f"estimate, without the speed options that training tries: {result.cost.told}"]
     return "\n".join(lines)
 
 
@@ -37,13 +44,15 @@ def facts_of(folder: Folder) -> dict[str, str]:
         facts["size"] = f"{one if folder.sizes == 1 else many} pixels"
         if folder.sizes > 1:
             facts["width / height"] = _range(folder.aspect, 2)
-    channels = ", ".join(counted(int(each), "channel") for each in folder.channels)
-    facts["kind"] = f"{_numbers(folder.kinds)}; {_numbers(folder.depths)}; {channels}"
-    if folder.values:
-        low, median, high = folder.values
-        facts["values"] = f"{folder.lowest:g} to {folder.highest:g}; 99.8 % in {low:g} to {high:g}, median {median:g}"
-    if folder.detail:
+    channels = "" if folder.channels.keys() <= {"1", "3"} else f"; {_numbers(folder.channels)} channels"
+    facts["kind"] = f"{_numbers(folder.kinds)}; {_numbers(folder.depths)}{channels}"
+    if folder.values and len(folder.depths) == 1:  # values of several types have nothing in common
+        facts["values"] = _values(folder, folder.values)
+    if folder.detail and folder.detail.median < SHARP:
         facts["finest detail"] = f"{folder.detail.median:.2f} of what the pixels can hold (median)"
+    changed = {"turned upright": folder.turned, "converted to sRGB": folder.converted}
+    if any(changed.values()):
+        facts["when read"] = ", ".join(f"{number:,} {what}" for what, number in changed.items() if number)
     return facts
 
 
@@ -65,6 +74,8 @@ def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:
             yield f"           {finding.advice}"
         for example in finding.examples[:EXAMPLES]:
             yield f"           - {example.told}"
+        if len(finding.examples) > EXAMPLES:
+            yield "           - ..."
 
 
 def _numbers(counts: dict[str, int]) -> str:
@@ -72,6 +83,15 @@ def _numbers(counts: dict[str, int]) -> str:
     if len(counts) == 1:
         return next(iter(counts)).removeprefix(".")
     return ", ".join(f"{number:,} {what.removeprefix('.')}" for what, number in counts.items())
+
+
+def _values(folder: Folder, of_most: Spread) -> str:
+    """Return the range of the values, that of nearly all of them if it is another one, and the median."""
+    ends = folder.lowest or 0.0, folder.highest or 0.0
+    digits = ",.0f" if ends[1] - ends[0] > FINE else ".3g"
+    low, high, least, median, most = (format(value, digits) for value in (*ends, *of_most))
+    nearly = "" if (low, high) == (least, most) else f", 99.8 % of them {least} to {most}"
+    return f"{low} to {high}{nearly}; median {median}"
 
 
 def _range(spread: Spread, digits: int) -> str:

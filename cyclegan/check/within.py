@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from cyclegan.check.facts import Facts
-from cyclegan.check.finding import EXAMPLES, Example, Finding, counted, not_read_told
-from cyclegan.check.look import Marks
+from cyclegan.check.finding import EXAMPLES, Example, Finding, counted
+from cyclegan.check.look import DEPTHS, Marks
 from cyclegan.data.folder import TOLERATED
+from cyclegan.data.kinds import told_unread
+from cyclegan.util.text import shown
 
 FEW, SOME = 50, 200
 """Numbers of training pictures below which a network learns hardly anything, or little."""
@@ -23,8 +25,21 @@ LONG = 3.0
 PALE = 0.4
 """Share of the range of 8 bits below which the values of a folder have little contrast."""
 
+ALL_ONES = tuple(2**bits - 1 for bits in range(10, 16))
+"""The largest numbers of 10 to 15 bits."""
+
 ENLARGED = 0.6
 """Median finest detail below which the pictures of a folder look enlarged."""
+
+MARKED = {
+    Marks.TRANSPARENT: (
+        "transparent",
+        "with transparent parts",
+        "training makes these white; fill them if that is wrong",
+    ),
+    Marks.HOLED: ("holed", "with pixels without data", "training gives these the lowest value; remove what has many"),
+}
+"""For each mark: a word for programs, what such pictures are, and what to do about them."""
 
 
 def within(facts: Facts) -> Iterator[Finding]:
@@ -47,17 +62,12 @@ def _files(facts: Facts) -> Iterator[Finding]:
             advice="repair or remove them; "
             + ("training stops if they are more than a tenth" if most else "training skips them"),
             examples=tuple(
-                Example(told=reason, files=(str(facts.path(row)),))
+                Example(told=reason.replace(shown(facts.path(row)), facts.name(row)), files=(str(facts.path(row)),))
                 for row, reason in list(facts.reasons.items())[:EXAMPLES]
             ),
         )
-    if facts.place.not_read:
-        yield Finding(
-            level="warning",
-            kind="not_read",
-            text=f"{name}: {not_read_told(facts.place.not_read)}",
-            advice="convert them to PNG or TIFF if they are pictures",
-        )
+    if (unread := told_unread(facts.place.files.others)) and facts.place.source.half != "right":
+        yield Finding(level="warning", kind="not_read", text=f"{name}: {unread}", advice="training goes without them")
     number = len(facts.place.files)
     if facts.place.split == "train" and number < SOME:
         yield Finding(
@@ -69,7 +79,7 @@ def _files(facts: Facts) -> Iterator[Finding]:
 
 
 def _colours(facts: Facts) -> Iterator[Finding]:
-    name, total = facts.place.name, len(facts.pictures)
+    name = facts.place.name
     flat = int(facts.flat.sum())
     if flat:
         yield Finding(
@@ -92,12 +102,14 @@ def _colours(facts: Facts) -> Iterator[Finding]:
         )
     grey = facts.marked(Marks.COLOURLESS) & ~facts.flat
     coloured = facts.readable & ~grey & ~facts.flat
-    few, what = (grey, "grey, the others are not") if grey.sum() <= coloured.sum() else (coloured, "in colour only")
     if grey.any() and coloured.any():
+        few, many, *words = (grey, coloured, "in grey", "in colour")
+        if grey.sum() > coloured.sum():
+            few, many, *words = (coloured, grey, "in colour", "in grey")
         yield Finding(
             level="note",
             kind="colourless",
-            text=f"{name}: {int(few.sum()):,} of {counted(total)} are {what}",
+            text=f"{name}: {counted(int(few.sum()))} {words[0]} among {int(many.sum()):,} {words[1]}",
             advice="remove them, unless both belong to the domain",
             examples=facts.examples(few),
         )
@@ -118,14 +130,17 @@ def _values(facts: Facts) -> Iterator[Finding]:
             level="note",
             kind="depths",
             text=f"{name}: files have values of different types: {numbers}",
-            advice=f"all are converted to {facts.usual_depth}",
+            advice=f"training converts them to {facts.usual_depth}; do it yourself where that makes them dark",
+            examples=facts.examples(facts.readable & (facts.rows["depth"] != DEPTHS.index(facts.usual_depth))),
         )
     if (range_ := narrow_range(facts)) is not None:
+        of_bits = f"the values have {int(range_[1]).bit_length()} bits, stored in 16"
+        dark = facts.kinds.keys() != {"grey"}  # the range of grey is found, that of colours is what can be stored
         yield Finding(
-            level="warning",
+            level="warning" if dark else "note",
             kind="range",
-            text=f"{name}: values end at {range_[1]:,.0f} of 65,535, so the pictures are dark",
-            advice=f"set data.{facts.place.domain}.range: [{range_[0]:g}, {range_[1]:g}]",
+            text=f"{name}: {of_bits}" + (", so the pictures look black to the networks" if dark else ""),
+            advice=f"set data.{facts.place.domain}.range: [{range_[0]:g}, {range_[1]:g}], as cyclegan init does",
         )
     elif facts.usual_depth == "uint8":
         low, _, high = facts.percentiles
@@ -136,11 +151,7 @@ def _values(facts: Facts) -> Iterator[Finding]:
                 text=f"{name}: nearly all values are between {low:.0f} and {high:.0f} of 255",
                 advice=f"set data.{facts.place.domain}.range: [{low:.0f}, {high:.0f}] if the contrast should be full",
             )
-    for mark, kind, what, advice in (
-        (Marks.TURNED, "turned", "rotated or mirrored by EXIF data", "they are turned upright"),
-        (Marks.PROFILED, "profiles", "with a colour profile", "they are converted to one colour space"),
-        (Marks.TRANSPARENT, "transparent", "with transparent parts", "these become white"),
-    ):
+    for mark, (kind, what, advice) in MARKED.items():
         marked = facts.marked(mark)
         if marked.any():
             yield Finding(
@@ -179,9 +190,13 @@ def _shapes(facts: Facts) -> Iterator[Finding]:
 
 
 def narrow_range(facts: Facts) -> tuple[float, float] | None:
-    """Return the range of colours of 10, 12 or 14 bits that are stored in 16; None for others."""
+    """Return the range of grey or colour of fewer than 16 bits that is stored in 16; None for others.
+
+    Files that declare the number of bits are believed; otherwise it is 10, 12 or 14.
+    """
     if facts.usual_depth != "uint16" or "bands" in facts.kinds:
         return None
-    high = float(facts.pictures["high"].max())
-    bits = next((bits for bits in (10, 12, 14) if high < 2**bits), None)
-    return (0.0, float(2**bits - 1)) if bits else None
+    high = int(facts.pictures["high"].max())
+    if facts.window and facts.window[0] == 0 and high <= facts.window[1] in ALL_ONES:
+        return facts.window
+    return next(((0.0, float(most)) for most in ALL_ONES[::2] if high <= most), None)

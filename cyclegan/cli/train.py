@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
@@ -16,11 +18,16 @@ from cyclegan.cli.codes import DIVERGED, UNSAVED
 from cyclegan.cli.overrides import meant, show_help, with_kinds
 from cyclegan.cli.parsing import parse_words
 from cyclegan.recipe import Recipe, check_transforms, read_recipe, recipe_from
+from cyclegan.types import Direction
 from cyclegan.util.progress import Progress
 from cyclegan.util.text import as_typed, one_line, shown
 
 REPLACED = ("--data.fit", "--data.size")
 """Options that a list of transforms replaces."""
+
+
+if TYPE_CHECKING:
+    from cyclegan.networks.base import Generator
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,8 @@ class Train(TrainOptions):
         from cyclegan.training.trainer import train
 
         try:
-            checkpoint = train(recipe, out, resume=self.resume or restarted, check=quick_notes)
+            start = partial(_generators, recipe.training.start) if recipe.training.start else None
+            checkpoint = train(recipe, out, resume=self.resume or restarted, start=start, check=quick_notes)
         except (Unsaved, Diverged) as end:
             print(f"cyclegan: {end}", file=sys.stderr)
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED
@@ -68,6 +76,12 @@ class Train(TrainOptions):
             line = as_typed("cyclegan", "translate", shown(out), "PICTURES", "OUT")
             print(f"{shown(checkpoint)}\ntranslate with: {line}")
         return 0
+
+
+def _generators(model: Path) -> Mapping[Direction, Generator]:
+    from cyclegan.inference.model import open_model
+
+    return open_model(model).generators
 
 
 def _look_back(run: Path, recipe: Recipe) -> None:

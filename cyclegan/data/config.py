@@ -23,12 +23,15 @@ Preset = Literal["crop", "scale_width", "scale_shortest", "squash", "none"]
 
 Pairs = Literal["none", "stem", "side_by_side"]
 
+ENOUGH = 2.25
+"""Times the training size, the shorter side with which a large JPEG is decoded: twice what it is then scaled to."""
+
 Bounds = tuple[Annotated[float, NUMBER], Annotated[float, NUMBER]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DomainConfig:
-    """The format of a domain's pictures; `auto` finds it."""
+    """A domain's channels, depth, range and colour."""
 
     channels: Annotated[Count | Literal["auto"], OrWords(Count, "auto", what="a number of channels")] = "auto"
     """Number of channels: 1 for grey, 3 for colour, or the number of bands."""
@@ -46,6 +49,11 @@ class DomainConfig:
     """Channels, counted from 1, that logs and scores see as red, green, blue: [4, 3, 2]; or one, in grey."""
     view_range: Annotated[Bounds | Literal["auto"], OrWords(Bounds, "auto", what="[black, white]")] = "auto"
     """Values that logs and scores see as black and white; found as `range`, or as the percentiles 2 and 98."""
+
+    @classmethod
+    def of(cls, format_: PictureFormat) -> DomainConfig:
+        """Return the config of a known format."""
+        return cls(**vars(format_))
 
     @property
     def format(self) -> PictureFormat:
@@ -85,6 +93,11 @@ class DataConfig:
     def formats(self) -> dict[Domain, PictureFormat]:
         """The formats of both domains."""
         return {"a": self.a.format, "b": self.b.format}
+
+    @property
+    def enough(self) -> int | None:
+        """Pixels on the shorter side of a picture from which it loses nothing that training sees; None: all."""
+        return None if self.fit == "none" or self.transforms is not None else round(ENOUGH * self.size)
 
     @property
     def channels(self) -> Channels:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from cyclegan.data.cache import Cache
 from cyclegan.data.config import DataConfig
+from cyclegan.data.convert import CLIPPED
 from cyclegan.data.enlarge import enlarging
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.held_out import Chosen
+from cyclegan.data.kinds import told_unread
 from cyclegan.data.listing import Listing
 from cyclegan.data.picture import Pixels
 from cyclegan.data.scratch import Scratch
@@ -39,6 +42,8 @@ class Folder:
         """The indices of the pictures that cannot be read, and the reasons."""
         self.enlarged: set[int] = set()
         """The indices of the pictures that were too small for a crop and are enlarged."""
+        self.clipped: set[int] = set()
+        """The indices of the pictures of whose values more than `CLIPPED` are outside the range of the domain."""
         self._prepare, self._warn = prepare, warn
         self._cache = Cache(len(self.files), memory, scratch)
 
@@ -69,7 +74,7 @@ class Folder:
         if index in self.broken:
             raise UnreadableImage(self.broken[index])
         try:
-            pixels = self.source.read(self.files[index])
+            pixels, clipped = self.source.convert(self.files[index])
         except UnreadableImage as error:
             self._leave_out(index, str(error))
             raise
@@ -79,8 +84,19 @@ class Folder:
             raise ValueError(f"{shown(self.files[index])}: {error}") from None
         if enlarged:
             self.enlarged.add(index)
+        if clipped > CLIPPED:
+            self.clipped.add(index)
         self._cache.put(index, pixels)
         return pixels
+
+    def clipped_told(self) -> str:
+        """Return a line that says how many pictures have values outside the range of the domain; empty if none has."""
+        if not self.clipped:
+            return ""
+        (low, high), first = self.source.format.range, shown(Path(self.files.names[min(self.clipped)]))
+        have, more = ("has", "") if len(self.clipped) == 1 else ("have", ", ...")
+        some = f"{len(self.clipped):,} of {len(self):,} pictures {have} values outside {low:g} to {high:g}"
+        return f"{shown(self.source.folder)}: {some}, which are clipped: {first}{more}"
 
     def enlarged_told(self) -> str:
         """Return a line that says how many pictures were too small for a crop; empty if none was."""
@@ -109,7 +125,8 @@ def open_folders(
     """Open the training pictures of both domains. If they are pairs, partners have the same index.
 
     `memory` is the size in bytes of both caches in RAM together. `tell` is called with a line for each domain that has
-    pictures without a partner; they are skipped. Raises what `check_learned`, `find_pairs` and `Scratch` raise.
+    pictures without a partner, which are skipped, and for each folder with files that are not read.
+    Raises what `check_learned`, `find_pairs` and `Scratch` raise.
     """
     check_learned(data)
     places, files = sources(data, "train"), dict[Domain, Listing]()
@@ -119,7 +136,12 @@ def open_folders(
         for line in pairs.alone:
             tell(line)
     scratch = Scratch(data.cache_dir, warn) if data.cache_dir else None
-    return {
+    folders = {
         domain: Folder(place, prepare, memory=memory // 2, warn=warn, files=files.get(domain), scratch=scratch)
         for domain, place in places.items()
     }
+    others = {folder.source.folder: folder.files.others for folder in folders.values()}  # one, if side by side
+    for below, found in others.items():
+        if unread := told_unread(found):
+            tell(f"{shown(below)}: {unread}")
+    return folders

@@ -81,7 +81,8 @@ def find_format(config: DomainConfig, source: Source, files: Sequence[Path]) -> 
     if colour == "auto":
         plain = bands or depth in ("int16", "float32") or _only_grey(seen)
         colour = "stored" if plain else "srgb"
-    view = _view(channels, all(each.begins_with_rgb for each in seen)) if config.view == "auto" else config.view
+    rgb = all(each.begins_with_rgb for each in seen)
+    view = shown_channels(channels, rgb) if config.view == "auto" else config.view
     found = PictureFormat(channels=channels, depth=depth, colour=colour, view=view)
     return _with_ranges(config, found, files)
 
@@ -131,7 +132,7 @@ def _only_grey(seen: Sequence[Seen]) -> bool:
     return all(each.channels == 1 and not each.profiled for each in seen)
 
 
-def _view(channels: int, begins_with_rgb: bool) -> tuple[int, ...]:
+def shown_channels(channels: int, begins_with_rgb: bool) -> tuple[int, ...]:
     """Return the channels that are shown: of four bands or more 4, 3, 2, on satellites often red, green and blue."""
     if channels == 3 or (channels > 3 and begins_with_rgb):
         return (1, 2, 3)

@@ -54,6 +54,8 @@ class FilePicture:
     window: tuple[float, float] | None = None
     """The values that the file declares as black and white: 0 and 4095 of grey of 12 bits, the window of a DICOM file.
     None if it declares none. RGB of 10 or 12 bits has been scaled to 16."""
+    turned: bool = False
+    """Whether the file stores it rotated or mirrored, and EXIF data says so."""
     profile: bytes | None = None
     """The embedded ICC profile of `values`; None for values without one (sRGB, or no colour at all)."""
     kept: Kept = field(default_factory=Kept)

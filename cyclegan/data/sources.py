@@ -34,6 +34,8 @@ class Source(NamedTuple):
     """The half of each file that belongs to the domain; None for the whole file."""
     format: PictureFormat = PictureFormat()
     """The format that its pictures are converted to."""
+    at_least: int | None = None
+    """Pixels on the shorter side that are enough; large JPEGs are reduced while they are decoded. None: all pixels."""
 
     def find(self) -> Listing:
         """Return its files, sorted by name. Raises what `find_images` raises."""
@@ -45,7 +47,7 @@ class Source(NamedTuple):
         Raises UnreadableImage when the file cannot be read, or its picture does not suit the format.
         """
         try:
-            pixels, clipped = convert(read_picture(path), self.format)
+            pixels, clipped = convert(read_picture(path, at_least=self.at_least), self.format)
         except ValueError as error:
             if isinstance(error, UnreadableImage):
                 raise
@@ -78,10 +80,11 @@ class Paired(NamedTuple):
 
 def sources(data: DataConfig, split: str) -> dict[Domain, Source]:
     """Return the sources of both domains in a split ("train", "test" or "val"); the folders need not exist."""
-    a, b = data.a.format, data.b.format
+    (a, b), enough = data.formats.values(), data.enough
     if data.pairs == "side_by_side":
-        return {"a": Source(data.root / split, "left", a), "b": Source(data.root / split, "right", b)}
-    return {"a": Source(data.root / f"{split}A", format=a), "b": Source(data.root / f"{split}B", format=b)}
+        both = data.root / split
+        return {"a": Source(both, "left", a, enough), "b": Source(both, "right", b, enough)}
+    return {name: Source(data.root / f"{split}{name.upper()}", None, of, enough) for name, of in data.formats.items()}
 
 
 def check_learned(data: DataConfig) -> None:
@@ -105,7 +108,7 @@ def unseen_split(data: DataConfig) -> str:
 def truth_source(data: DataConfig, split: str, domain: Domain) -> Source | None:
     """Return the source of the true translations of a domain's pictures, which have the same names; None if unknown."""
     other: Domain = "b" if domain == "a" else "a"
-    truth = Source(data.root / f"truth{other.upper()}", format=data.formats[other])
+    truth = Source(data.root / f"truth{other.upper()}", format=data.formats[other], at_least=data.enough)
     if split == "test" and truth.folder.is_dir():
         return truth
     return sources(data, split)[other] if data.paired else None

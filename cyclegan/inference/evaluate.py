@@ -30,7 +30,7 @@ from cyclegan.metrics.distances import INTERVAL
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, Weights
 from cyclegan.metrics.scores import score_sets, score_translation
-from cyclegan.types import Device, Direction, Domain
+from cyclegan.types import DOMAINS, Device, Direction, Domain
 from cyclegan.util.provenance import LIBRARIES
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
@@ -99,14 +99,15 @@ def evaluate_run(
     learned = known.recipe.data if known.recipe else None
     if (root := data or (learned.root if learned else None)) is None:
         raise ValueError(f"{shown(path)}: does not name its training data; give the data set with --data")
-    config = learned or DataConfig()
-    config = replace(config, root=root, pairs=pairs or config.pairs)
+    a, b = (DomainConfig.of(known.formats[name]) for name in DOMAINS)
+    config = replace(learned or DataConfig(), root=root, a=a, b=b)
+    config = replace(config, pairs=pairs or config.pairs, fit=config.fit if learned and not size else "none")
     split = split or unseen_split(config)
     places = sources(config, split)
     files = _files(config, places)
-    fit = (
-        training_fit(learned, places["a"], files["a"]) if learned and not size else Fit((size, size) if size else None)
-    )
+    fit = Fit((size, size) if size else None)
+    if learned and not size:
+        fit = training_fit(learned, places["a"], files["a"])
     own = learned is not None and _is_same(config, learned) and split == unseen_split(learned) and not size
     features.to(place := next(iter(loaded.values())).device)
     pictures = {name: Pictures(places[name], fit, files[name]) for name in places}

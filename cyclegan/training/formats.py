@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.config import DomainConfig
@@ -39,7 +39,7 @@ def with_formats(
         folders[name].source = folders[name].source._replace(format=found[name])
         if described := found[name].described:
             tell(f"{shown(folders[name].source.folder)}: {described}")
-    a, b = (DomainConfig(**asdict(found[name])) for name in DOMAINS)
+    a, b = (DomainConfig.of(found[name]) for name in DOMAINS)
     return replace(recipe, data=replace(recipe.data, a=a, b=b))
 
 

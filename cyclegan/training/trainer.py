@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -13,11 +13,14 @@ from typing import TypeAlias
 from cyclegan.checkpoint import Checkpoint, checkpoint_path, checkpoints_in, read_newest
 from cyclegan.data.config import DataConfig
 from cyclegan.data.folder import Folder, open_folders
+from cyclegan.data.listing import Listing
 from cyclegan.data.loader import Loader
 from cyclegan.data.presets import fit_of, size_in_training
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import memory_told
 from cyclegan.machine.memory_used import memory_used
+from cyclegan.networks.base import Generator
+from cyclegan.networks.start import start_from
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
 from cyclegan.training.changed import changes_told
 from cyclegan.training.checkpointer import Checkpointer
@@ -32,13 +35,16 @@ from cyclegan.training.optimizer import StepResult
 from cyclegan.training.split import Split, split
 from cyclegan.training.tuning import blame, tune
 from cyclegan.training.validation import Validation
-from cyclegan.types import Batch, Domain
+from cyclegan.types import Batch, Direction, Domain
 from cyclegan.util.signals import Stopped, StopSignals
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
-Check: TypeAlias = Callable[[DataConfig, Mapping[Domain, Sequence[Path]]], list[str]]
+Check: TypeAlias = Callable[[DataConfig, Mapping[Domain, Listing]], list[str]]
 """A look at the training pictures of both domains that returns lines about what it has found."""
+
+Start: TypeAlias = Callable[[], Mapping[Direction, Generator]]
+"""Loads the generators that a training starts from; called in a new run only."""
 
 LESS_MEMORY = (
     "a smaller data.size (or crop in data.transforms), a smaller training.batch_size, --speed.checkpoint_activations, "
@@ -48,12 +54,14 @@ LESS_MEMORY = (
 
 
 @untouched()
-def train(recipe: Recipe, run: Path | str, *, resume: bool = False, check: Check | None = None) -> Path:
+def train(
+    recipe: Recipe, run: Path | str, *, resume: bool = False, start: Start | None = None, check: Check | None = None
+) -> Path:
     """Train a recipe and write checkpoints and logs to the folder `run`.
 
     With `resume`, a run that is already in the folder continues from its newest checkpoint; if there is none, training
-    starts from the beginning. Under torchrun every process calls this function, and only the first one writes.
-    `check` looks at the pictures when a run starts, and returns lines to note.
+    starts from the beginning. `start` loads the generators of `training.start`, and `check` looks at the pictures of a
+    new run. Under torchrun every process calls this function, and only the first one writes.
 
     Returns the path of the last checkpoint.
 
@@ -66,7 +74,7 @@ def train(recipe: Recipe, run: Path | str, *, resume: bool = False, check: Check
     Raises ConnectionError when another process of the run is lost.
     """
     with open_processes() as processes:
-        return Trainer(recipe, Path(run), resume=resume, processes=processes, check=check).train()
+        return Trainer(recipe, Path(run), resume=resume, processes=processes, start=start, check=check).train()
 
 
 class Trainer:
@@ -74,7 +82,7 @@ class Trainer:
 
     def __init__(
         self, recipe: Recipe, run: Path, *, resume: bool = False, processes: Processes = ALONE,
-        check: Check | None = None,
+        start: Start | None = None, check: Check | None = None,
     ) -> None:  # fmt: skip
         if (run / "recipe.yaml").exists() and not resume:
             raise FileExistsError(f"{run}: holds a run already; continue it with --resume, or choose another --out")
@@ -95,9 +103,11 @@ class Trainer:
 
         self.learner = Learner(self.recipe, self.device, epoch=self.loader.epoch, processes=processes)
         self.learner.method.expect(self.loader.sizes)
-        self.best, self.enlarged_told = math.inf, False
+        self.best, self.pictures_told = math.inf, False
         if saved:
             told += self._restore(saved)
+        elif recipe.training.start:
+            self._start(start)
         elif (run / "recipe.yaml").exists():
             told.append(f"{run}: no checkpoint to resume from; training starts from the beginning")
         seen = (*self.loader.names, self.split.held_out)
@@ -126,7 +136,7 @@ class Trainer:
                 self._record(result, pixels, before)
                 if stopped := self.processes.largest(stop.received):
                     break
-            self._tell_enlarged()
+            self._tell_pictures()
             self._look(pixels)
             self._save()
         self.checkpointer.confirm()
@@ -182,7 +192,7 @@ class Trainer:
             self.learner.release()  # frees memory for the last samples and scores
         self.log.advance(images)
         if due("1 epoch"):
-            self._tell_enlarged()
+            self._tell_pictures()
         if due(log.scalars_every):
             self._look(pixels)
             self.processes.average(list(result.losses.values()))
@@ -223,13 +233,14 @@ class Trainer:
             helps = blame(self.learner, pixels)
             raise Diverged(f"{self.run}: {why} and were skipped; {left}; {helps}")
 
-    def _tell_enlarged(self) -> None:
-        """Report once, after all pictures were read, how many were smaller than the crop and were enlarged."""
-        if self.enlarged_told or not self.processes.first:
+    def _tell_pictures(self) -> None:
+        """Report once, after all pictures were read, how many were enlarged and how many have clipped values."""
+        if self.pictures_told or not self.processes.first:
             return
-        self.enlarged_told = True
-        for line in filter(None, (self.loader.a.enlarged_told(), self.loader.b.enlarged_told())):
-            self.log.note(line)
+        self.pictures_told = True
+        for folder in (self.loader.a, self.loader.b):
+            for line in filter(None, (folder.enlarged_told(), folder.clipped_told())):
+                self.log.note(line)
 
     def _due(self, before: int, every: Span) -> bool:
         period = self._images_in(every)
@@ -247,6 +258,22 @@ class Trainer:
     def _checkpoint(self, best: float) -> Checkpoint:
         """Return the state of the learner, with the names of its pictures and of the held-out ones."""
         return replace(self.learner.checkpoint(best), **self.split._asdict())
+
+    def _start(self, start: Start | None) -> None:
+        """Copy the weights of the model `training.start` into the generators, and into the EMA."""
+        if start is None:
+            raise ValueError("training.start: call train with `start`, a function that loads the generators")
+        key, found = f"training.start: {self.recipe.training.start}", start()
+        networks, ema = self.learner.method.generators(), self.learner.ema
+        for direction, network in networks.items():
+            if direction not in found:
+                raise ValueError(f"{key}: has no generator {direction}; it has {' and '.join(found)}")
+            try:
+                start_from(network, found[direction])
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+        if ema:
+            ema.load_state_dict({direction.value: network.state_dict() for direction, network in networks.items()})
 
     def _restore(self, saved: Checkpoint) -> list[str]:
         """Load a checkpoint; returns a line for each thing that differs from when it was saved.

@@ -186,7 +186,7 @@ def test_without_words_it_says_what_it_can(words: str, capsys: pytest.CaptureFix
         ("train --log.feature_maps [0,x]", "--log.feature_maps: 1: input should be a valid integer"),
         ("train --data.transforms 5", "--data.transforms: the value: input should be a valid tuple"),
         ("train --method.no_cycle", "Unrecognized options: --method.no_cycle"),
-        ("train --help nowhere", "no group 'nowhere'; the groups are data, method, method.generator, "),
+        ("train --help nowhere", "no group 'nowhere'; the groups are data, data.a, data.b, method, "),
         ("translate nowhere in out --size 0", "--size: must be at least 1"),
         ("export nowhere g.pth", "the name must end in .safetensors"),
         ("import nowhere g.pth", "the name must end in .safetensors"),

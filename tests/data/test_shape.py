@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -196,3 +196,23 @@ def test_half_of_a_file_has_half_its_width(tmp_path: Path) -> None:
     circle(20, 51).save(tmp_path / "x.png")
     source = Source(tmp_path, "left")
     assert sizes_of(source, source.find(), lambda size: size) == [source.read(tmp_path / "x.png").shape[:2]]
+
+
+def test_large_jpegs_are_decoded_smaller_in_training_and_in_scores(tmp_path: Path) -> None:
+    """To a size that is still twice what they are scaled to; smooth pictures stay the same to 2 of 255."""
+    image = circle(12, 12).resize((1600, 1600), Image.Resampling.BICUBIC)
+    for split in ("trainA", "testA", "testB"):
+        (tmp_path / split).mkdir()
+        image.save(tmp_path / split / "x.jpg")
+    config = DataConfig(root=tmp_path, size=64)
+    whole, augment = Source(tmp_path / "trainA").read(tmp_path / "trainA" / "x.jpg"), config.build()
+    for split in ("train", "test"):
+        source = sources(config, split)["a"]
+        reduced = source.read(source.folder / "x.jpg")
+        assert whole.shape[0] == 1600 and reduced.shape[0] == 200
+        assert np.abs(augment.prepare(whole).astype(int) - augment.prepare(reduced)).max() <= 2
+
+
+@pytest.mark.parametrize("change", [{"fit": "none"}, {"transforms": ()}])
+def test_pictures_that_are_not_scaled_are_decoded_whole(change: dict[str, Any]) -> None:
+    assert DataConfig(**change).enough is None

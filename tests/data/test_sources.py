@@ -177,7 +177,7 @@ def test_a_missing_folder_says_what_a_data_set_holds(tmp_path: Path) -> None:
 
 
 def test_the_truth_is_a_folder_of_its_own_or_the_partner(tmp_path: Path) -> None:
-    plain, pairs = DataConfig(root=tmp_path), DataConfig(root=tmp_path, pairs="stem")
+    plain, pairs = (DataConfig(root=tmp_path, fit="none", pairs=pairs) for pairs in ("none", "stem"))
     assert truth_source(plain, "test", "a") is None and truth_source(pairs, "test", "a") == Source(tmp_path / "testB")
     assert truth_source(pairs, "val", "b") == Source(tmp_path / "valA")
     (tmp_path / "truthB").mkdir()

@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 
 from cyclegan.cli import main
-from cyclegan.data.convert import from_bytes
+from cyclegan.data.convert import normalised
 
 
-def _doubles_from_bytes(pixels: Tensor) -> Tensor:
-    return from_bytes(pixels).double()
+def _doubles_normalised(pixels: Tensor) -> Tensor:
+    return normalised(pixels).double()
 
 
 @contextmanager
 def exactly() -> Iterator[None]:
     """While open, networks are built in float64, and pictures are converted to float64."""
-    users = [name for name, module in sys.modules.items() if getattr(module, "from_bytes", None) is from_bytes]
+    users = [name for name, module in sys.modules.items() if getattr(module, "normalised", None) is normalised]
     before = torch.get_default_dtype()
     with ExitStack() as patches:
         for name in users:
             if name != __name__:
-                patches.enter_context(patch(f"{name}.from_bytes", _doubles_from_bytes))
+                patches.enter_context(patch(f"{name}.normalised", _doubles_normalised))
         torch.set_default_dtype(torch.float64)
         patches.callback(torch.set_default_dtype, before)
         yield

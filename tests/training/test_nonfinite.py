@@ -51,7 +51,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, poison: Callable[[int], bool]) -> 
         step = next(steps) // 2  # A and B
         return torch.full(pixels.shape, torch.nan) if poison(step) else from_bytes(pixels)
 
-    monkeypatch.setattr(cyclegan.training.learner, "from_bytes", from_bytes_or_nan)
+    monkeypatch.setattr(cyclegan.training.learner, "normalised", from_bytes_or_nan)
 
 
 @pytest.mark.parametrize("clip", [0.0, 1.0])

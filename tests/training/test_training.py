@@ -10,7 +10,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from cyclegan.checkpoint import newest_checkpoint, read_checkpoint
+from cyclegan.data.config import DomainConfig
 from cyclegan.data.convert import to_tensor
+from cyclegan.data.format import RGB_PICTURES
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.recipe import Recipe, TrainingConfig, read_recipe, write_recipe
@@ -52,7 +54,8 @@ def assert_equal(one: Any, two: Any) -> None:
 def test_a_run_leaves_recipe_events_samples_and_checkpoints(recipe: Recipe, tmp_path: Path) -> None:
     last = train(recipe, tmp_path / "run")
     assert last.name == "0000000008.pt"
-    assert read_recipe(tmp_path / "run" / "recipe.yaml") == recipe
+    found = replace(recipe.data, a=DomainConfig.of(RGB_PICTURES), b=DomainConfig.of(RGB_PICTURES))
+    assert read_recipe(tmp_path / "run" / "recipe.yaml") == replace(recipe, data=found)
     assert [p.name for p in sorted((tmp_path / "run" / "checkpoints").iterdir())] == ["0000000006.pt", "0000000008.pt"]
     samples = sorted(p.name for p in (tmp_path / "run" / "samples").iterdir())
     assert samples == [f"{n:010}_{d}.png" for n in (1, 4, 8) for d in ("AtoB", "BtoA")]

@@ -303,7 +303,7 @@ def test_a_plain_step_that_memory_does_not_hold_blames_no_lever(
 
 def test_accumulated_batches_are_one_large_one(data: Path, pixels: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """In float64, and before the pools are full, because full pools draw random numbers in another order."""
-    monkeypatch.setattr("cyclegan.training.learner.from_bytes", lambda pixels: pixels.double() / 127.5 - 1)
+    monkeypatch.setattr("cyclegan.training.learner.normalised", lambda pixels: pixels.double() / 127.5 - 1)
     learners = []
     for training in ({"batch_size": 2}, {"batch_size": 1, "accumulate": 2}):
         learner = Learner(tiny_recipe(data, training=training, method={"pool": 50}), CPU, epoch=5)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cyclegan.data.fetch import _unpack
-from cyclegan.data.write import SUFFIXES
+from cyclegan.data.write import SUFFIXES, write_image
 from cyclegan.recipe import write_recipe
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures
@@ -37,7 +37,7 @@ def test_every_kind_of_file(umask: int, data: Path, weights: Path, tmp_path: Pat
     assert run_main("export", run, root / "g.safetensors") == 0
     (tmp_path / "in").mkdir()
     for suffix in SUFFIXES:
-        Image.new("RGB", (16, 16)).save(tmp_path / "in" / f"x{suffix}")
+        write_image(Image.new("RGB", (16, 16)), tmp_path / "in" / f"x{suffix}")
     assert run_main("translate", run, tmp_path / "in", root / "out") == 0
     write_pictures(tmp_path / "some", 8)
     words: list[str | Path] = ["--fake", tmp_path / "some", "--real", tmp_path / "some", "--out", root / "metrics.json"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
@@ -75,9 +76,7 @@ def decode_jpeg2000(data: bytes) -> FilePicture:
     profile = colour[3:] if colour[:1] == b"\2" else None
     if is_plain or b"pclr" in header:
         picture = decode_pillow.decode(data, "JPEG2000")
-        return FilePicture(
-            values=picture.values, kind=picture.kind, alpha=picture.alpha, profile=profile, kept=picture.kept
-        )
+        return replace(picture, profile=profile)
     samples = imagecodecs.jpeg2k_decode(data)
     samples = samples.reshape(*samples.shape[:2], -1)
     alpha = samples[..., -1] if has_alpha and samples.shape[2] in (2, 4) and samples.dtype.kind == "u" else None
@@ -107,6 +106,7 @@ def _deep(data: bytes, file_format: str, decoder: object, white: int = 65535) ->
         values=np.ascontiguousarray(colours),
         kind="grey" if colours.shape[2] == 1 else "rgb",
         alpha=np.ascontiguousarray(samples[..., -1]) if has_alpha else None,
+        turned=said.turn != 1,
         profile=said.profile,
         kept=Kept(exif=said.kept.exif, dpi=said.kept.dpi),
     )

@@ -42,6 +42,7 @@ def picture_of(image: Image.Image) -> FilePicture:
         values=upright(values, said.turn),
         kind=kind,
         alpha=None if alpha is None else upright(alpha, said.turn),
+        turned=said.turn != 1,
         profile=said.profile,
         kept=said.kept,
     )

@@ -77,6 +77,7 @@ def decode(data: bytes) -> FilePicture:
             alpha=None if alpha is None else upright(alpha, turn),
             missing=None if missing is None else upright(missing, turn),
             window=_window(page, kind),
+            turned=turn != 1,
             profile=bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif),
             kept=Kept(
                 exif=kept_exif(exif),
