@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Theirs: TypeAlias = "dict[str, str]"
 """Their options by name, with their values; empty for a switch."""
@@ -200,13 +200,23 @@ def _norm(*networks: str) -> Rule:
     return rule
 
 
+def _channels(of: Literal["source", "target"]) -> Rule:
+    """The channels of a domain. Theirs are those of a generator's input and output, so that the direction decides."""
+
+    def rule(value: str, theirs: Theirs) -> Ours:
+        turned = theirs.get("direction", theirs.get("which_direction")) == "BtoA"
+        domain = "b" if (of == "target") is not turned else "a"
+        return Ours({f"--data.{domain}.channels": (value or "N",)})
+
+    return rule
+
+
 def _project(value: str, theirs: Theirs) -> Ours:
     return Ours({"--log.wandb": (theirs.get("wandb_project_name", "cyclegan"),)})
 
 
 _OUT = _note("--out takes the whole path of the run folder")
 _NEWEST = _note("--resume continues from the newest checkpoint")
-_RGB = _note("all pictures are converted to RGB; there is nothing to set")
 _INITIAL = _note("the initial weights are those of the method's authors: normal, 0.02 (xavier for CUT)")
 _TENSORBOARD = _note("use TensorBoard: tensorboard --logdir runs")
 
@@ -225,8 +235,8 @@ TRAIN: dict[str, Rule] = {
     ),
     "direction": _direction,
     "which_direction": _direction,
-    "input_nc": _RGB,
-    "output_nc": _RGB,
+    "input_nc": _channels("source"),
+    "output_nc": _channels("target"),
     "ngf": _to("--method.generator.width"),
     "ndf": _to("--method.discriminator.width"),
     "netG": _generator,

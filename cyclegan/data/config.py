@@ -36,11 +36,11 @@ class DomainConfig:
     channels: Annotated[Count | Literal["auto"], OrWords(Count, "auto", what="a number of channels")] = "auto"
     """Number of channels: 1 for grey, 3 for colour, or the number of bands."""
     depth: Literal["auto", Depth] = "auto"
-    """Type of the values in files."""
+    """Type of the values in files; `auto`: that of most, or float32 for types that are not listed."""
     range: Annotated[
         Bounds | Literal["auto", "percentiles"], OrWords(Bounds, "auto", "percentiles", what="[lowest, highest]")
     ] = "auto"
-    """Values that networks see as -1 and 1: [0, 4095]; `auto`: the lowest and highest in the folder."""
+    """Values that networks see as -1 and 1: [0, 4095]; `auto`: found in the files; `percentiles`: their 0.1 and 99.9."""
     colour: Literal["auto", "stored", Space] = "auto"
     """Colour space that pictures are converted to; `stored` takes values as they are."""
     view: Annotated[tuple[Count, ...] | Literal["auto"], OrWords(tuple[Count, ...], "auto", what="[channel, ...]")] = (
@@ -48,7 +48,7 @@ class DomainConfig:
     )
     """Channels, counted from 1, that logs and scores see as red, green, blue: [4, 3, 2]; or one, in grey."""
     view_range: Annotated[Bounds | Literal["auto"], OrWords(Bounds, "auto", what="[black, white]")] = "auto"
-    """Values that logs and scores see as black and white."""
+    """Values that logs and scores see as black and white; found as `range`, or as the percentiles 2 and 98."""
 
     @classmethod
     def of(cls, format_: PictureFormat) -> DomainConfig:

@@ -40,13 +40,13 @@ def recipe_keys() -> Iterator[str]:
     """Yield Markdown lines: a section for each config, a definition for each of its keys."""
     top = [field.name for field in fields(Recipe)]
     waiting = [(name, part) for name, hint in get_type_hints(Recipe).items() if name in top for part in _configs(hint)]
-    written: set[type[Any]] = set()
+    written: set[str] = set()
     while waiting:
         place, config = waiting.pop(0)
-        if config in written:
-            continue
-        written.add(config)
         anchor = _anchor(place, config)
+        if anchor in written:
+            continue
+        written.add(anchor)
         yield from ("", f"## {_title(place, config)} {{ #{anchor} }}", "", inspect.getdoc(config) or "")
         hints, help_texts = get_type_hints(config, include_extras=True), field_docstrings(config)
         for field in fields(config):
