@@ -162,3 +162,9 @@ def test_the_first_recipe_for_other_formats_trains(write: Callable[..., None], t
     short["training"]["lr_schedule"] |= {"constant": "1 images", "decay": "1 images"}
     short["speed"] |= {"compile": "off", "precision": "float32", "channels_last": "off"}
     assert train(recipe_from(short, "test"), tmp_path / "run").is_file()
+
+
+def test_grey_that_is_stored_as_colour_with_a_profile_is_grey(root: Path) -> None:
+    image = natural(40).convert("L").convert("RGB")
+    image.save(root / "trainA" / "grey.png", icc_profile=profile_of("adobe_rgb"))
+    assert checked(root)[1]["colourless"].text == "trainA: 1 picture in grey among 6 in colour"
