@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -83,14 +84,16 @@ def _formats(found: dict[Domain, PictureFormat]) -> Iterator[Suggestion]:
         for field in fields(PictureFormat):
             value = getattr(ours, field.name)
             if value != getattr(plain, field.name):
-                plainly = [_round(each) for each in value] if isinstance(value, tuple) else value
+                if field.name in ("range", "view_range"):
+                    value = _bounds(*value)
+                plainly = list(value) if isinstance(value, tuple) else value
                 yield Suggestion(key=f"data.{domain}.{field.name}", value=plainly, reason=REASONS[field.name])
 
 
-def _round(number: float) -> float:
-    """Return a number with four digits or more, as an integer if it is one."""
-    few = float(f"{number:.4g}") if abs(number) < 1000 else round(number)
-    return int(few) if few == int(few) else few
+def _bounds(low: float, high: float) -> list[float]:
+    """Return a range to a thousandth of its width, in whole numbers where they are."""
+    digits = max(3 - math.floor(math.log10(high - low)), 0)
+    return [int(end) if end == int(end) else end for end in (round(low, digits), round(high, digits))]
 
 
 REASONS = {
@@ -116,9 +119,7 @@ def _size(a: Facts, b: Facts, device: str) -> int:
 def _fit(a: Facts, b: Facts, size: int, device: str) -> Iterator[Suggestion]:
     if any("bands" in facts.kinds for facts in (a, b)):
         crop = [{"RandomCrop": {"height": size, "width": size}}, {"HorizontalFlip": {"p": 0.5}}]
-        reason = (
-            f"crops of {size} x {size} pixels, not scaled, because the scale of bands matters; replaces fit and size"
-        )
+        reason = f"crops of {size} x {size} pixels, not scaled, because scale matters for bands; replaces fit and size"
         yield Suggestion(key="data.transforms", value=crop, reason=reason)
         return
     shorter = " and ".join(f"{np.median(facts.shorter):.0f}" for facts in (a, b))

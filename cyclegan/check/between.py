@@ -69,7 +69,7 @@ def about_copies(data: DataConfig, folders: Sequence[Facts], copies: Sequence[Co
         what, others = f"{found.second}: {counted(found.pictures)} {like}", "one" if one else "some"
         if found.first == found.second:
             many = not found.near and found.pictures > MANY * len(places[found.second].pictures)
-            level, kind, text = "warning" if many else "note", "copies", f"{what} {'another' if one else 'others'}"
+            level, kind, text = "warning" if many else "note", "copies", f"{what} {'another one' if one else 'others'}"
             advice = "look at them, and remove what is there twice"
         elif first.domain != second.domain:
             level, kind, text = "warning", "a_in_b", f"{what} {others} of {found.first}"

@@ -48,14 +48,22 @@ class Cost:
         return self.images * self.seconds_per_image / 3600
 
     @property
-    def told(self) -> str:
-        """The estimate in a line."""
-        memory = "" if self.memory_gib is None else f"{self.memory_gib:.1f} GiB of memory and "
-        per = f"{self.seconds_per_image:.3g} s per image of {self.size} x {self.size}"
+    def lines(self) -> list[str]:
+        """The estimate in lines: time, memory, and what made it uncertain."""
+        per = f"{self.seconds_per_image:.3g} s per image of {self.size} x {self.size} on {self.device}"
         whole = f"; about {duration(self.images * self.seconds_per_image)} for {self.images:,} images"
-        busy = "; other programs kept the CPU busy, so it can be faster" if self.busy else ""
-        room = f"{memory}{max(self.cache_gib, 0.1):.1f} GiB for the cache"
-        return f"{per} on {self.device}{whole if self.images else ''}; {room}{busy}"
+        memory = "" if self.memory_gib is None else f"{self.memory_gib:.1f} GiB of memory and "
+        busy = ["other programs kept the CPU busy, so it can be faster"] if self.busy else []
+        return [
+            per + (whole if self.images else ""),
+            f"{memory}{max(self.cache_gib, 0.1):.1f} GiB for the cache",
+            *busy,
+        ]
+
+    @property
+    def told(self) -> str:
+        """The estimate in one line."""
+        return "; ".join(self.lines)
 
 
 def measure(recipe: Recipe, size: int, folders: Sequence[Facts]) -> Cost | None:

@@ -158,7 +158,8 @@ def _marks(picture: FilePicture, colours: FilePicture) -> Marks:
         marks |= Marks.CONVERTED
     if picture.turned:
         marks |= Marks.TURNED
-    if colours.kind == "grey" or (colours.kind == "rgb" and _is_colourless(colours.values)):
+    stored = picture if picture.kind == "rgb" else colours  # conversion rounds, and a neutral colour stays neutral
+    if stored.kind == "grey" or (stored.kind == "rgb" and _is_colourless(stored.values)):
         marks |= Marks.COLOURLESS
     if picture.missing is not None:
         marks |= Marks.HOLED

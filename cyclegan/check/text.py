@@ -30,7 +30,8 @@ def as_text(result: Result) -> str:
         lines += ["", "a recipe that fits (cyclegan init writes it to a file):", ""]
         lines += [f"    {line}".rstrip() for line in commented(result.data, result.suggestions).splitlines()]
     if result.cost:
-        lines += ["", f"estimate, without the speed options that training tries: {result.cost.told}"]
+        lines += ["", "estimate, without the speed options that training tries:", ""]
+        lines += [f"    {line}" for line in result.cost.lines]
     return "\n".join(lines)
 
 
