@@ -36,7 +36,7 @@ def encode(contents: Contents, file_format: str) -> bytes:
         options["quality"] = contents.quality
     if file_format == "HEIF":
         return _heif(values, options)
-    image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values, _mode(values.shape[2]))
+    image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
     image.save(file := io.BytesIO(), format=file_format, **options)
     return file.getvalue()
 
