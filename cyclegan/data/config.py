@@ -40,7 +40,7 @@ class DomainConfig:
     range: Annotated[
         Bounds | Literal["auto", "percentiles"], OrWords(Bounds, "auto", "percentiles", what="[lowest, highest]")
     ] = "auto"
-    """Values seen as -1 and 1, [0, 4095]; `auto`: found in the files; `percentiles`: their 0.1 and 99.9."""
+    """Values that networks see as -1 and 1: [0, 4095]; `auto`: found in files; `percentiles`: their 0.1 and 99.9."""
     colour: Literal["auto", "stored", Space] = "auto"
     """Colour space that pictures are converted to; `stored` takes values as they are."""
     view: Annotated[tuple[Count, ...] | Literal["auto"], OrWords(tuple[Count, ...], "auto", what="[channel, ...]")] = (
