@@ -73,10 +73,10 @@ def about_copies(data: DataConfig, folders: Sequence[Facts], copies: Sequence[Co
             advice = "look at them, and remove what is there twice"
         elif first.domain != second.domain:
             level, kind, text = "warning", "a_in_b", f"{what} {others} of {found.first}"
-            advice = "remove each from the domain that it does not belong to"
+            advice = "look at them, and keep each in one domain only"
         else:
             level, kind, text = "warning", "test_in_train", f"{what} {others} of {found.first}"
-            advice = "remove each from one of the two: scores on pictures that were trained on are too good"
+            advice = "keep each in one folder only: scores on pictures that were trained on are too good"
         yield Finding(
             level="warning" if level == "warning" else "note",
             kind=f"near_{kind}" if found.near else kind,
