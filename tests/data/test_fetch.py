@@ -348,7 +348,11 @@ def test_a_damaged_archive_is_unpacked_whole_or_refused_in_one_line(
         assert set(contents(folder / "toy").values()) <= set(FILES.values())
 
 
-@pytest.mark.parametrize("archive", [b"<html>moved</html>", zipped(FILES).replace(b"aaaa", b"aaab"), b""])
+@pytest.mark.parametrize(
+    "archive",
+    [b"<html>moved</html>", zipped(FILES).replace(b"aaaa", b"aaab"), b""],
+    ids=["a page", "a damaged file", "nothing"],  # an archive has the time in it
+)
 def test_what_is_no_whole_zip_file_is_deleted(archive: bytes, server: Server, tmp_path: Path) -> None:
     server.archive = archive
     with pytest.raises(ValueError, match=r"toy\.zip\.part is not a complete zip file"):
