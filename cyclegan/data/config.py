@@ -48,7 +48,7 @@ class DomainConfig:
     )
     """Channels, counted from 1, that logs and scores see as red, green, blue: [4, 3, 2]; or one, in grey."""
     view_range: Annotated[Bounds | Literal["auto"], OrWords(Bounds, "auto", what="[black, white]")] = "auto"
-    """Values that logs and scores see as black and white; found as `range`, or as the percentiles 2 and 98."""
+    """Values that logs and scores see as black and white; found as `range`, window of the files, or percentiles."""
 
     @classmethod
     def of(cls, format_: PictureFormat) -> DomainConfig:
