@@ -243,6 +243,7 @@ def test_there_is_no_identity_between_different_channels() -> None:
     batch = Batch(torch.zeros(1, 1, 32, 32), torch.zeros(1, 3, 32, 32))
     assert not [name for name in method(batch) if name.startswith("identity")]
     assert "identity" not in method.samples(Direction.AtoB, batch, method.generators())
+    assert method.remark == "method.identity: off, because A and B have 1 and 3 channels"
 
 
 def test_a_method_with_one_encoder_makes_grey_and_colour_alike(tmp_path: Path) -> None:

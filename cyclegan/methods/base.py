@@ -36,6 +36,9 @@ class Method(nn.Module, ABC):
     boundary = 0.0
     """The score of a discriminator half-way between the targets for real and fake."""
 
+    remark = ""
+    """What the user should know about a setting that does not apply, in a line; empty if all apply."""
+
     @abstractmethod
     def forward(self, batch: Batch) -> Images:
         """Return all images that the players need, by name, with their autograd graph."""

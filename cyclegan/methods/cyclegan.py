@@ -32,6 +32,8 @@ class Cyclegan(Method):
         self.cycle_a = config.cycle if config.cycle_a is None else config.cycle_a
         self.cycle_b = config.cycle if config.cycle_b is None else config.cycle_b
         self.identity = config.identity if a == b else 0.0
+        if self.identity != config.identity:
+            self.remark = f"method.identity: off, because A and B have {a} and {b} channels"
 
     @property
     def players(self) -> tuple[Player, ...]:

@@ -103,6 +103,7 @@ class Trainer:
 
         self.learner = Learner(self.recipe, self.device, epoch=self.loader.epoch, processes=processes)
         self.learner.method.expect(self.loader.sizes)
+        told += filter(None, [self.learner.method.remark])
         self.best, self.pictures_told = math.inf, False
         if saved:
             told += self._restore(saved)
