@@ -451,7 +451,7 @@ FORMATS: dict[str, Kind] = {
     "tiff of 7 bands of 12 bits": Kind(
         "x.tif",
         layers(np.full((8, 8, 7), 2048, np.uint16), photometric="minisblack", planarconfig="contig"),
-        "it has 7 channels, its domain 3",
+        "it has 7 channels, not the 3 of its domain",
     ),
     "RGB tiff in planes, tiled, with zstd": Kind(
         "x.tif",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ from torch import Tensor, nn
 
 from cyclegan.checkpoint import read_newest
 from cyclegan.data.codecs.icc import profile_of
-from cyclegan.data.config import DomainConfig
+from cyclegan.data.config import DataConfig, DomainConfig
 from cyclegan.data.convert import Converted, convert, normalised, values_of
+from cyclegan.data.enlarge import enlarging
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.found import find_format
 from cyclegan.data.picture import FilePicture
 from cyclegan.data.read import read_picture
 from cyclegan.data.sources import Source
-from cyclegan.data.write import Output
+from cyclegan.data.transforms import Augment
+from cyclegan.data.write import Output, encoded
 from cyclegan.inference.directory import translate_directory
-from cyclegan.inference.evaluate import evaluate_run
+from cyclegan.inference.evaluate import evaluate_folders, evaluate_run
 from cyclegan.inference.generator_file import read_generator, write_generator
 from cyclegan.inference.model import open_model
 from cyclegan.inference.translator import Translator
@@ -301,6 +304,83 @@ def test_training_tells_what_it_clips_and_what_it_does_not_read(
     assert "trainB: 1 file is not read: 1 NIfTI (.nii.gz), save their slices as .npy\n" in told
 
 
+def test_many_bands_are_scaled_cropped_and_enlarged() -> None:
+    pixels = np.random.default_rng(0).random((40, 60, 13), np.float32)
+    augment = DataConfig(size=16).build()
+    made, _ = enlarging(partial(augment, key=0), augment.prepare(pixels))
+    assert made.shape == (16, 16, 13) and 0 <= made.min() < made.max() <= 1
+    larger, enlarged = enlarging(Augment([{"CenterCrop": {"height": 80, "width": 80}}]).prepare, pixels)
+    assert enlarged and larger.shape == (80, 80, 13)
+
+
+@pytest.mark.parametrize("space", ["srgb", "adobe_rgb"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_2000_of_16_bits_keeps_values_and_profile(space: Any, channels: int, tmp_path: Path) -> None:
+    values = waves(3, 0, 65_535, channels).astype(np.uint16)
+    (tmp_path / "x.jp2").write_bytes(encoded(values, tmp_path / "x.jp2", space=space))
+    np.testing.assert_array_equal(read_picture(tmp_path / "x.jp2").values, values)
+
+
+@pytest.mark.parametrize("options", [{"ome": True}, {"imagej": True}, {}])
+def test_what_describes_the_layout_of_a_tiff_is_not_kept(options: dict[str, Any], tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", waves(1, 0, 4000).astype(np.uint16)[..., 0], software="another", **options)
+    picture = read_picture(tmp_path / "x.tif")
+    (tmp_path / "y.tif").write_bytes(encoded(picture.values, tmp_path / "y.tif", kept=picture.kept))
+    with tifffile.TiffFile(tmp_path / "y.tif") as written:
+        assert not (written.is_ome or written.is_imagej or written.is_shaped)
+        assert 305 not in written.pages.first.tags
+
+
+def test_pixels_that_are_not_a_number_have_no_data(tmp_path: Path) -> None:
+    values = waves(1, 0, 1).astype(np.float32)
+    values[3, 4] = np.nan
+    np.save(tmp_path / "x.npy", values)
+    format_ = replace(FORMATS["floats"], channels=1)
+    translator = Translator(nn.Identity(), format_, format_, device="cpu", precision="float32")
+    translate_directory(translator, tmp_path / "x.npy", tmp_path / "out")
+    np.testing.assert_array_equal(np.isnan(np.load(tmp_path / "out" / "x.npy")), np.isnan(values[..., 0]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"view": [9]}, r"^data\.a\.view: give one or three of its 1 channel, not \[9\]"),
+        ({"channels": 3, "view": [1, 2]}, r"^data\.a\.view: give one or three of its 3 channels"),
+        ({"range": [9, 5]}, r"data\.a\.range: the first of \[9, 5\] must be lower than the second"),
+        ({"view_range": [3, 3]}, r"data\.a\.view_range: the first of \[3, 3\]"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused(settings: dict[str, Any], told: str, tmp_path: Path) -> None:
+    for domain in "AB":
+        write_slices(tmp_path / "data" / f"train{domain}", 2)
+    with pytest.raises(ValueError, match=told):
+        Trainer(tiny_recipe(tmp_path / "data", data={"a": settings}), tmp_path / "run")
+
+
+def test_a_view_may_be_set_before_the_channels_are_known(tmp_path: Path) -> None:
+    write_tiles(tmp_path / "tiles", 1)
+    source = Source(tmp_path / "tiles")
+    config = DomainConfig(view=(3, 2, 1))
+    assert config.format.channels == 3 and find_format(config, source, source.find()).view == (3, 2, 1)
+
+
+def test_arrays_are_in_units_whatever_their_type() -> None:
+    format_ = FORMATS["grey of 12 bits in 16"]
+    translator = Translator(nn.Identity(), format_, format_, device="cpu", precision="float32")
+    for kind in (np.uint8, np.uint16, np.int32, np.float64):
+        assert translator.translate_values(np.full((8, 8), 100, kind)).flat[0] == 100
+
+
+def test_a_difference_in_brightness_is_scored(tmp_path: Path, weights: Path) -> None:
+    """Both folders are seen in the view of the real one."""
+    for i, (name, high) in enumerate((("real", 4000), ("same", 4000), ("dark", 1000))):
+        write_slices(tmp_path / name, 8, high, seed=10 * i)
+    features = load_features("squeezenet1_1", weights)
+    same, dark = (evaluate_folders(tmp_path / name, tmp_path / "real", features) for name in ("same", "dark"))
+    assert dark.scores[0].figures["fid"].value > 2 * same.scores[0].figures["fid"].value
+    assert same.protocol["shown_as"].startswith("grey, ")
+
+
 GREY = FilePicture(values=np.full((2, 2, 1), 100, np.uint8), kind="grey")
 COLOUR = FilePicture(values=np.full((2, 2, 3), (200, 100, 0), np.uint8), kind="rgb")
 BANDS = FilePicture(values=np.arange(16, dtype=np.uint8).reshape(2, 2, 4), kind="bands")
@@ -317,7 +397,7 @@ def test_grey_and_colour_become_each_other() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_bands_become_nothing_else(channels: int) -> None:
-    with pytest.raises(ValueError, match=f"it has 4 channels, its domain {channels}; set data.a.channels or"):
+    with pytest.raises(ValueError, match=f"it has 4 channels, not the {channels} of its domain"):
         convert(BANDS, PictureFormat.of(channels))
 
 

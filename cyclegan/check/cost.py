@@ -89,7 +89,8 @@ def _is_busy() -> bool:
     """Return whether more threads than cores wanted to run in the last minute; reading pictures takes no more."""
     if not hasattr(os, "getloadavg"):  # Windows
         return False
-    return os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
+    load: float = os.getloadavg()[0]
+    return load > BUSY * (os.cpu_count() or 1)
 
 
 def _cached(data: DataConfig, size: int, facts: Facts) -> float:

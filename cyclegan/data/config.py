@@ -59,7 +59,11 @@ class DomainConfig:
     def format(self) -> PictureFormat:
         """The format, with the values of 8-bit RGB for what is `auto`."""
         known = {each.name: getattr(self, each.name) for each in fields(self)}
-        return PictureFormat(**{name: value for name, value in known.items() if value not in ("auto", "percentiles")})
+        known = {name: value for name, value in known.items() if value not in ("auto", "percentiles")}
+        if "channels" not in known:
+            known.pop("view", None)  # of channels that are not known yet
+        plain = PictureFormat.of(known.get("channels", 3))
+        return PictureFormat(**{"view": plain.view, "colour": plain.colour} | known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +95,8 @@ class DataConfig:
 
     @property
     def formats(self) -> dict[Domain, PictureFormat]:
-        """The formats of both domains."""
-        return {"a": self.a.format, "b": self.b.format}
+        """The formats of both domains. Raises ValueError, which names the key, for one that cannot be."""
+        return {"a": _format("a", self.a), "b": _format("b", self.b)}
 
     @property
     def enough(self) -> int | None:
@@ -102,7 +106,7 @@ class DataConfig:
     @property
     def channels(self) -> Channels:
         """The number of channels of both domains."""
-        return Channels(self.a.format.channels, self.b.format.channels)
+        return Channels(**{name: of.channels for name, of in self.formats.items()})
 
     @property
     def paired(self) -> bool:
@@ -115,3 +119,10 @@ class DataConfig:
         from cyclegan.data.transforms import Augment
 
         return Augment(transforms_of(self))
+
+
+def _format(name: Domain, config: DomainConfig) -> PictureFormat:
+    try:
+        return config.format
+    except ValueError as error:
+        raise ValueError(f"data.{name}.{error}") from None

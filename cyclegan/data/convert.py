@@ -131,7 +131,7 @@ def _matched(picture: FilePicture, channels: int) -> Values:
     if picture.begins_with_rgb and channels == 3:
         return values[..., :3]
     have = "1 channel" if found == 1 else f"{found} channels"
-    raise ValueError(f"it has {have}, its domain {channels}; set data.a.channels or data.b.channels")
+    raise ValueError(f"it has {have}, not the {channels} of its domain")
 
 
 def _on_white(values: npt.NDArray[Any], alpha: npt.NDArray[Any], white: float) -> npt.NDArray[Any]:

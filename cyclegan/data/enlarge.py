@@ -7,10 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
     from cyclegan.data.picture import Pixels
+
+FEW = 4
+"""Number of channels that OpenCV scales at once; it does not take more for some interpolations."""
 
 LONGEST = 16
 """Largest ratio of the sides of an enlarged picture; a longer strip is first cut to it around its centre."""
@@ -45,9 +49,16 @@ def enlarging(apply: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels
             height, width = (math.ceil(side * growth - 1e-6) for side in (height, width))
             if height * width > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise ValueError(f"{small}; enlarged, it would have {height * width:,} pixels, too many") from None
-            larger = cv2.resize(whole, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, -1)
-            larger = larger.clip(0, 1) if larger.dtype.kind == "f" else larger
+            larger = resized(whole, (height, width), cv2.INTER_CUBIC)
             found, spare = small.found, 1  # transforms before the crop may round a pixel away
+
+
+def resized(pixels: Pixels, size: tuple[int, int], interpolation: int) -> Pixels:
+    """Scale a picture (H, W, C) to `size` (H, W) by one of OpenCV's interpolations; floats stay in [0, 1]."""
+    few = (pixels[..., i : i + FEW] for i in range(0, pixels.shape[2], FEW))
+    parts = [cv2.resize(part, size[::-1], interpolation=interpolation).reshape(*size, -1) for part in few]
+    together: Pixels = np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
+    return together.clip(0, 1) if together.dtype.kind == "f" else together
 
 
 def by(size: tuple[int, int]) -> str:

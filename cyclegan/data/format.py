@@ -47,6 +47,14 @@ class PictureFormat:
     view_range: tuple[float, float] = (0.0, 255.0)
     """The values that are shown as black and white."""
 
+    def __post_init__(self) -> None:
+        if max(self.view) > self.channels or len(self.view) not in (1, 3):
+            has = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+            raise ValueError(f"view: give one or three of its {has}, not {list(self.view)}")
+        for name, (low, high) in (("range", self.range), ("view_range", self.view_range)):
+            if not low < high:
+                raise ValueError(f"{name}: the first of [{low:g}, {high:g}] must be lower than the second")
+
     @classmethod
     def of(cls, channels: int) -> PictureFormat:
         """Return the 8-bit format with this number of channels: grey, sRGB, or bands."""

@@ -62,7 +62,7 @@ class Measured(NamedTuple):
 
     def percentiles(self, which: tuple[float, float]) -> tuple[float, float]:
         """Return two percentiles of the values, or all of their range if the two are equal."""
-        low, high = (float(value) for value in np.percentile(self.some, which))
+        low, high = (float(f"{value:.6g}") for value in np.percentile(self.some, which))
         return (low, high) if high > low else (self.low, self.high)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from cyclegan.data.codecs import decode_deep, decode_npy, decode_pillow
@@ -78,9 +80,7 @@ def read_picture(path: Path, *, at_least: int | None = None) -> FilePicture:
         if found == "JPEG":
             return decode_pillow.decode(data, "JPEG", at_least)
         picture = DECODERS[found](data)
-        if picture.values.dtype == np.float32 and not np.isfinite(picture.values).any():
-            raise ValueError("it contains no finite value")
-        return picture
+        return _with_holes(picture) if picture.values.dtype == np.float32 else picture
     except Exception as error:  # decoders raise almost anything on damaged files
         raise UnreadableImage(f"{shown(path)} cannot be read: {_reason(error)}") from error
 
@@ -96,6 +96,14 @@ def read_image(path: Path) -> Image.Image:
         raise
     except ValueError as error:
         raise UnreadableImage(f"{shown(path)} cannot be read: {error}") from None
+
+
+def _with_holes(picture: FilePicture) -> FilePicture:
+    """Return a picture of floats whose pixels without any value are missing. Raises ValueError if none has one."""
+    if not np.isfinite(picture.values).any():
+        raise ValueError("it contains no finite value")
+    holes: npt.NDArray[np.bool_] = np.all(np.isnan(picture.values), axis=2)
+    return replace(picture, missing=holes) if picture.missing is None and holes.any() else picture
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 from pydantic import Field
 
-from cyclegan.data.enlarge import LONGEST, without_ends
+from cyclegan.data.enlarge import LONGEST, resized, without_ends
 from cyclegan.util.untouched import environment
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ class Scale(A.DualTransform):  # type: ignore[misc]  # albumentations has no typ
         if (height, width) == whole.shape[:2]:
             return whole
         shrinks = height < whole.shape[0] or width < whole.shape[1]
-        scaled: Pixels = cv2.resize(
-            whole, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        )
-        return scaled.reshape(height, width, -1)
+        return resized(whole, (height, width), cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
 def _rounded(side: float, multiple: int) -> int:

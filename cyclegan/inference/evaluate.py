@@ -18,6 +18,7 @@ from cyclegan.data.batches import Pictures, training_fit
 from cyclegan.data.config import DataConfig, DomainConfig, Pairs
 from cyclegan.data.convert import normalised
 from cyclegan.data.fit import Fit
+from cyclegan.data.format import RGB_PICTURES, PictureFormat
 from cyclegan.data.found import find_format
 from cyclegan.data.listing import Listing
 from cyclegan.data.sources import Source, find_pairs, sources, truth_source, unseen_split
@@ -60,11 +61,13 @@ def evaluate_folders(
     """
     features.to(place := choose_device(device))
     fit = Fit((size, size) if size else None)
-    pictures = [Pictures(_found(folder), fit) for folder in (fake, real)]
+    of = _format_of(real)
+    pictures = [Pictures(Source(folder, format=of), fit) for folder in (fake, real)]
     counted = _Count(sum(map(len, pictures)), report)
     seen = [_seen(folder, features, place, counted) for folder in pictures]
     score = score_sets(shown(fake), *seen)
-    return Evaluation(_protocol(features, fit, {"fake": _place(fake), "real": _place(real)}, own=False), [score])
+    about = {"fake": _place(fake), "real": _place(real)} | ({"shown_as": of.shown} if of.shown else {})
+    return Evaluation(_protocol(features, fit, about, own=False), [score])
 
 
 @untouched()
@@ -150,10 +153,11 @@ class DomainPictures(NamedTuple):
     """Where their ground truth is; None if there is none."""
 
 
-def _found(folder: Path) -> Source:
-    """Return a folder of pictures with the format that is found from its files."""
+def _format_of(folder: Path) -> PictureFormat:
+    """Return the format of the pictures in a folder; grey of 8 bits is taken as colour, which it is compared with."""
     source = Source(folder)
-    return source._replace(format=find_format(DomainConfig(), source, source.find()))
+    found = find_format(DomainConfig(), source, source.find())
+    return RGB_PICTURES if found.is_plain else found
 
 
 def _is_same(one: DataConfig, other: DataConfig) -> bool:

@@ -64,7 +64,7 @@ def batch_from(tensor: Tensor, channels: int = 3) -> Tensor:
     shape = f"a tensor {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
     if tensor.ndim not in (3, 4) or tensor.shape[-3] != channels or not tensor.is_floating_point():
         hint = "; convert it to floats with x / 127.5 - 1" if tensor.dtype == torch.uint8 else ""
-        raise ValueError(f"cannot translate {shape}{hint}: {WANTED}")
+        raise ValueError(f"cannot translate {shape}{hint}: {WANTED}; C is {channels}")
     if not tensor.numel():
         raise ValueError(f"cannot translate {shape}: it is empty")
     batch = tensor.detach().float()
@@ -80,7 +80,7 @@ def _in_units(array: npt.NDArray[Any], of: PictureFormat) -> FilePicture:
     if values.ndim != 3 or values.shape[2] != of.channels or not values.size or values.dtype.kind not in "uif":
         about = f"an array {array.shape} of {array.dtype}"
         raise ValueError(f"cannot translate {about}: give (H, W, {of.channels}) in the units of {of.told}")
-    kind = "float32" if array.dtype.kind == "f" or array.dtype.itemsize > 2 else array.dtype.newbyteorder("=").name
+    kind = of.depth if np.can_cast(array.dtype, of.depth) else "float32"
     return FilePicture(values=values.astype(kind), kind="bands")
 
 

@@ -28,7 +28,7 @@ def with_formats(
         before = saved.recipe.data.formats
         found = {name: _filled(asked[name], before[name]).format for name in DOMAINS}
     else:
-        found = {name: find_format(asked[name], folders[name].source, folders[name].files) for name in DOMAINS}
+        found = {name: _found(name, asked[name], folders[name]) for name in DOMAINS}
         if recipe.method.about.one_encoder and {found[name].channels for name in DOMAINS} == {1, 3}:
             found |= {
                 name: replace(found[name], channels=3, view=(1, 2, 3))
@@ -41,6 +41,14 @@ def with_formats(
             tell(f"{shown(folders[name].source.folder)}: {described}")
     a, b = (DomainConfig.of(found[name]) for name in DOMAINS)
     return replace(recipe, data=replace(recipe.data, a=a, b=b))
+
+
+def _found(name: Domain, asked: DomainConfig, folder: Folder) -> PictureFormat:
+    try:
+        return find_format(asked, folder.source, folder.files)
+    except ValueError as error:
+        key = f"data.{name}." if str(error).startswith(("view", "range")) else ""
+        raise ValueError(f"{key}{error}") from None
 
 
 def _filled(asked: DomainConfig, before: PictureFormat) -> DomainConfig:

@@ -77,7 +77,7 @@ def decode_jpeg2000(data: bytes) -> FilePicture:
     if is_plain or b"pclr" in header:
         picture = decode_pillow.decode(data, "JPEG2000")
         return replace(picture, profile=profile)
-    samples = imagecodecs.jpeg2k_decode(data)
+    samples = imagecodecs.jpeg2k_decode(stream)  # not `data`: OpenJPEG would apply the profile, and wrongly
     samples = samples.reshape(*samples.shape[:2], -1)
     alpha = samples[..., -1] if has_alpha and samples.shape[2] in (2, 4) and samples.dtype.kind == "u" else None
     colours = samples if alpha is None else samples[..., :-1]

@@ -47,7 +47,7 @@ KEPT_TAGS = (269, 270, 271, 272, 306, 315, 33432, 33550, 33922, 34264, 34735, 34
 
 PLACES = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 50844, 50909})
 
-DESCRIPTION, GDAL_METADATA, NODATA, ICC_PROFILE = 270, 42112, 42113, 34675
+DESCRIPTION, SOFTWARE, GDAL_METADATA, NODATA, ICC_PROFILE = 270, 305, 42112, 42113, 34675
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 
 
@@ -69,7 +69,10 @@ def decode(data: bytes) -> FilePicture:
             values, kind = as_values(stack), "bands"
         exif, missing = exif_in(data), without_data(values, nodata)
         turn = page.tags.valueof(ORIENTATION, 1)
-        profile = page.tags.valueof(ICC_PROFILE)
+        profile, tags = page.tags.valueof(ICC_PROFILE), _tags(file, page, turn)
+        if DESCRIPTION not in {code for code, *_ in tags}:  # of the layout of the file, which its writer added
+            for code in (DESCRIPTION, SOFTWARE):
+                exif.pop(code, None)
         return FilePicture(
             values=upright(values, turn),
             kind=kind,
@@ -82,7 +85,7 @@ def decode(data: bytes) -> FilePicture:
             kept=Kept(
                 exif=kept_exif(exif),
                 dpi=_dpi(page),
-                tiff_tags=_tags(file, page, turn),
+                tiff_tags=tags,
                 nodata=nodata,
                 size=(page.imagewidth, page.imagelength),
             ),
