@@ -367,6 +367,7 @@ def test_a_forbidden_file_says_so(tmp_path: Path) -> None:
         read_picture(tmp_path / "x.png")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")  # as untouched.py does
 @pytest.mark.parametrize("seed", range(20))
 def test_damaged_files_raise_one_error(seed: int, tmp_path: Path) -> None:
     generator = np.random.default_rng(seed)
