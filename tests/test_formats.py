@@ -36,6 +36,7 @@ from cyclegan.methods.config import CycleganConfig
 from cyclegan.metrics.features import load_features
 from cyclegan.networks.config import ResnetConfig, UnetConfig
 from cyclegan.recipe import Recipe
+from cyclegan.training.formats import known
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch, Channels, Direction
 from tests.pictures import dicom
@@ -149,6 +150,15 @@ def test_a_resumed_run_takes_the_formats_of_its_checkpoint(trained: tuple[str, P
     finally:
         added.unlink()
     assert trainer.recipe.data.formats == read_newest(root / "run").recipe.data.formats
+
+
+def test_a_run_of_before_there_were_formats_resumes_without_a_word_about_them(tmp_path: Path) -> None:
+    for domain in "AB":
+        write_pictures(tmp_path / "data" / f"train{domain}", 3)
+    recipe = tiny_recipe(tmp_path / "data")
+    train(recipe, tmp_path / "run")
+    saved = read_newest(tmp_path / "run")
+    assert saved.recipe.data != recipe.data and known(replace(saved, recipe=recipe)).recipe == saved.recipe
 
 
 FORMATS = {

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.config import DomainConfig
 from cyclegan.data.folder import Folder
-from cyclegan.data.format import PictureFormat
+from cyclegan.data.format import Formats, PictureFormat
 from cyclegan.data.found import find_format
 from cyclegan.recipe import Recipe
 from cyclegan.types import DOMAINS, Domain
@@ -39,6 +39,15 @@ def with_formats(
         folders[name].source = folders[name].source._replace(format=found[name])
         if described := found[name].described:
             tell(f"{shown(folders[name].source.folder)}: {described}")
+    return _with(recipe, found)
+
+
+def known(saved: Checkpoint) -> Checkpoint:
+    """Return a checkpoint whose recipe has its formats, also one of before there were formats."""
+    return replace(saved, recipe=_with(saved.recipe, saved.recipe.data.formats))
+
+
+def _with(recipe: Recipe, found: Formats) -> Recipe:
     a, b = (DomainConfig.of(found[name]) for name in DOMAINS)
     return replace(recipe, data=replace(recipe.data, a=a, b=b))
 

@@ -25,7 +25,7 @@ from cyclegan.recipe import Recipe, Span, images_in, write_recipe
 from cyclegan.training.changed import changes_told
 from cyclegan.training.checkpointer import Checkpointer
 from cyclegan.training.distributed import ALONE, Processes, open_processes
-from cyclegan.training.formats import with_formats
+from cyclegan.training.formats import known, with_formats
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.mirror import mirrored
@@ -92,7 +92,7 @@ class Trainer:
             raise ValueError("training.lr_schedule.shape: plateau needs scores; set log.evaluate_every")
         self.recipe, self.run, self.processes = recipe, run, processes
         self.device = choose_device(recipe.speed.device)
-        saved = read_newest(run) if resume and checkpoints_in(run) else None
+        saved = known(read_newest(run)) if resume and checkpoints_in(run) else None
         told: list[str] = []
         self.loader, self.split = self._open_data(saved, told.append)
         if check and processes.first and not resume:
