@@ -17,6 +17,7 @@ from cyclegan.check.finding import EXAMPLES, Example
 from cyclegan.check.layout import Place
 from cyclegan.check.look import DEPTHS, KINDS, ROW, Look, Marks, look
 from cyclegan.data.listing import split_suffix
+from cyclegan.util.evenly import evenly
 from cyclegan.util.prefetch import prefetch
 from cyclegan.util.text import shown
 
@@ -159,8 +160,8 @@ class Facts:
 def gather(place: Place, *, quick: bool = False, report: Callable[[int], None] = lambda done: None) -> Facts:
     """Look at all files of a folder, or at `QUICK` of them, in threads; `report` is called with the number done."""
     total = len(place.files)
-    looked_at = _evenly(total, QUICK) if quick else np.arange(total)
-    closely = set(looked_at[_evenly(len(looked_at), CLOSELY)].tolist())
+    looked_at = np.array(evenly(range(total), QUICK) if quick else range(total), np.int64)
+    closely = set(evenly(looked_at.tolist(), CLOSELY))
     rows, reasons, values = np.zeros(len(looked_at), ROW), dict[int, str](), list[npt.NDArray[np.float32]]()
     windows = set[tuple[float, float] | None]()
     work = partial(_look_at, place, quick, closely)
@@ -187,11 +188,6 @@ def spread(values: npt.NDArray[Any]) -> Spread:
 
 def _look_at(place: Place, quick: bool, closely: set[int], index: int) -> Look:
     return look(place.source, place.files[index], near=not quick, closely=index in closely)
-
-
-def _evenly(total: int, number: int) -> npt.NDArray[np.int64]:
-    """Return at most `number` indices below `total`, evenly spaced."""
-    return np.unique(np.linspace(0, max(total - 1, 0), min(total, number)).round().astype(np.int64))
 
 
 def _counted(codes: npt.NDArray[np.uint8], words: tuple[str, ...]) -> dict[str, int]:

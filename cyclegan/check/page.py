@@ -14,11 +14,11 @@ from cyclegan.check.look import halved, viewed
 from cyclegan.check.recipe_text import commented
 from cyclegan.check.text import facts_of
 from cyclegan.data.files import UnreadableImage
-from cyclegan.data.found import evenly
 from cyclegan.data.read import read_picture
 from cyclegan.data.sources import Source
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, figure
+from cyclegan.util.evenly import evenly
 from cyclegan.util.text import shown
 
 THUMBNAIL = 160

@@ -9,12 +9,12 @@ from statistics import median
 from cyclegan.check.between import LARGER, UNBALANCED
 from cyclegan.check.finding import counted
 from cyclegan.data.config import DataConfig
-from cyclegan.data.found import evenly
 from cyclegan.data.held_out import mark
 from cyclegan.data.listing import Listing
 from cyclegan.data.shapes import size_of
 from cyclegan.data.sources import Source, sources, unseen_split
 from cyclegan.types import DOMAINS, Domain
+from cyclegan.util.evenly import evenly
 from cyclegan.util.text import as_typed, shown
 
 SAMPLE = 32

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from cyclegan.data.files import UnreadableImage
 from cyclegan.data.format import Depth, PictureFormat
 from cyclegan.data.picture import FilePicture
 from cyclegan.data.read import read_picture
+from cyclegan.util.evenly import evenly
 from cyclegan.util.text import shown
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ VALUES = 20_000
 
 OUTER, INNER = (0.1, 99.9), (2.0, 98.0)
 """The percentiles for `range: percentiles`, and for what is shown."""
-
-T = TypeVar("T")
 
 
 class Seen(NamedTuple):
@@ -87,13 +86,6 @@ def find_format(config: DomainConfig, source: Source, files: Sequence[Path]) -> 
     view = shown_channels(channels, rgb) if config.view == "auto" else config.view
     found = PictureFormat(channels=channels, depth=depth, colour=colour, view=view)
     return _with_ranges(config, found, files)
-
-
-def evenly(items: Sequence[T], number: int) -> list[T]:
-    """Return at most `number` items, evenly spaced from the first to the last."""
-    if len(items) <= number:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / (number - 1))] for i in range(number)]
 
 
 def _read(files: Iterable[Path], at_least: int | None = None) -> Iterable[tuple[Path, FilePicture]]:

@@ -16,12 +16,13 @@ from cyclegan.recipe import Recipe
 from cyclegan.report.curves import Chart, chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, figure
-from cyclegan.report.pictures import Translated, evenly, find_tests, translated, unseen_source
+from cyclegan.report.pictures import Translated, find_tests, translated, unseen_source
 from cyclegan.report.records import Records
 from cyclegan.report.runs import DIRECTIONS, comparison, remarks
 from cyclegan.report.showcase import Report
 from cyclegan.training.charts import MEAN, charts
 from cyclegan.types import Device, Direction
+from cyclegan.util.evenly import evenly
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 

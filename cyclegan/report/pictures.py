@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -21,8 +21,6 @@ from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.networks.base import Critic
 from cyclegan.types import Direction
-
-T = TypeVar("T")
 
 
 class Scorer(NamedTuple):
@@ -46,15 +44,6 @@ class Translated(NamedTuple):
         """The mean score of the patches."""
         assert self.patches is not None
         return float(self.patches.mean())
-
-
-def evenly(items: Sequence[T], number: int) -> list[T]:
-    """At most `number` items, evenly spaced from the first to the last; only the last if `number` is 1."""
-    if len(items) <= number:
-        return list(items)
-    if number == 1:
-        return [items[-1]]
-    return [items[round(i * (len(items) - 1) / (number - 1))] for i in range(number)]
 
 
 def unseen_source(data: DataConfig, direction: Direction) -> Source:

@@ -13,12 +13,12 @@ from cyclegan.machine.memory import memory_told
 from cyclegan.report.curves import Chart, chart
 from cyclegan.report.page import write_page
 from cyclegan.report.parts import Figure, figure
-from cyclegan.report.pictures import evenly
 from cyclegan.report.records import Records, read_run
 from cyclegan.report.scores import score_table
 from cyclegan.report.showcase import Report, Showcase, showcase
 from cyclegan.training.charts import charts
 from cyclegan.types import Device, Direction
+from cyclegan.util.evenly import evenly
 from cyclegan.util.progress import duration
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched

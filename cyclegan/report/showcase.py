@@ -20,13 +20,13 @@ from cyclegan.report.parts import Card, figure
 from cyclegan.report.pictures import (
     Translated,
     critic_of,
-    evenly,
     find_tests,
     patch_map,
     translated,
     unseen_source,
 )
 from cyclegan.types import Device, Direction
+from cyclegan.util.evenly import evenly
 
 SCORED = 200
 """Largest number of test pictures of a direction that are ranked."""

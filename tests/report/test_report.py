@@ -18,12 +18,13 @@ from cyclegan.data.overlay import FAKE, REAL
 from cyclegan.metrics.result import FIGURES, Estimate
 from cyclegan.recipe import write_recipe
 from cyclegan.report.compare import write_comparison
-from cyclegan.report.pictures import evenly, patch_map
+from cyclegan.report.pictures import patch_map
 from cyclegan.report.records import read_run
 from cyclegan.report.run import write_report
 from cyclegan.report.runs import as_table, comparison, differences, read_runs
 from cyclegan.report.scores import figure_cell, score_table
 from cyclegan.training.trainer import train
+from cyclegan.util.evenly import evenly
 from tests.tiny import tiny_recipe, write_pictures
 
 
