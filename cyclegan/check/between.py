@@ -8,7 +8,7 @@ import numpy as np
 
 from cyclegan.check.copies import Copies, Picture
 from cyclegan.check.facts import Facts
-from cyclegan.check.finding import EXAMPLES, Example, Finding, counted
+from cyclegan.check.finding import EXAMPLES, Example, Finding, Level, counted
 from cyclegan.data.config import DataConfig
 from cyclegan.data.listing import split_suffix
 
@@ -66,19 +66,21 @@ def about_copies(data: DataConfig, folders: Sequence[Facts], copies: Sequence[Co
             continue
         one = found.pictures == 1
         like = ("looks like" if one else "look like") if found.near else ("equals" if one else "equal")
+        level: Level = "warning"
         what, others = f"{found.second}: {counted(found.pictures)} {like}", "one" if one else "some"
         if found.first == found.second:
             many = not found.near and found.pictures > MANY * len(places[found.second].pictures)
-            level, kind, text = "warning" if many else "note", "copies", f"{what} {'another one' if one else 'others'}"
+            kind, text = "copies", f"{what} {'another one' if one else 'others'}"
+            level = "warning" if many else "note"
             advice = "look at them, and remove what is there twice"
         elif first.domain != second.domain:
-            level, kind, text = "warning", "a_in_b", f"{what} {others} of {found.first}"
+            kind, text = "a_in_b", f"{what} {others} of {found.first}"
             advice = "look at them, and keep each in one domain only"
         else:
-            level, kind, text = "warning", "test_in_train", f"{what} {others} of {found.first}"
+            kind, text = "test_in_train", f"{what} {others} of {found.first}"
             advice = "keep each in one folder only: scores on pictures that were trained on are too good"
         yield Finding(
-            level="warning" if level == "warning" else "note",
+            level=level,
             kind=f"near_{kind}" if found.near else kind,
             text=text,
             advice=advice,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,13 +81,16 @@ def check(
 
 
 def _gather(data: DataConfig, quick: bool, report: Callable[[int, int], None]) -> list[Facts]:
-    places = find_places(data)
+    places, folders, before = find_places(data), list[Facts](), 0
     numbers = [min(len(place.files), QUICK) if quick else len(place.files) for place in places]
-    folders = []
-    for i, place in enumerate(places):
-        before, total = sum(numbers[:i]), sum(numbers)
-        folders.append(gather(place, quick=quick, report=lambda done: report(before + done, total)))  # noqa: B023
+    for place, number in zip(places, numbers, strict=True):
+        folders.append(gather(place, quick=quick, report=partial(_add, report, before, sum(numbers))))
+        before += number
     return folders
+
+
+def _add(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    report(before + done, total)
 
 
 def _advise(

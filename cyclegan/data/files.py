@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cyclegan.data.kinds import other_kind, told_unread
 from cyclegan.data.listing import Listing, list_files
 from cyclegan.util.text import shown
-
-if TYPE_CHECKING:
-    pass
 
 LARGEST_FILE = 2**30
 """Most bytes of a file that is read; the largest allowed picture takes fewer as uncompressed 16-bit RGBA."""

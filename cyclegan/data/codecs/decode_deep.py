@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 import imagecodecs
 import numpy as np
@@ -18,6 +19,9 @@ from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import upright
 from cyclegan.data.codecs.samples import as_values, of_sixteen_bits
 from cyclegan.data.picture import FilePicture, Kept, Kind
+
+Decoder: TypeAlias = Callable[[bytes], npt.NDArray[np.uint16]]
+"""Decodes a file to samples (H, W) or (H, W, C)."""
 
 MOST_COMPONENTS = 16_384
 """The largest number of components of JPEG 2000."""
@@ -93,13 +97,13 @@ def decode_jpeg2000(data: bytes) -> FilePicture:
     )
 
 
-def _deep(data: bytes, file_format: str, decoder: object, white: int = 65535) -> FilePicture:
+def _deep(data: bytes, file_format: str, decoder: Decoder, white: int = 65535) -> FilePicture:
     """Let Pillow read what the file says, and `decoder` its pixels, of which `white` is the largest."""
     with Image.open(io.BytesIO(data), formats=[file_format]) as image:
         check_size(image.width, image.height, bytes_of_a_pixel=8)
         said = said_by(image)
-    samples: npt.NDArray[np.uint16] = decoder(data)  # type: ignore[operator]
-    samples = upright(of_sixteen_bits(samples.reshape(*samples.shape[:2], -1), white), said.turn)
+    decoded = decoder(data)
+    samples = upright(of_sixteen_bits(decoded.reshape(*decoded.shape[:2], -1), white), said.turn)
     has_alpha = samples.shape[2] in (2, 4)
     colours = samples[..., :-1] if has_alpha else samples
     return FilePicture(

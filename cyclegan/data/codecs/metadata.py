@@ -86,10 +86,10 @@ def profile_of_camera(exif: Image.Exif) -> bytes | None:
     return profile_of("adobe_rgb") if index == ADOBE_RGB else None
 
 
-def kept_dpi(value: object) -> tuple[float, float] | None:
+def kept_dpi(value: Any) -> tuple[float, float] | None:
     """Return pixels per inch as Pillow's `info` has them, or None if they are missing or nonsense."""
     try:
-        horizontal, vertical = (float(number) for number in value)  # type: ignore[attr-defined]
+        horizontal, vertical = (float(number) for number in value)
     except Exception:  # a rational number of a damaged file can be 0 / 0
         return None
     return (horizontal, vertical) if 1 < horizontal < 1e6 and 1 < vertical < 1e6 else None
