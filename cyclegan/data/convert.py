@@ -166,16 +166,11 @@ def to_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
     pixels = np.array(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"expected a (H, W, 3) uint8 picture, got {pixels.shape} {pixels.dtype}; see read_image")
-    return from_bytes(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
-
-
-def from_bytes(pixels: Tensor) -> Tensor:
-    """Convert values in 0..255, of any shape and on any device, to float32 in [-1, 1]."""
-    return pixels.float().div(127.5).sub(1)
+    return normalised(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
 
 
 def to_bytes(values: Tensor) -> Tensor:
-    """Convert values in [-1, 1] to uint8 in 0..255; the inverse of `from_bytes`.
+    """Convert values in [-1, 1] to uint8 in 0..255; the inverse of `normalised`.
 
     Values outside [-1, 1] are clamped. Raises ValueError for NaN, which has no colour.
     """

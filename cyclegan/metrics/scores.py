@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cyclegan.data.convert import from_bytes, normalised, to_bytes
+from cyclegan.data.convert import normalised, to_bytes
 from cyclegan.data.format import RGB_PICTURES, PictureFormat
 from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances
@@ -99,4 +99,4 @@ def _closeness(what: str, images: Tensor, others: Tensor, features: Features, of
 
 
 def _rounded(images: Tensor, of: PictureFormat) -> Tensor:
-    return from_bytes(to_bytes(images)) if of.in_bytes else images.clamp(-1, 1)
+    return normalised(to_bytes(images)) if of.in_bytes else images.clamp(-1, 1)

@@ -19,8 +19,6 @@ from cyclegan.data.presets import fit_of, size_in_training
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import memory_told
 from cyclegan.machine.memory_used import memory_used
-from cyclegan.networks.base import Generator
-from cyclegan.networks.start import start_from
 from cyclegan.recipe import Recipe, Span, images_in, write_recipe
 from cyclegan.training.changed import changes_told
 from cyclegan.training.checkpointer import Checkpointer
@@ -33,18 +31,16 @@ from cyclegan.training.nonfinite import Diverged
 from cyclegan.training.observer import Observer
 from cyclegan.training.optimizer import StepResult
 from cyclegan.training.split import Split, split
+from cyclegan.training.start import Start, start_with
 from cyclegan.training.tuning import blame, tune
 from cyclegan.training.validation import Validation
-from cyclegan.types import Batch, Direction, Domain
+from cyclegan.types import Batch, Domain
 from cyclegan.util.signals import Stopped, StopSignals
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
 
 Check: TypeAlias = Callable[[DataConfig, Mapping[Domain, Listing]], list[str]]
 """A look at the training pictures of both domains that returns lines about what it has found."""
-
-Start: TypeAlias = Callable[[], Mapping[Direction, Generator]]
-"""Loads the generators that a training starts from; called in a new run only."""
 
 LESS_MEMORY = (
     "a smaller data.size (or crop in data.transforms), a smaller training.batch_size, --speed.checkpoint_activations, "
@@ -108,7 +104,7 @@ class Trainer:
         if saved:
             told += self._restore(saved)
         elif recipe.training.start:
-            self._start(start)
+            start_with(self.learner, recipe.training.start, start)
         elif (run / "recipe.yaml").exists():
             told.append(f"{run}: no checkpoint to resume from; training starts from the beginning")
         seen = (*self.loader.names, self.split.held_out)
@@ -259,22 +255,6 @@ class Trainer:
     def _checkpoint(self, best: float) -> Checkpoint:
         """Return the state of the learner, with the names of its pictures and of the held-out ones."""
         return replace(self.learner.checkpoint(best), **self.split._asdict())
-
-    def _start(self, start: Start | None) -> None:
-        """Copy the weights of the model `training.start` into the generators, and into the EMA."""
-        if start is None:
-            raise ValueError("training.start: call train with `start`, a function that loads the generators")
-        key, found = f"training.start: {self.recipe.training.start}", start()
-        networks, ema = self.learner.method.generators(), self.learner.ema
-        for direction, network in networks.items():
-            if direction not in found:
-                raise ValueError(f"{key}: has no generator {direction}; it has {' and '.join(found)}")
-            try:
-                start_from(network, found[direction])
-            except ValueError as error:
-                raise ValueError(f"{key}: {error}") from None
-        if ema:
-            ema.load_state_dict({direction.value: network.state_dict() for direction, network in networks.items()})
 
     def _restore(self, saved: Checkpoint) -> list[str]:
         """Load a checkpoint; returns a line for each thing that differs from when it was saved.

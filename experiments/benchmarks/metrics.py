@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.batches import Pictures
-from cyclegan.data.convert import from_bytes
+from cyclegan.data.convert import normalised
 from cyclegan.data.fit import Fit
 from cyclegan.data.sources import Source
 from cyclegan.metrics import distances as module
@@ -95,7 +95,7 @@ def real_intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a row for each number of pictures, drawn at random from two folders."""
     network = load_features("squeezenet1_1", args.weights)
     seen = [
-        network.of(map(from_bytes, Pictures(Source(folder), Fit((args.side, args.side))))) for folder in args.folders
+        network.of(map(normalised, Pictures(Source(folder), Fit((args.side, args.side))))) for folder in args.folders
     ]
     for pictures in args.pictures:
         some = [each[torch.randperm(len(each), generator=torch.Generator().manual_seed(0))[:pictures]] for each in seen]

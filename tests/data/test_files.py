@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cyclegan.data.convert import from_bytes, to_image, to_tensor
+from cyclegan.data.convert import normalised, to_image, to_tensor
 from cyclegan.data.files import UnreadableImage, find_images
 from cyclegan.data.read import read_image
 from cyclegan.data.write import write_image
@@ -175,7 +175,7 @@ def test_all_256_values_survive_the_trip_to_a_tensor_and_back() -> None:
 def test_bytes_of_a_batch_get_the_same_numbers_as_a_picture() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     batch = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-    assert torch.equal(from_bytes(batch)[0], to_tensor(pixels))
+    assert torch.equal(normalised(batch)[0], to_tensor(pixels))
 
 
 def test_values_outside_are_clamped_and_the_rest_rounded() -> None:

@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 from torchvision.models import get_model, squeezenet1_1
 
-from cyclegan.data.convert import from_bytes, to_bytes
+from cyclegan.data.convert import normalised, to_bytes
 from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances
 from cyclegan.metrics.features import LAYERS, SMALLEST, Features, _Torchvision
@@ -31,7 +31,7 @@ def pictures(number: int, *, size: int = 48, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randn(number, 3, 6, 6, generator=generator)
     smooth = nn.functional.interpolate(coarse, (size, size), mode="bicubic")
-    return from_bytes(to_bytes(smooth.sign() * 0.4 + smooth * 0.3))
+    return normalised(to_bytes(smooth.sign() * 0.4 + smooth * 0.3))
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +181,9 @@ def test_a_direction_is_scored_batch_by_batch_as_at_once(squeezenet: Features) -
         truths=torch.split(to_bytes(images * 0.6), 4),
         report=done.append,
     )
-    fake = from_bytes(to_bytes(translate(images)))
-    again = from_bytes(to_bytes(back(fake)))
-    truth = from_bytes(to_bytes(images * 0.6))
+    fake = normalised(to_bytes(translate(images)))
+    again = normalised(to_bytes(back(fake)))
+    truth = normalised(to_bytes(images * 0.6))
     assert done == [4, 8, 10] and (score.what, score.images, score.real) == ("AtoB", 10, 9)
     near = partial(pytest.approx, rel=1e-3)  # features in other batches are rounded differently
     fid = distances(squeezenet(fake), real).figures["fid"]

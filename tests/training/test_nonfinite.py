@@ -17,7 +17,7 @@ import cyclegan.training.learner
 from cyclegan.checkpoint import newest_checkpoint, read_newest
 from cyclegan.cli import main
 from cyclegan.cli.codes import DIVERGED
-from cyclegan.data.convert import from_bytes
+from cyclegan.data.convert import normalised
 from cyclegan.machine.device import Arithmetic
 from cyclegan.methods.base import Player
 from cyclegan.methods.pool import Pool
@@ -49,7 +49,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, poison: Callable[[int], bool]) -> 
 
     def from_bytes_or_nan(pixels: Tensor) -> Tensor:
         step = next(steps) // 2  # A and B
-        return torch.full(pixels.shape, torch.nan) if poison(step) else from_bytes(pixels)
+        return torch.full(pixels.shape, torch.nan) if poison(step) else normalised(pixels)
 
     monkeypatch.setattr(cyclegan.training.learner, "normalised", from_bytes_or_nan)
 

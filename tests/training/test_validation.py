@@ -17,7 +17,7 @@ from torch import nn
 
 from cyclegan.checkpoint import Checkpoint, best_path, read_checkpoint, read_newest, write_checkpoint
 from cyclegan.data.batches import Pictures
-from cyclegan.data.convert import from_bytes
+from cyclegan.data.convert import normalised
 from cyclegan.data.sources import Source
 from cyclegan.inference.translator import Translator
 from cyclegan.metrics.config import FeaturesConfig
@@ -106,7 +106,7 @@ def test_a_domain_against_itself_is_scored_as_it_is_directly(
         mean = trainer.validation.score(trainer.learner, trainer.log)
     features = evaluated.features.build()
     held_out = Pictures(Source(data / "trainA"), trainer.loader.augment.fit((32, 32)), trainer.loader.a.held_out)
-    seen = features.of(map(from_bytes, held_out))
+    seen = features.of(map(normalised, held_out))
     direct = distances(seen, seen).figures
     assert mean == direct["kid"].value
     for name, expected in direct.items():
