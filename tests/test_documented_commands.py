@@ -21,13 +21,13 @@ import tifffile
 import torch
 import yaml
 
+from tests.deep import waves, write_slices, write_tiles
 from tests.documented import on_the_line, tiny, write_recipes
 from tests.forked import Forks
 from tests.inference.authors_layout import Resnet, trained
 from tests.inference.fake_hub import FakeHub, fake_hub
 from tests.pages import DOCS, PAGES, Block, blocks, lines, of_cyclegan, saved
 from tests.pictures import dicom
-from tests.test_formats import waves, write_slices, write_tiles
 from tests.tiny import write_pictures
 
 NOT_RUN = {

@@ -19,8 +19,8 @@ from cyclegan.data.format import PictureFormat
 from cyclegan.recipe import read_recipe, recipe_from
 from cyclegan.training.trainer import train
 from tests.check.conftest import fill, natural
+from tests.deep import GEO, waves, write_slices, write_tiles
 from tests.pictures import dicom
-from tests.test_formats import GEO, waves, write_slices, write_tiles
 
 LETTERS = "AB"
 
