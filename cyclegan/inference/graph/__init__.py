@@ -1,0 +1,1 @@
+"""A generator as a list of simple operations, which engines and bands run."""
