@@ -95,7 +95,12 @@ def reflected(parts: Parts, node: Node, by: int) -> str:
 
 def _instance_norm(parts: Parts, node: Node) -> None:
     ones, zeros = (parts.constant(f"{what}.{node.channels}", np.full(node.channels, what)) for what in (1, 0))
-    parts.add("InstanceNormalization", [*node.inputs, ones, zeros], node.name, epsilon=node.number)
+    # One pixel is subtracted first, which changes nothing but rounding: without it, the rounded mean of a constant
+    # channel differs from its values, and the norm divides that difference by almost nothing.
+    begin, end, axes = parts.wholes(0, 0), parts.wholes(1, 1), parts.wholes(2, 3)
+    pixel = parts.add("Slice", [*node.inputs, begin, end, axes], f"{node.name}.pixel")
+    shifted = parts.add("Sub", [*node.inputs, pixel], f"{node.name}.shifted")
+    parts.add("InstanceNormalization", [shifted, ones, zeros], node.name, epsilon=node.number)
 
 
 def _affine(parts: Parts, node: Node) -> None:
