@@ -115,6 +115,8 @@ def _node(written: _Written, before: list[Node], weights: Callable[[str], Weight
         raise ValueError(f"graph: the padding of {name} is not half of its kernel")
     shapes = _shapes(node, before, written.has_bias)
     arrays = {kind: weights(f"{name}.{kind}") for kind in shapes}
+    if op == "affine":  # files may give it the axes of images
+        arrays = {kind: array.reshape(-1) for kind, array in arrays.items()}
     for kind, shape in shapes.items():
         if arrays[kind].shape != shape or arrays[kind].dtype.name != "float32":
             wanted = " x ".join(map(str, shape))
