@@ -97,7 +97,9 @@ def _pictures(model: Model, direction: Direction, int8: bool, calibrate: Path | 
         return pictures_in(calibrate, model.formats[direction.source])
     if model.recipe is None:
         if int8:
-            raise ValueError("int8 is calibrated on pictures, and the model comes without its run; give a folder of some")
+            raise ValueError(
+                "int8 is calibrated on pictures, and the model comes without its run; give a folder of some"
+            )
         return ()
     try:
         return training_pictures(model.recipe, direction)

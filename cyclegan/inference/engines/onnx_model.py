@@ -17,15 +17,15 @@ LARGEST = 2**31 - 2**20
 """The largest model, in bytes, that fits into one file of ONNX, whose limit is 2 GiB."""
 
 
-def model_of(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
+def model_of(graph: Graph, metadata: Mapping[str, str] | None = None, *, steady: bool = True) -> bytes:
     """Return a whole generator as an ONNX model for images of any size.
 
     Its input "images" (N, C, H, W) and its output "translations" are float32 in [-1, 1]; N, H and W are free. The
-    padding by reflection and the cropping are part of the model. `metadata` is stored in it.
+    padding by reflection and the cropping are part of the model. `metadata` is stored in it. `steady` is as in `Parts`.
 
     Raises ModuleNotFoundError when `onnx` is not installed, and ValueError for a model above ONNX's limit.
     """
-    parts = Parts()
+    parts = Parts(steady)
     padded = _padded(parts, graph)
     for node in graph.nodes.values():
         if node.op != "input":

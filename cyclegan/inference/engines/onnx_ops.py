@@ -19,9 +19,13 @@ IR_VERSION = 8
 
 
 class Parts:
-    """The operations and constants of an ONNX graph that is being built."""
+    """The operations and constants of an ONNX graph that is being built.
 
-    def __init__(self) -> None:
+    `steady` is whether instance norms keep constant channels, such as those of a blank picture, exactly constant.
+    """
+
+    def __init__(self, steady: bool = True) -> None:
+        self.steady = steady
         self.nodes: list[Any] = []
         self.constants: dict[str, npt.NDArray[Any]] = {}
 
@@ -95,12 +99,15 @@ def reflected(parts: Parts, node: Node, by: int) -> str:
 
 def _instance_norm(parts: Parts, node: Node) -> None:
     ones, zeros = (parts.constant(f"{what}.{node.channels}", np.full(node.channels, what)) for what in (1, 0))
-    # One pixel is subtracted first, which changes nothing but rounding: without it, the rounded mean of a constant
-    # channel differs from its values, and the norm divides that difference by almost nothing.
-    begin, end, axes = parts.wholes(0, 0), parts.wholes(1, 1), parts.wholes(2, 3)
-    pixel = parts.add("Slice", [*node.inputs, begin, end, axes], f"{node.name}.pixel")
-    shifted = parts.add("Sub", [*node.inputs, pixel], f"{node.name}.shifted")
-    parts.add("InstanceNormalization", [shifted, ones, zeros], node.name, epsilon=node.number)
+    x = node.inputs[0]
+    if parts.steady:
+        # One pixel is subtracted first, which changes nothing but rounding: without it, the rounded mean of a constant
+        # channel differs from its values, and the norm divides that difference by almost nothing. (With Slice instead
+        # of Gather, OpenVINO 2026.4 computes models that NNCF quantised wrongly.)
+        row = parts.add("Gather", [x, parts.wholes(0)], f"{node.name}.row", axis=2)
+        pixel = parts.add("Gather", [row, parts.wholes(0)], f"{node.name}.pixel", axis=3)
+        x = parts.add("Sub", [x, pixel], f"{node.name}.shifted")
+    parts.add("InstanceNormalization", [x, ones, zeros], node.name, epsilon=node.number)
 
 
 def _affine(parts: Parts, node: Node) -> None:
