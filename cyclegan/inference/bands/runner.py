@@ -25,16 +25,15 @@ class Moments(NamedTuple):
     """(C)."""
     variance: npt.NDArray[np.float64]
     """(C), of the values as they are, without Bessel's correction."""
-    count: int
+    number: int
     """The number of values in each channel."""
 
     def joined(self, other: Moments) -> Moments:
         """Return the moments of both sets of rows together (Chan et al. 1979, eq. 2.1)."""
-        count = self.count + other.count
-        shift = other.mean - self.mean
-        mean = self.mean + shift * (other.count / count)
-        squares = self.variance * self.count + other.variance * other.count
-        return Moments(mean, (squares + shift**2 * (self.count * other.count / count)) / count, count)
+        number = self.number + other.number
+        shift, share = other.mean - self.mean, other.number / number
+        variance = self.variance * (1 - share) + other.variance * share + shift**2 * share * (1 - share)
+        return Moments(self.mean + shift * share, variance, number)
 
 
 class Store(Protocol[Rows]):
@@ -75,4 +74,4 @@ class Runner(Protocol[Rows]):
         """Return translations (1, C, h, W) in [-1, 1] as pixels of the target domain. Raises ValueError for NaN."""
 
     def store(self, like: Rows, height: int, array: Any) -> Store[Rows]:
-        """Return a store for a layer of `height` rows like these; `array` makes a NumPy array for a shape and a type."""
+        """Return a store for a layer of `height` rows like these; `array(shape, type)` makes a NumPy array."""
