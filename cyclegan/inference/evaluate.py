@@ -112,7 +112,7 @@ def evaluate_run(
     if learned and not size:
         fit = training_fit(learned, places["a"], files["a"])
     own = learned is not None and _is_same(config, learned) and split == unseen_split(learned) and not size
-    features.to(place := next(iter(loaded.values())).device)
+    features.to(place := next(iter(loaded.values())).torch.device)
     pictures = {name: Pictures(places[name], fit, files[name]) for name in places}
     to_translate = [pictures[direction.source] for each in loaded.values() for direction in each.model.generators]
     counted = _Count(sum(map(len, [*pictures.values(), *to_translate])), report)
@@ -226,7 +226,7 @@ class Loaded(NamedTuple):
     @property
     def device(self) -> torch.device:
         """The device that the translators run on."""
-        return next(iter(self.translators.values())).device
+        return next(iter(self.translators.values())).torch.device
 
 
 def _load(path: Path, device: Device) -> dict[Weights | None, Loaded]:

@@ -103,6 +103,11 @@ def plan_of(graph: Graph) -> list[Pass]:
     return [_pass(part, parts[i + 1 :], graph) for i, part in enumerate(parts)]
 
 
+def whole(graph: Graph) -> float:
+    """Return the most values, for each pixel of the images, that a translation at once holds at a time."""
+    return _pass(([*graph.nodes.values()][1:], [], []), [], graph).working(graph.nodes)
+
+
 def stored_values(passes: Sequence[Pass], graph: Graph) -> float:
     """Return the most values that are stored at a time, for each pixel of the images."""
     alive, most = dict[str, float](), 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic
 
 import numpy as np
@@ -17,8 +17,8 @@ class Sweep(Generic[Rows]):
     """Keeps the stored layers and the statistics of one picture.
 
     `source` is (H, W, C) of the source domain, perhaps a memory-mapped file; `out` gets the translation, (H, W, C).
-    `band` is the number of rows of the picture in a band, and `array` makes the arrays that layers are stored in, from
-    a shape and a type. `report` is called with the share of the work that is done after each band.
+    `array` makes the arrays that layers are stored in, from a shape and a type. After each band, `report` is called with
+    the share of the work that is done.
     """
 
     def __init__(
@@ -28,31 +28,30 @@ class Sweep(Generic[Rows]):
         source: Pixels,
         out: Pixels,
         *,
-        band: int,
         array: Callable[..., object] = np.empty,
         report: Callable[[float], object] = lambda share: None,
     ) -> None:
         self.graph, self.runner, self.source, self.out = graph, runner, source, out
-        self.band, self.array, self.report = band, array, report
+        self.array, self.report = array, report
         self.height, self.width = (graph.padded(side) for side in source.shape[:2])
         self.stores: dict[str, Store[Rows]] = {}
         self.statistics: dict[str, Moments] = {}
 
-    def run(self, passes: list[Pass]) -> None:
-        """Compute all passes; the last one fills `out`.
+    def run(self, passes: Sequence[Pass], rows: Sequence[int]) -> None:
+        """Compute all passes, each in bands of so many rows of the picture; the last one fills `out`.
 
         Raises ValueError when the translation holds NaN.
         """
         work = [sum(node.multiplications + node.values for node in each.nodes) for each in passes]
         for i, each in enumerate(passes):
-            for share in self._sweep(each):
+            for share in self._sweep(each, rows[i]):
                 self.report((sum(work[:i]) + share * work[i]) / sum(work))
             for name in each.dead:
                 del self.stores[name]
 
-    def _sweep(self, part: Pass) -> Iterator[float]:
+    def _sweep(self, part: Pass, band: int) -> Iterator[float]:
         """Compute one pass from the top to the bottom; yields the share that is done after each band."""
-        step = max(part.unit, self.band // part.unit * part.unit)
+        step = max(part.unit, band // part.unit * part.unit)
         above: dict[str, Rows] = {}
         new: dict[str, Store[Rows]] = {}
         moments: dict[str, Moments] = {}

@@ -25,18 +25,18 @@ LAYOUT = torch.channels_last
 
 
 class TorchStore:
-    """A layer (1, C, H, W) of a whole picture, stored as (H, W, C)."""
+    """A layer (1, C, H, W) of a whole picture, in `LAYOUT`."""
 
     def __init__(self, layer: Tensor, device: torch.device) -> None:
         self.layer, self.device = layer, device
 
     def read(self, begin: int, end: int) -> Tensor:
         """Return the rows `begin` to `end`, (1, C, h, W), which share memory with the store on its own device."""
-        return self.layer[begin:end].permute(2, 0, 1)[None].to(self.device)
+        return self.layer[:, :, begin:end].to(self.device)
 
     def write(self, begin: int, rows: Tensor) -> None:
         """Store rows (1, C, h, W) from `begin` on."""
-        self.layer[begin : begin + rows.shape[2]] = rows[0].permute(1, 2, 0)
+        self.layer[:, :, begin : begin + rows.shape[2]] = rows
 
 
 class TorchRunner:
@@ -58,7 +58,7 @@ class TorchRunner:
 
     def images(self, pixels: Pixels) -> Tensor:
         """Return the images (1, C, h, W) in [-1, 1] of pixels (h, W, C)."""
-        images = torch.tensor(np.ascontiguousarray(pixels)).to(self.device).permute(2, 0, 1)[None]
+        images = torch.tensor(np.ascontiguousarray(pixels[None])).to(self.device).permute(0, 3, 1, 2)
         return normalised(images).contiguous(memory_format=LAYOUT)
 
     @torch.inference_mode()
@@ -111,11 +111,13 @@ class TorchRunner:
 
     def store(self, like: Tensor, height: int, array: Any) -> TorchStore:
         """Return a store for a layer of `height` rows like these."""
-        shape = (height, like.shape[3], like.shape[1])
+        shape = (1, height, like.shape[3], like.shape[1])
         if like.device.type != "cpu":
-            return TorchStore(torch.empty(shape, dtype=like.dtype, device=like.device), self.device)
-        kind = {torch.bfloat16: np.uint16, torch.float16: np.float16}.get(like.dtype, np.float32)
-        return TorchStore(torch.from_numpy(array(shape, kind)).view(like.dtype), self.device)
+            layer = torch.empty(shape, dtype=like.dtype, device=like.device)
+        else:
+            kind = {torch.bfloat16: np.uint16, torch.float16: np.float16}.get(like.dtype, np.float32)
+            layer = torch.from_numpy(array(shape, kind)).view(like.dtype)
+        return TorchStore(layer.permute(0, 3, 1, 2), self.device)
 
 
 Operation = Callable[..., Tensor]
