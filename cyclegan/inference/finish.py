@@ -20,7 +20,7 @@ LARGEST_GAIN = 4.0
 """The most by which `match_colour` stretches a direction of colour; more turns the noise of grey into colours."""
 
 FAINT = (0.5 / 255) ** 2
-"""The variance of colours that are all the same but for rounding; added to both covariances, so that they can be inverted."""
+"""The variance of rounding. It is added to both covariances, because that of a single colour has no inverse."""
 
 
 class Rows(Protocol):

@@ -62,7 +62,7 @@ def test_a_grey_mask_mixes() -> None:
 @pytest.mark.parametrize("how", [HALF, KEEP, MATCH, replace(MATCH, strength=0.3)], ids=str)
 @pytest.mark.parametrize(("source", "translated"), BOTH, ids=["floats", "bytes"])
 def test_strips_equal_the_whole(source: Pixels, translated: Pixels, how: Finish) -> None:
-    mask = picture(3, channels=1)[..., 0]
+    mask = picture(3, channels=1)[..., 0].astype(np.float32)
     whole = finished(source, translated, how, mask, rows=10**6)
     for rows in (1, 5, 36, None):
         assert np.array_equal(finished(source, translated, how, mask, rows=rows), whole)
