@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from cyclegan.data.fit import by
+
 if TYPE_CHECKING:
     from cyclegan.data.picture import Pixels
 
@@ -59,11 +61,6 @@ def resized(pixels: Pixels, size: tuple[int, int], interpolation: int) -> Pixels
     parts = [cv2.resize(part, size[::-1], interpolation=interpolation).reshape(*size, -1) for part in few]
     together: Pixels = np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
     return together.clip(0, 1) if together.dtype.kind == "f" else together
-
-
-def by(size: tuple[int, int]) -> str:
-    """Format a size (H, W) as `width x height`."""
-    return f"{size[1]} x {size[0]}"
 
 
 def without_ends(pixels: Pixels) -> Pixels:
