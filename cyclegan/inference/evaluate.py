@@ -112,7 +112,7 @@ def evaluate_run(
     if learned and not size:
         fit = training_fit(learned, places["a"], files["a"])
     own = learned is not None and _is_same(config, learned) and split == unseen_split(learned) and not size
-    features.to(place := next(iter(loaded.values())).torch.device)
+    features.to(place := next(iter(loaded.values())).device)
     pictures = {name: Pictures(places[name], fit, files[name]) for name in places}
     to_translate = [pictures[direction.source] for each in loaded.values() for direction in each.model.generators]
     counted = _Count(sum(map(len, [*pictures.values(), *to_translate])), report)

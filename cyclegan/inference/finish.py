@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cyclegan.data.convert import LUMA
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import Pixels
-from cyclegan.data.strips import strips
+from cyclegan.data.resample import strips
 
 Shares = npt.NDArray[np.float32]
 """(H, W, C) in [0, 1], the range of a domain."""

@@ -19,7 +19,7 @@ from cyclegan.data.kinds import READ
 from cyclegan.data.listing import split_suffix
 from cyclegan.data.picture import FilePicture
 from cyclegan.data.read import read_picture
-from cyclegan.data.strips import BILINEAR, scaled_rows
+from cyclegan.data.resample import BILINEAR, scaled_rows
 from cyclegan.util.text import shown
 
 GREY = PictureFormat(channels=1, colour="stored", view=(1,))

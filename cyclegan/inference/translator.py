@@ -175,6 +175,11 @@ class Translator:
         with self._lock:
             return self.engine.translate(images)
 
+    def settle(self, pixels: Pixels, times: float) -> None:
+        """Prepare for `times` more batches like these pictures (N, H, W, C), if that saves time: compile."""
+        with self._lock:
+            self.engine.settle(pixels, times)
+
     @property
     def torch(self) -> TorchEngine:
         """The engine, if it is torch. Raises ValueError for another one."""
