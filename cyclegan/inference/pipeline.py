@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from cyclegan.data.codecs.limits import is_over
 from cyclegan.data.convert import CLIPPED, convert, normalised, values_of
 from cyclegan.data.files import UnreadableImage, UnwritableImage
 from cyclegan.data.fit import scaled
@@ -223,11 +223,10 @@ def _mask_scaled(picture: FilePicture, size: tuple[int, int]) -> FilePicture:
 def _size(pixels: Pixels, shorter: int, path: Path) -> tuple[int, int]:
     """Return the size (H, W) at which the shorter side has `shorter` pixels; the aspect ratio is kept.
 
-    Raises UnreadableImage when the result has more pixels than Pillow's limit for reading, as for a long narrow strip.
+    Raises UnreadableImage when the result has more pixels than may be read, as for a long narrow strip.
     """
     factor = shorter / min(pixels.shape[:2])
     height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and width * height > limit:
+    if is_over(width * height):
         raise UnreadableImage(f"{shown(path)}: {width:,} x {height:,} pixels are over the limit; use a smaller --size")
     return height, width
