@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,17 @@ REACH = {BILINEAR: 1.0, BICUBIC: 2.0}
 
 BITS = 22
 """Bits of the fixed-point weights with which Pillow scales 8-bit pictures."""
+
+
+class Sliced(Protocol):
+    """A picture whose rows are made or read when they are needed; arrays are such pictures too."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, C)."""
+
+    def __getitem__(self, part: slice, /) -> npt.NDArray[Any]:
+        """Return some rows, (h, W, C) of uint8 or float32."""
 
 
 def strips(size: Size, rows: int | None = None) -> Iterator[slice]:
@@ -56,9 +67,7 @@ def scaled_strips(
     return result
 
 
-def scaled_rows(
-    pixels: npt.NDArray[Any], size: Size, part: slice, filter_: Image.Resampling = BICUBIC
-) -> npt.NDArray[Any]:
+def scaled_rows(pixels: Sliced, size: Size, part: slice, filter_: Image.Resampling = BICUBIC) -> npt.NDArray[Any]:
     """Return the rows `part` of a picture (H, W, C) of uint8 or float32 that is scaled to `size` (H, W).
 
     It reads only the rows of `pixels` that the filter reaches. The values are those of Pillow, which for the sides of a

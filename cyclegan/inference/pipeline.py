@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby, islice, takewhile
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -205,11 +205,12 @@ class Pipeline:
         source, target = picture.source_picture, self.translator.target
         assert source is not None
         pixels = self._finished(picture)
-        about = {"kept": source.kept, "alpha": source.alpha, "missing": source.missing, "space": target.space}
+        about: dict[str, Any] = {"kept": source.kept, "alpha": source.alpha, "missing": source.missing}
+        about |= {"space": target.space, "options": self.options.output}
         if pixels.shape[0] * pixels.shape[1] < LARGE:
-            return encoded(values_of(pixels, target), path, **about, options=self.options.output)
+            return encoded(values_of(pixels, target), path, **about)
         strips = strips_of(pixels, target)
-        return streamed(strips, path, shape=pixels.shape, dtype=target.depth, **about, options=self.options.output)
+        return streamed(strips, path, shape=pixels.shape, dtype=target.depth, **about)
 
     def _finished(self, picture: Picture) -> Pixels:
         """Return the pixels of an output: the translation, with what is kept of its source."""

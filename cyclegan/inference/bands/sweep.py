@@ -17,8 +17,8 @@ class Sweep(Generic[Rows]):
     """Keeps the stored layers and the statistics of one picture.
 
     `source` is (H, W, C) of the source domain, perhaps a memory-mapped file; `out` gets the translation, (H, W, C).
-    `array` makes the arrays that layers are stored in, from a shape and a type. `report` is called after each band, with
-    the share of the work that is done.
+    `array` makes the arrays that layers are stored in, from a shape and a type. `report` gets the share of the work
+    that is done, after each band.
     """
 
     def __init__(
