@@ -25,6 +25,7 @@ from cyclegan.util.prefetch import prefetch
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from cyclegan.inference.engines.choose import Wanted
     from cyclegan.inference.engines.torch_engine import TorchEngine
     from cyclegan.inference.model import Model
     from cyclegan.machine.compiler import Compile
@@ -42,10 +43,10 @@ class Translator:
     ```
 
     `network` is a generator, or an engine that runs one. `device` "auto" picks CUDA, then MPS, then the CPU. The speed
-    options `precision`, `channels_last` and `compile_` are used as given. Those on "auto" are tried once there are
-    enough pictures to benefit, and used if they are faster and give the same picture as plain float32 within a
-    tolerance. `memory` is the most bytes to use, by default what is free: a picture that would need more is translated
-    in bands, with the same result.
+    options `precision`, `channels_last`, `compile_` and `engine`, the library that runs the generator, are used as
+    given. Those on "auto" are tried once there are enough pictures to benefit, and used if they are faster and give the
+    same picture as plain float32 within a tolerance. `memory` is the most bytes to use, by default what is free: a
+    picture that would need more is translated in bands, with the same result.
 
     `source` and `target` are the formats of the pictures; by default, 8-bit pictures with as many channels as the
     network has. Several threads may use one translator; one picture is computed at a time.
@@ -63,6 +64,7 @@ class Translator:
         precision: Literal["auto"] | Precision = "auto",
         channels_last: Literal["auto"] | bool = "auto",
         compile_: Literal["auto"] | Compile = "auto",
+        engine: Wanted = "auto",
         memory: int | None = None,
     ) -> None:
         if isinstance(network, Engine):
@@ -73,12 +75,16 @@ class Translator:
             self.engine = TorchEngine(
                 network, device=device, precision=precision, channels_last=channels_last, compile_=compile_
             )
+        self.precision, self.wanted = self.engine.precision, engine
+        """The precision and the engine that were asked for, or `auto`."""
+        self._undecided = engine != "torch" and not isinstance(network, Engine)
         self.source = source or PictureFormat.of(self.engine.inputs)
         self.target = target or PictureFormat.of(self.engine.outputs)
         self.budget = Budget(self.engine.on_cpu, memory)
         self.report: Callable[[float], object] = lambda share: None
         """Called with the share of a large picture that is done."""
         self._lock = threading.Lock()
+        self._came = 0
 
     @classmethod
     def load(
@@ -90,6 +96,7 @@ class Translator:
         precision: Literal["auto"] | Precision = "auto",
         channels_last: Literal["auto"] | bool = "auto",
         compile_: Literal["auto"] | Compile = "auto",
+        engine: Wanted = "auto",
         memory: int | None = None,
     ) -> Translator:
         """Load a translator from a run folder, a checkpoint, an exported generator, a published file or the hub.
@@ -112,6 +119,7 @@ class Translator:
             precision=precision,
             channels_last=channels_last,
             compile_=compile_,
+            engine=engine,
             memory=memory,
         )
 
@@ -163,6 +171,7 @@ class Translator:
         Raises ValueError when the translation holds NaN.
         """
         with self._lock:
+            self._decide(pixels)
             height, width = pixels.shape[1:3]
             if len(pixels) > 1 or not self.budget.is_exceeded(self.engine, height, width):
                 try:
@@ -199,6 +208,17 @@ class Translator:
         """Return a good batch size for pictures of this size: 1 on a CPU, about 2 megapixels on a GPU."""
         return self.engine.batch_size(height, width)
 
+    def _decide(self, pixels: Pixels) -> None:
+        """Choose the engine in the first call that has enough pictures; see `choose_engine`."""
+        if not self._undecided:
+            return
+        from cyclegan.inference.engines.choose import choose_engine
+
+        self._came += pixels[..., 0].size
+        self.engine.expected = max(self.engine.expected, self._came)
+        if chosen := choose_engine(self.wanted, self.torch, pixels):
+            self.engine, self._undecided = chosen, False
+
     def _together(self, pictures: Sequence[Pixels]) -> Pixels:
         return self.translate_pixels(np.stack(pictures) if len(pictures) > 1 else pictures[0][None])
 
@@ -226,6 +246,7 @@ def plain_translators(model: Model, *, device: Device = "auto") -> dict[Directio
             precision="float32",
             channels_last=False,
             compile_="off",
+            engine="torch",
         )
         for direction, generator in model.generators.items()
     }

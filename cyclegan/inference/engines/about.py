@@ -35,7 +35,12 @@ class About:
 
     def texts(self) -> dict[str, str]:
         """Return the metadata."""
-        facts = {"format": FORMAT, "direction": self.direction.value, "precision": self.precision, "digest": self.digest}
+        facts = {
+            "format": FORMAT,
+            "direction": self.direction.value,
+            "precision": self.precision,
+            "digest": self.digest,
+        }
         size = {"training_size": json.dumps(self.size)} if self.size else {}
         return facts | size | {name: json.dumps(asdict(format_)) for name, format_ in sorted(self.formats.items())}
 
