@@ -19,7 +19,7 @@ from cyclegan.inference.bands.translate import translate_in_bands
 from cyclegan.inference.engine import Engine
 from cyclegan.inference.inputs import Picture, batch_from, is_tensor, picture_from
 from cyclegan.machine.memory import free_memory, is_out_of_memory, one_by_one_if_need_be
-from cyclegan.types import Device, Direction, Precision
+from cyclegan.types import DOMAINS, Device, Direction, Precision
 from cyclegan.util.prefetch import prefetch
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from cyclegan.inference.engines.torch_engine import TorchEngine
     from cyclegan.inference.model import Model
     from cyclegan.machine.compiler import Compile
+
+EXPORTED = (".onnx", ".xml")
+"""The endings of models that are run without torch."""
 
 READERS = 2
 """Number of threads that read pictures ahead in `translate_all`."""
@@ -46,7 +49,8 @@ class Translator:
     options `precision`, `channels_last`, `compile_` and `engine`, the library that runs the generator, are used as
     given. Those on "auto" are tried once there are enough pictures to benefit, and used if they are faster and give the
     same picture as plain float32 within a tolerance. `memory` is the most bytes to use, by default what is free: a
-    picture that would need more is translated in bands, with the same result.
+    picture that would need more is translated in bands, with the same result. `trained` is the length of the shorter
+    side of the pictures that the network was trained on, in pixels, if known.
 
     `source` and `target` are the formats of the pictures; by default, 8-bit pictures with as many channels as the
     network has. Several threads may use one translator; one picture is computed at a time.
@@ -66,6 +70,7 @@ class Translator:
         compile_: Literal["auto"] | Compile = "auto",
         engine: Wanted = "auto",
         memory: int | None = None,
+        trained: int | None = None,
     ) -> None:
         if isinstance(network, Engine):
             self.engine: Engine = network
@@ -77,9 +82,12 @@ class Translator:
             )
         self.precision, self.wanted = self.engine.precision, engine
         """The precision and the engine that were asked for, or `auto`."""
+        self.notes: tuple[str, ...] = ()
+        """What the user should know about the model, one line each."""
         self._undecided = engine != "torch" and not isinstance(network, Engine)
         self.source = source or PictureFormat.of(self.engine.inputs)
         self.target = target or PictureFormat.of(self.engine.outputs)
+        self.trained = trained
         self.budget = Budget(self.engine.on_cpu, memory)
         self.report: Callable[[float], object] = lambda share: None
         """Called with the share of a large picture that is done."""
@@ -106,6 +114,8 @@ class Translator:
 
         Raises what `open_model` raises, and ValueError for a direction that the model does not have.
         """
+        if Path(path).suffix in EXPORTED:
+            return cls._of_export(Path(path), direction, precision, engine, memory)
         from cyclegan.inference.model import open_model  # takes long, because of torch
 
         way = None if direction is None else Direction(direction)
@@ -121,7 +131,21 @@ class Translator:
             compile_=compile_,
             engine=engine,
             memory=memory,
+            trained=model.trained,
         )
+
+    @classmethod
+    def _of_export(
+        cls, path: Path, direction: Direction | str | None, precision: str, engine: Wanted, memory: int | None
+    ) -> Translator:
+        """Load a translator from an ONNX or OpenVINO model, without torch."""
+        from cyclegan.inference.engines.exported import engine_of_export
+
+        run, about, notes = engine_of_export(path, direction, precision, engine)
+        formats = {name: about.formats.get(name) for name in DOMAINS}
+        own = cls(run, formats[about.direction.source], formats[about.direction.target], memory=memory)
+        own.trained, own.notes = about.trained, notes
+        return own
 
     @overload
     def translate(self, picture: Picture) -> Image.Image: ...

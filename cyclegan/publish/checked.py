@@ -44,7 +44,9 @@ def check_model(
     """
     sizes, off = sizes_for(network.multiple), Difference(0.0, 0.0)
     for number, size in enumerate(sizes):
-        images = np.concatenate([cut(pictures, number + more, size, network.inputs) for more in range(1 + (number == 0))])
+        images = np.concatenate(
+            [cut(pictures, number + more, size, network.inputs) for more in range(1 + (number == 0))]
+        )
         with torch.inference_mode():
             expected: Array = network(torch.from_numpy(images)).numpy()
         made = translate(images)

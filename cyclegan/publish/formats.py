@@ -46,9 +46,7 @@ class Made(NamedTuple):
     """The library that `translate` uses, with its version."""
 
 
-def make_model(
-    network: Generator, graph: Graph, about: About, suffix: str, pictures: Sequence[Array]
-) -> Made:
+def make_model(network: Generator, graph: Graph, about: About, suffix: str, pictures: Sequence[Array]) -> Made:
     """Return a generator in the format that `suffix` names; in int8, calibrated on `pictures`, if `about` says so.
 
     Raises ModuleNotFoundError when a library is not installed, and ValueError when it cannot make or run the model.

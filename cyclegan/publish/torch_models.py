@@ -74,7 +74,11 @@ def exported_program(network: Generator, metadata: str) -> bytes:
     Raises ValueError, in one line, when torch cannot export it.
     """
     example = torch.zeros(2, network.inputs, network.multiple * 3 + 1, network.multiple * 2 + 3)
-    free = {"images": {axis: torch.export.Dim(name, min=1, max=MOST) for axis, name in ((0, "batch"), (2, "height"), (3, "width"))}}
+    free = {
+        "images": {
+            axis: torch.export.Dim(name, min=1, max=MOST) for axis, name in ((0, "batch"), (2, "height"), (3, "width"))
+        }
+    }
     file = io.BytesIO()
     with _told("torch.export"):
         program = torch.export.export(_Whole(network).eval(), (example,), dynamic_shapes=free)
