@@ -11,7 +11,10 @@ import numpy.typing as npt
 from cyclegan.data.convert import LUMA
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import Pixels
-from cyclegan.data.strips import strips
+from cyclegan.data.strips import STRIP, strips
+
+FEWEST_ROWS = 32
+"""Rows of a strip, at least; those of a mask with a feather overlap."""
 
 Shares = npt.NDArray[np.float32]
 """(H, W, C) in [0, 1], the range of a domain."""
@@ -96,6 +99,7 @@ def finished(
         return translated
     result: Pixels = np.empty_like(translated) if out is None else out
     move = matching(source, translated, rows) if how.match_colour else None
+    rows = rows or max(FEWEST_ROWS, STRIP // translated.shape[1])
     for part in strips(translated.shape[:2], rows):
         own, new = _like(source[part], translated), _shares(translated[part])
         if move is not None:
