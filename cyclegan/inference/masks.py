@@ -77,8 +77,8 @@ class Masks:
     """One mask for all pictures, or a folder with the mask of each, which has its name with any suffix.
 
     White is translated, and black is kept. `feather` is that of `SoftMask`.
-    Raises FileNotFoundError when there is no such picture or folder, ValueError for another `feather` than 0 to
-    `LARGEST_FEATHER`, and UnreadableImage when the one mask cannot be read.
+    Raises FileNotFoundError when there is no such picture or folder, and ValueError for another `feather` than 0 to
+    `LARGEST_FEATHER` and when the one mask cannot be read.
     """
 
     def __init__(self, path: Path, feather: float = 0.0) -> None:
@@ -88,7 +88,7 @@ class Masks:
             raise FileNotFoundError(f"--mask: {shown(path)}: no such picture or folder")
         self.path, self.feather = path, feather
         self._names: dict[str, list[str]] = defaultdict(list)
-        self._only = None if path.is_dir() else mask_values(read_picture(path))
+        self._only = None if path.is_dir() else _read(path)
         if self._only is None:
             for name in find_images(path).names:
                 self._names[_stem(name)].append(name)
@@ -120,12 +120,7 @@ class Masks:
         Raises ValueError when there is none, when it cannot be read, and when it has another shape than the picture.
         """
         path = self.file_of(name)
-        try:
-            values = mask_values(read_picture(path)) if self._only is None else self._only
-        except UnreadableImage as error:
-            raise ValueError(str(error)) from None
-        except ValueError as error:
-            raise ValueError(f"{shown(path)} is no mask: {error}") from None
+        values = _read(path) if self._only is None else self._only
         (height, width), (rows, columns) = values.shape[:2], size
         if abs(width * rows - height * columns) > max(TOLERANCE * width * rows, rows, columns):
             shape = f"the shape of its mask is another: {by((height, width))} pixels"
@@ -152,6 +147,16 @@ def mask_values(picture: FilePicture) -> npt.NDArray[np.uint8]:
     if not len(seen) or (seen == seen[0]).all():
         return (opacity * 255).round().astype(np.uint8)
     return (opacity * grey).round().astype(np.uint8)
+
+
+def _read(path: Path) -> npt.NDArray[np.uint8]:
+    """Return the mask in a file. Raises ValueError, in one line that names the file."""
+    try:
+        return mask_values(read_picture(path))
+    except UnreadableImage as error:
+        raise ValueError(str(error)) from None
+    except ValueError as error:
+        raise ValueError(f"{shown(path)} is no mask: {error}") from None
 
 
 def _blurred(values: npt.NDArray[np.uint8], feather: float) -> npt.NDArray[np.uint8]:

@@ -120,6 +120,14 @@ def test_a_damaged_mask_of_a_folder_is_a_problem_of_its_picture(tmp_path: Path) 
         Masks(tmp_path).of("a.png", (40, 30))
 
 
+def test_a_picture_that_is_no_mask_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.zeros((40, 30, 5), np.uint8))
+    with pytest.raises(ValueError, match=r"mask\.npy is no mask: it has 5 channels"):
+        Masks(tmp_path / "mask.npy")
+    with pytest.raises(ValueError, match=r"mask\.npy is no mask: it has 5 channels"):
+        Masks(tmp_path).of("mask.jpg", (40, 30))
+
+
 def test_a_mask_that_is_not_there_and_a_wrong_feather_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"--mask: .*nowhere: no such picture or folder"):
         Masks(tmp_path / "nowhere")
