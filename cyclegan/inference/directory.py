@@ -14,12 +14,11 @@ from cyclegan.data.files import find_images
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.kinds import kind_of, told_unread
 from cyclegan.data.listing import Listing
-from cyclegan.data.write import Output
 from cyclegan.inference.manifest import How, Manifest
+from cyclegan.inference.options import Options
 from cyclegan.inference.outputs import check_names, namer
 from cyclegan.inference.pipeline import Pipeline
 from cyclegan.inference.translator import Translator
-from cyclegan.inference.weights import digest
 from cyclegan.util.atomic import Unwritten
 from cyclegan.util.locks import locked
 from cyclegan.util.signals import Stopped, StopSignals
@@ -59,8 +58,7 @@ def translate_directory(
     source: Path,
     out: Path,
     *,
-    size: int | None = None,
-    output: Output | None = None,
+    options: Options | None = None,
     resume: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
     note: Callable[[str], None] = lambda line: None,
@@ -89,8 +87,8 @@ def translate_directory(
         raise FileNotFoundError(f"{shown(source)}: no such picture or directory")
     if source.is_file() and (kind := kind_of(source)).standing == "unread":
         raise ValueError(f"{shown(source)}: {kind.name} is not read; {kind.advice}")
-    output = output or Output()
-    named = namer(base, translator.target, output)
+    options = options or Options()
+    named = namer(base, translator.target, options.output)
     check_names(files, named)
     if unread := told_unread(files.others):
         note(f"{shown(base)}: {unread}")
@@ -98,17 +96,18 @@ def translate_directory(
     if inside or _overwrites(files, Listing(out, [*map(named, files.names)])):
         raise ValueError(f"{shown(out)}: lies among the sources, which are never overwritten; choose another directory")
     how = How(
-        model=digest(translator.network),
-        size=size,
-        precision=translator.precision,
-        written=f"{output.quality or ''}{' strip' if output.strip else ''}",
+        model=translator.engine.digest,
+        size=None,
+        precision=translator.engine.precision,
+        written=str(options),
     )
     with _owned(out, note), Manifest(out, how) as manifest, StopSignals() as stop:
         skipped = _finished(manifest, files, named, note) if resume else files.only([])
         outcome, there = Outcome(files.only([]), skipped, []), {*skipped.names}
         report(len(skipped), len(files))
-        pipeline = Pipeline(translator, manifest, base, size, named, output, note, stopped=lambda: bool(stop.received))
-        for picture in pipeline.through(files.only([name for name in files.names if name not in there])):
+        pipeline = Pipeline(translator, manifest, base, named, options, note, stopped=lambda: bool(stop.received))
+        todo = files.only([name for name in files.names if name not in there])
+        for picture in pipeline.through(todo, len(todo)):
             if picture.problem:
                 outcome.failed.append(picture.problem)
             else:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from cyclegan.data.batches import training_fit
-from cyclegan.data.files import UnreadableImage
-from cyclegan.data.sources import sources
 from cyclegan.inference.engines.about import About
 from cyclegan.inference.engines.agreement import TOLERANCES
 from cyclegan.inference.engines.sessions import Array
@@ -19,7 +15,6 @@ from cyclegan.inference.model import Model
 from cyclegan.publish.calibration import pictures_in, training_pictures
 from cyclegan.publish.checked import check_model
 from cyclegan.publish.formats import NAMES, QUANTISED, make_model
-from cyclegan.recipe import Recipe
 from cyclegan.types import Direction
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import shown
@@ -62,14 +57,14 @@ def write_model(
     check_request(out, int8, calibrate)
     network = model.generators[direction].eval()
     if out.suffix == ".safetensors":
-        write_generator(network, direction, out, model.formats)
+        write_generator(network, direction, out, model.formats, model.trained)
         return Written([out], "", "")
     pictures = _pictures(model, direction, int8, calibrate)
     graph = trace(network)
     about = About(
         direction=direction,
         formats=model.formats,
-        size=training_size(model.recipe, direction) if model.recipe else None,
+        trained=model.trained,
         precision="int8" if int8 else "float32",
         digest=graph.digest(),
     )
@@ -81,14 +76,6 @@ def write_model(
     calibrated = f" It was calibrated on {len(pictures)} pictures." if int8 else ""
     checks = f"With {made.runtime}, the translations of {checked}, compared with torch in float32 (allowed: {allowed})."
     return Written([out.with_suffix(suffix) for suffix in reversed(made.files)], made.name, checks + calibrated)
-
-
-def training_size(recipe: Recipe, direction: Direction) -> tuple[int, int] | None:
-    """Return the size (H, W) of the pictures that a run was trained on; None if they differ or are not there."""
-    source = sources(recipe.data, "train")[direction.source]
-    with suppress(OSError, ValueError, UnreadableImage):
-        return training_fit(recipe.data, source, source.find()).size
-    return None
 
 
 def _pictures(model: Model, direction: Direction, int8: bool, calibrate: Path | None) -> Sequence[Array]:

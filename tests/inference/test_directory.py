@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from cyclegan.cli.codes import MISTAKE, REFUSED, UNREADABLE
 from cyclegan.data.codecs import decode_pillow, metadata
+from cyclegan.data.picture import Pixels
 from cyclegan.data.read import read_image
 from cyclegan.inference import pipeline
 from cyclegan.inference.directory import LOCK, Unfinished, translate_directory
@@ -81,7 +81,8 @@ def failing_at_large(work: Callable[..., Any], error: Exception) -> Callable[...
     """Wrap a function so that it raises the error for the large picture."""
 
     def failing(given: Any, *more: Any, **options: Any) -> Any:
-        size = given.shape[-1] if isinstance(given, Tensor) else len(getattr(given, "values", given))
+        values = getattr(given, "values", given)
+        size = values.shape[1]
         if size == LARGE:
             raise error
         return work(given, *more, **options)
@@ -127,7 +128,7 @@ def test_a_batch_that_fails_is_tried_again_one_by_one(
     write_pictures(tmp_path / "in", 5, size=16)
     whole, seen, freed = translator.translate_pixels, list[int](), list[bool]()
 
-    def small(pixels: Tensor) -> Tensor:
+    def small(pixels: Pixels) -> Pixels:
         seen.append(len(pixels))
         if len(pixels) > 1:
             raise error
@@ -143,7 +144,7 @@ def test_a_batch_that_fails_is_tried_again_one_by_one(
 
 def test_a_network_that_diverged_is_no_pictures_fault(translator: Translator, pictures: Path) -> None:
     with torch.no_grad():
-        next(translator.network.parameters())[0] = torch.nan
+        next(translator.torch.network.parameters())[0] = torch.nan
     with pytest.raises(ValueError, match="the network that made it has diverged"):
         translate_directory(translator, pictures, pictures.parent / "out")
 

@@ -97,7 +97,7 @@ def kept(graph: Graph) -> set[str]:
     return {
         node.name
         for node in graph.nodes.values()
-        if node.weight is not None and {*node.inputs, node.name} & {INPUT, *end}
+        if node.weight is not None and (node.name in end or INPUT in node.inputs)
     }
 
 
