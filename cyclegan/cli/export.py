@@ -50,8 +50,8 @@ class Export:
                 repository=self.push, report=progress.report,
             )  # fmt: skip
         print(f"{shown(self.out)}: translates {exported.direction}")
-        for path in exported.beside:
-            print(f"{shown(path)}: its weights")
+        for weights in exported.beside:
+            print(f"{shown(weights)}: its weights")
         for path, what in ((exported.card, "model card"), (exported.sheet, "contact sheet")):
             if path:
                 print(f"{shown(path)}: {what}")

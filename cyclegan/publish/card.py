@@ -172,7 +172,8 @@ def _use(card: Card) -> str:
     suffix = PurePosixPath(card.file).suffix
     if suffix in ALONE:
         load = ALONE[suffix].format(json.dumps(one_line(card.file), ensure_ascii=False))
-        lines = f"import torch\n\nnetwork = {load}\ntranslations = network(images)  # both (N, C, H, W) in [-1, 1], any size"
+        call = "translations = network(images)  # both (N, C, H, W) in [-1, 1], of any size"
+        lines = f"import torch\n\nnetwork = {load}\n{call}"
         return f"With PyTorch alone:\n\n{fenced(lines, 'python')}"
     name = card.repository or one_line(card.file)
     fetch = ", downloaded from the hub" if card.repository else ""

@@ -37,8 +37,8 @@ def check_model(
     """Compare the translations of a model with those of plain float32 in torch, and return the largest difference.
 
     Sizes have every remainder of the generator's multiple in both axes (of a multiple above 8, the first, the last and
-    the middle ones), and a side of one pixel; one batch has two pictures. They are cut from `pictures`, each (1, C, H, W)
-    in [-1, 1], or painted if there are none.
+    the middle ones), and a side of one pixel; one batch has two pictures. They are cut from `pictures`, each
+    (1, C, H, W) in [-1, 1], or painted if there are none.
 
     Raises ValueError, with size and numbers, when a translation is off by more than rounding.
     """

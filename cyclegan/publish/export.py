@@ -69,10 +69,11 @@ def export(
 ) -> Exported:
     """Write a generator to the file `out`, with a model card and a contact sheet in the same folder.
 
-    The ending of `out` chooses the format, `int8` and `calibrate` are as in `write_model`. `source` is anything that `open_model` opens. `direction` is by default AtoB, or the only one that the source has.
-    `repository`, the name on the hub that it will be pushed to, is shown in the card. `report` is called with (done,
-    total) in pictures of the contact sheet. `out` itself is replaced if it exists; a README.md, NAME.md or NAME.png is
-    replaced only if an earlier export of `out` wrote it. Only sources with their recipe and data have a contact sheet.
+    The ending of `out` chooses the format; `int8` and `calibrate` are as in `write_model`. `source` is anything that
+    `open_model` opens. `direction` is by default AtoB, or the only one that the source has. `repository`, the name on
+    the hub that it will be pushed to, is shown in the card. `report` is called with (done, total) in pictures of the
+    contact sheet. `out` itself is replaced if it exists; a README.md, NAME.md or NAME.png is replaced only if an
+    earlier export of `out` wrote it. Only sources with their recipe and data have a contact sheet.
 
     Returns the files written, and notes about what was left out.
 

@@ -6,12 +6,15 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cyclegan.inference.engines.sessions import Array
 from cyclegan.networks.base import Generator
+
+jit: Any = torch.jit  # it has no types
 
 METADATA = "cyclegan.json"
 """The name of the metadata inside the file."""
@@ -94,8 +97,8 @@ def scripted(network: Generator, metadata: str) -> bytes:
     example = torch.zeros(2, network.inputs, network.multiple * 3 + 1, network.multiple * 2 + 3)
     file = io.BytesIO()
     with _told("TorchScript"), torch.inference_mode():
-        traced = torch.jit.trace(_Traced(network).eval(), (example,), check_trace=False)
-        torch.jit.save(traced, file, _extra_files={METADATA: metadata})
+        traced = jit.trace(_Traced(network).eval(), (example,), check_trace=False)
+        jit.save(traced, file, _extra_files={METADATA: metadata})
     return file.getvalue()
 
 
@@ -108,7 +111,7 @@ def run_program(content: bytes) -> Callable[[Array], Array]:
 def run_script(content: bytes) -> Callable[[Array], Array]:
     """Return the translation by TorchScript."""
     with _told("TorchScript"):
-        return _runner(torch.jit.load(io.BytesIO(content), map_location="cpu"))
+        return _runner(jit.load(io.BytesIO(content), map_location="cpu"))
 
 
 def _runner(module: nn.Module) -> Callable[[Array], Array]:

@@ -188,7 +188,7 @@ def test_without_words_it_says_what_it_can(words: str, capsys: pytest.CaptureFix
         ("train --method.no_cycle", "Unrecognized options: --method.no_cycle"),
         ("train --help nowhere", "no group 'nowhere'; the groups are data, data.a, data.b, method, "),
         ("translate nowhere in out --size 0", "--size: must be at least 1"),
-        ("export nowhere g.pth", "the name must end in .safetensors"),
+        ("export nowhere g.pth", "the name must end in one of .safetensors, .onnx"),
         ("import nowhere g.pth", "the name must end in .safetensors"),
         ("import nowhere g.safetensors", "nowhere: no such run folder"),
         ("show nowhere", "nowhere: no such run folder"),

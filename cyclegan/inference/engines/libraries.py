@@ -19,7 +19,7 @@ REPORTS = ("openvino_telemetry", "openvino_telemetry.backend")
 """The modules by which OpenVINO and NNCF report each import to their makers; without them they stay silent."""
 
 SILENCE = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
-"""Environment variables that keep ONNX Runtime, when it is imported, from reports to its maker and from writing files."""
+"""Environment variables that keep ONNX Runtime, when imported, from reports to its maker and from writing files."""
 
 ALLOCATION = re.compile(
     r"bad_alloc|allocat\w*\b.{0,40}(memory|bytes)|out of memory|could not create a (memory|primitive)"

@@ -97,7 +97,7 @@ def _openvino(content: bytes, binary: bytes) -> ModelFile:
         inputs = [_Port(port.get_any_name(), _openvino_shape(port)) for port in model.inputs]
         outputs = [_Port(port.get_any_name(), _openvino_shape(port)) for port in model.outputs]
         constants = {op.get_friendly_name(): op for op in model.get_ops() if op.get_type_name() == "Constant"}
-        keys = ("format", "direction", "precision", "digest", "training_size", "a", "b", GRAPH)
+        keys = ("format", "direction", "precision", "digest", "trained_at", "a", "b", GRAPH)
         places = {key: ["cyclegan", key] for key in keys}
         texts = {key: str(model.get_rt_info(at).value) for key, at in places.items() if model.has_rt_info(at)}
 
@@ -136,7 +136,7 @@ def _file(
         raise ValueError(f"its pictures have {channels} channels, unlike its input and output")
     if graph and about.digest != graph.digest():
         raise ValueError("damaged: its weights are not those that were exported")
-    return ModelFile(about, graph, model, binary, inputs[0].name, *channels)
+    return ModelFile(about, graph, model, binary, inputs[0].name, channels[0], channels[1])
 
 
 def _foreign(inputs: Sequence[_Port], outputs: Sequence[_Port], model: bytes) -> ModelFile:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from cyclegan.inference.engines.onnx_ops import IR_VERSION, OPSET, Parts, add_node
 from cyclegan.inference.graph.nodes import INPUT, Graph, Node
 
 OUTPUT = "translations"
 """The name of the output of a whole generator."""
+
+Shape: TypeAlias = tuple[int | str, ...]
+"""The sides of an array; a name stands for any length."""
 
 LARGEST = 2**31 - 2**20
 """The largest model, in bytes, that fits into one file of ONNX, whose limit is 2 GiB."""
@@ -27,14 +31,13 @@ def model_of(graph: Graph, metadata: Mapping[str, str] | None = None, *, steady:
     padded = _padded(parts, graph)
     for node in graph.nodes.values():
         if node.op != "input":
-            renamed = {INPUT: padded}
-            add_node(parts, _renamed(node, renamed))
+            names = tuple(padded if name == INPUT else name for name in node.inputs)
+            add_node(parts, replace(node, inputs=names))
     whole = parts.add("Concat", ["height", "width"], "sides", axis=0)
     zeros, axes = parts.wholes(0, 0), parts.wholes(2, 3)
     parts.add("Slice", [graph.output.name, zeros, whole, axes], OUTPUT)
-    sides = ["batch", None, "height", "width"]
-    inputs = {INPUT: [graph.inputs if side is None else side for side in sides]}
-    outputs = {OUTPUT: [graph.outputs if side is None else side for side in sides]}
+    inputs = {INPUT: _free("batch", graph.inputs, "height", "width")}
+    outputs = {OUTPUT: _free("batch", graph.outputs, "height", "width")}
     return _bytes(parts, inputs, outputs, metadata or {})
 
 
@@ -49,22 +52,21 @@ def part_of(nodes: Sequence[Node], inputs: Mapping[str, int], outputs: Sequence[
 
     Raises what `model_of` raises.
     """
-    parts, shapes = Parts(), dict[str, list[int | str]]()
+    parts, shapes = Parts(), dict[str, Shape]()
     for name, channels in inputs.items():
-        shapes[name] = ["batch", channels, f"{name}.height", f"{name}.width"]
+        shapes[name] = _free("batch", channels, f"{name}.height", f"{name}.width")
     for node in nodes:
         add_node(parts, node, fixed=node.name in fixed)
         if node.name in fixed:
-            shapes |= {f"{node.name}.{what}": ["batch", node.channels, 1, 1] for what in ("mean", "rstd")}
+            shapes |= {f"{node.name}.{what}": _free("batch", node.channels, 1, 1) for what in ("mean", "rstd")}
     channels_of = {node.name: node.channels for node in nodes}
-    free = {name: ["batch", channels_of[name], f"{name}.height", f"{name}.width"] for name in outputs}
+    free = {name: _free("batch", channels_of[name], f"{name}.height", f"{name}.width") for name in outputs}
     return _bytes(parts, shapes, free, {})
 
 
-def _renamed(node: Node, names: Mapping[str, str]) -> Node:
-    from dataclasses import replace
-
-    return replace(node, inputs=tuple(names.get(name, name) for name in node.inputs))
+def _free(*sides: int | str) -> Shape:
+    """Return a shape with sides of fixed length and named sides of any length."""
+    return sides
 
 
 def _padded(parts: Parts, graph: Graph) -> str:
@@ -98,13 +100,13 @@ def _mirrored(parts: Parts, graph: Graph, length: str) -> str:
 
 def _bytes(
     parts: Parts,
-    inputs: Mapping[str, Sequence[int | str | None]],
-    outputs: Mapping[str, Sequence[int | str | None]],
+    inputs: Mapping[str, Shape],
+    outputs: Mapping[str, Shape],
     metadata: Mapping[str, str],
 ) -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 
-    def values(shapes: Mapping[str, Sequence[int | str | None]]) -> list[Any]:
+    def values(shapes: Mapping[str, Shape]) -> list[Any]:
         return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
 
     if sum(array.nbytes for array in parts.constants.values()) > LARGEST:

@@ -22,7 +22,7 @@ EnginePrecision = Literal["float32", "bf16", "int8"]
 """The precision in which an engine computes. Models in int8 were quantised before; `precise` nodes stay float32."""
 
 LARGE = 2**20
-"""Number of values in the inputs from which the memory of a call is given back after it, instead of kept for the next."""
+"""Number of values in the inputs from which the memory of a call is given back after it, not kept for the next one."""
 
 HINTS: Mapping[EnginePrecision, str] = {"float32": "f32", "bf16": "bf16", "int8": "f32"}
 """OpenVINO's words; it would choose by itself, and differently on each machine."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Annotated, ClassVar
 
@@ -86,11 +86,9 @@ def graph_from(text: str | bytes, weights: Callable[[str], Weights]) -> Graph:
 
 
 def _written(node: Node) -> dict[str, object]:
-    facts = asdict(_Written(
-        **{field.name: getattr(node, field.name) for field in fields(_Written) if field.name not in ("size", "has_bias")},
-        size=str(node.size),
-        has_bias=node.op in KERNELS and node.bias is not None,
-    ))  # fmt: skip
+    same = [field.name for field in fields(_Written) if field.name not in ("size", "has_bias")]
+    facts: dict[str, object] = {name: getattr(node, name) for name in same} | {"size": str(node.size)}
+    facts["has_bias"] = node.op in KERNELS and node.bias is not None
     defaults = {field.name: field.default for field in fields(_Written)}
     return {name: value for name, value in facts.items() if value != defaults[name]}
 
@@ -103,14 +101,12 @@ def _node(written: _Written, before: list[Node], weights: Callable[[str], Weight
         raise ValueError(
             f"graph: {name} has {len(before)} inputs, but {op} needs {number if op != 'concat' else 'more'}"
         )
-    facts = {field.name: getattr(written, field.name) for field in fields(_Written)} | {"size": Fraction(written.size)}
-    node = Node(**{key: value for key, value in facts.items() if key != "has_bias"})
+    facts = {field.name: getattr(written, field.name) for field in fields(_Written) if field.name != "has_bias"}
+    node = Node(**facts | {"size": Fraction(written.size)})
     if (op == "input") != (name == INPUT):
         raise ValueError(f"graph: the input must be named {INPUT}, and nothing else")
-    if before and (node.size, node.channels) != (expected := (_size(node, before), _channels(node, before))):
-        raise ValueError(
-            f"graph: {name} has {node.channels} channels at {node.size} of the size, but its inputs give {expected[1]} at {expected[0]}"
-        )
+    if before and (node.channels, node.size) != (_channels(node, before), _size(node, before)):
+        raise ValueError(f"graph: {name} does not have the channels and the size that its inputs give")
     if node.size > 1 or any(each.size != before[0].size for each in before):
         raise ValueError(f"graph: the size of {name} or of its inputs is not possible")
     if node.op == "conv" and node.reflect and 2 * node.padding + 1 != node.kernel:
@@ -123,7 +119,7 @@ def _node(written: _Written, before: list[Node], weights: Callable[[str], Weight
         if arrays[kind].shape != shape or arrays[kind].dtype.name != "float32":
             wanted = " x ".join(map(str, shape))
             raise ValueError(f"graph: {name}.{kind} is not {wanted} numbers of float32")
-    return Node(**{key: value for key, value in facts.items() if key != "has_bias"}, **arrays)
+    return replace(node, weight=arrays.get("weight"), bias=arrays.get("bias"))
 
 
 def _channels(node: Node, before: list[Node]) -> int:
