@@ -156,24 +156,39 @@ def encoded(
     name = SUFFIXES.get(path.suffix.lower())
     if name is None:
         raise ValueError(f"{shown(path)} has no known suffix; choose one of {' '.join(sorted(SUFFIXES))}")
-    options = options or Output()
     try:
-        _check(name, values)
-        is_colour = values.shape[2] in (1, 3) and values.dtype in (np.uint8, np.uint16)
-        is_grey = values.shape[2] == 1 and name not in ALWAYS_RGB and (alpha is None or name != "HEIF")
-        contents = Contents(
-            values=np.ascontiguousarray(values),
-            alpha=alpha,
-            missing=missing,
-            profile=profile_of(space, grey=is_grey) if space is not None and is_colour else None,
-            kept=Contents.stripped(kept) if options.strip else kept or Kept(),
-            quality=options.quality,
+        contents = contents_of(
+            name, values, kept=kept, alpha=alpha, missing=missing, space=space, options=options or Output()
         )
         if name in DEEP and (name in ALWAYS or values.dtype != np.uint8 or values.shape[2] > 3):
             return DEEP[name](contents)
         return encode_pillow.encode(contents, name)
     except Exception as error:  # encoders raise almost anything for what they cannot store
         raise UnwritableImage(f"{shown(path)} cannot be written: {one_line(str(error))}") from error
+
+
+def contents_of(
+    name: OutputFormat,
+    values: Values,
+    *,
+    kept: Kept | None,
+    alpha: npt.NDArray[np.uint8 | np.uint16] | None,
+    missing: npt.NDArray[np.bool_] | None,
+    space: Space | None,
+    options: Output,
+) -> Contents:
+    """Return what goes into a file of a format, see `encoded`. Raises ValueError for values that it cannot store."""
+    _check(name, values)
+    is_colour = values.shape[2] in (1, 3) and values.dtype in (np.uint8, np.uint16)
+    is_grey = values.shape[2] == 1 and name not in ALWAYS_RGB and (alpha is None or name != "HEIF")
+    return Contents(
+        values=np.ascontiguousarray(values),
+        alpha=alpha,
+        missing=missing,
+        profile=profile_of(space, grey=is_grey) if space is not None and is_colour else None,
+        kept=Contents.stripped(kept) if options.strip else kept or Kept(),
+        quality=options.quality,
+    )
 
 
 def write_image(image: Image.Image, path: Path) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from cyclegan.data.codecs import decode_pillow
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import exif_in, kept_dpi, kept_exif, profile_of_camera, upright
 from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
-from cyclegan.data.codecs.tiff_stack import channels_of
+from cyclegan.data.codecs.tiff_stack import channels_of, page_numbers
 from cyclegan.data.files import LARGEST_FILE
 from cyclegan.data.picture import FilePicture, Kept, Kind, Values
 
@@ -57,43 +61,92 @@ def decode(data: bytes) -> FilePicture:
     Raises almost anything on damaged files.
     """
     with TiffFile(io.BytesIO(data)) as file:
-        page = file.pages.first
-        if not isinstance(page, TiffPage):
-            raise ValueError("its first page is damaged")
-        photometric = int(page.photometric)
-        if page.compression not in COMPRESSIONS or photometric not in COLOURS or _is_for_pillow(page):
+        page = _page(file, 0)
+        if _is_for_pillow(page):
             return decode_pillow.decode(data, "TIFF")
-        samples, nodata = _samples(page, len(data)), _nodata(page)
-        values, alpha, kind = _channels(samples, page, photometric)
-        if kind == "grey" and alpha is None and (stack := channels_of(file)) is not None:
-            values, kind = as_values(stack), "bands"
-        exif, missing = exif_in(data), without_data(values, nodata)
-        turn = page.tags.valueof(ORIENTATION, 1)
-        profile, tags = page.tags.valueof(ICC_PROFILE), _tags(file, page, turn)
-        if DESCRIPTION not in {code for code, *_ in tags}:  # of the layout of the file, which its writer added
-            for code in (DESCRIPTION, SOFTWARE):
-                exif.pop(code, None)
-        return FilePicture(
-            values=upright(values, turn),
-            kind=kind,
-            begins_with_rgb=photometric == RGB,
-            alpha=None if alpha is None else upright(alpha, turn),
-            missing=None if missing is None else upright(missing, turn),
-            window=_window(page, kind),
-            turned=turn != 1,
-            profile=bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif),
-            kept=Kept(
-                exif=kept_exif(exif),
-                dpi=_dpi(page),
-                tiff_tags=tags,
-                nodata=nodata,
-                size=(page.imagewidth, page.imagelength),
-            ),
-        )
+        picture = _decoded(file, page, data)
+        if picture.kind == "grey" and picture.alpha is None and (stack := channels_of(file)) is not None:
+            values, turn = as_values(stack), page.tags.valueof(ORIENTATION, 1)
+            missing = without_data(values, picture.kept.nodata)
+            missing = None if missing is None else upright(missing, turn)
+            picture = replace(picture, values=upright(values, turn), kind="bands", missing=missing)
+        return picture
+
+
+def decode_pages(data: bytes) -> Iterator[FilePicture]:
+    """Decode the pages of a TIFF file one after the other; each is a picture of its own kind. See `page_numbers`.
+
+    Raises almost anything on damaged files.
+    """
+    numbers = page_numbers(data)
+    if numbers == [0]:
+        yield decode(data)
+        return
+    with TiffFile(io.BytesIO(data)) as file, ExitStack() as stack:
+        image: Image.Image | None = None
+        for number in numbers:
+            page = _page(file, number)
+            if not _is_for_pillow(page):
+                yield _decoded(file, page, data)
+                continue
+            check_size(page.imagewidth, page.imagelength, bytes_of_a_pixel=4)
+            image = image or stack.enter_context(Image.open(io.BytesIO(data), formats=["TIFF"]))
+            image.seek(number)
+            yield decode_pillow.picture_of(image)
+
+
+def _page(file: TiffFile, number: int) -> TiffPage:
+    page = file.pages.first if number == 0 else file.pages[number]
+    if not isinstance(page, TiffPage):
+        raise ValueError(f"its page {number + 1} is damaged" if number else "its first page is damaged")
+    return page
+
+
+def _decoded(file: TiffFile, page: TiffPage, data: bytes) -> FilePicture:
+    samples, nodata = _samples(page, len(data)), _nodata(page)
+    values, alpha, kind = _channels(samples, page, int(page.photometric))
+    exif, missing = exif_at(data, file, page), without_data(values, nodata)
+    turn = page.tags.valueof(ORIENTATION, 1)
+    profile, tags = page.tags.valueof(ICC_PROFILE), _tags(file, page, turn)
+    if DESCRIPTION not in {code for code, *_ in tags}:  # of the layout of the file, which its writer added
+        for code in (DESCRIPTION, SOFTWARE):
+            exif.pop(code, None)
+    return FilePicture(
+        values=upright(values, turn),
+        kind=kind,
+        begins_with_rgb=int(page.photometric) == RGB,
+        alpha=None if alpha is None else upright(alpha, turn),
+        missing=None if missing is None else upright(missing, turn),
+        window=_window(page, kind),
+        turned=turn != 1,
+        profile=bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif),
+        kept=Kept(
+            exif=kept_exif(exif),
+            dpi=_dpi(page),
+            tiff_tags=tags,
+            nodata=nodata,
+            size=(page.imagewidth, page.imagelength),
+        ),
+    )
+
+
+def exif_at(data: bytes, file: TiffFile, page: TiffPage) -> Image.Exif:
+    """Return the EXIF data of a page; empty if it is damaged."""
+    if page.index == 0:
+        return exif_in(data)
+    exif = Image.Exif()
+    exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
+    try:
+        exif.load_from_fp(io.BytesIO(data), page.offset)
+    except Exception:  # damaged metadata can raise almost anything
+        return Image.Exif()
+    return exif
 
 
 def _is_for_pillow(page: TiffPage) -> bool:
-    """Return whether the samples have less than 8 bits or are indices of 8 bits, which Pillow decodes."""
+    """Return whether Pillow decodes it: pixels of less than 8 bits, indices of 8 bits, fax, JPEG and the like."""
+    if page.compression not in COMPRESSIONS or int(page.photometric) not in COLOURS:
+        return True
     bits = int(page.bitspersample)
     return bits < 8 or (bits == 8 and page.photometric == PALETTE)
 
