@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -209,7 +210,7 @@ def test_weights_of_another_float_type_are_taken_and_those_not_finite_too(run: P
         write_exported(tmp_path / "nan.safetensors", tensors), device="cpu", precision="float32"
     )
     with pytest.raises(ValueError, match="the image contains NaN"):
-        translator.translate_pixels(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+        translator.translate_pixels(np.zeros((1, 8, 8, 3), np.uint8))
 
 
 def header(text: bytes, length: int | None = None) -> bytes:

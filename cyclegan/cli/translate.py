@@ -60,6 +60,8 @@ class Translate:
 
         from cyclegan.data.write import Output
         from cyclegan.inference.directory import Unfinished, translate_directory
+        from cyclegan.inference.options import Options
+        from cyclegan.inference.sizes import Sizing
         from cyclegan.inference.translator import Translator
         from cyclegan.machine.memory_limit import only_what_is_there
 
@@ -71,15 +73,17 @@ class Translate:
             channels_last="auto" if self.channels_last == "auto" else self.channels_last == "on",
             compile_=self.compile,
         )
-        limited = only_what_is_there() if translator.device.type == "cpu" else nullcontext()
+        limited = only_what_is_there() if translator.engine.on_cpu else nullcontext()
         try:
             with limited, Progress("translating") as progress:
                 outcome = translate_directory(
                     translator,
                     self.source,
                     self.out,
-                    size=self.size,
-                    output=Output(format=self.output_format, quality=self.quality, strip=self.strip),
+                    options=Options(
+                        sizing=Sizing(size=self.size),
+                        output=Output(format=self.output_format, quality=self.quality, strip=self.strip),
+                    ),
                     resume=self.resume,
                     report=progress.report,
                     note=progress.note,

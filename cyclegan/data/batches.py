@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.config import DataConfig
-from cyclegan.data.enlarge import by, enlarging
+from cyclegan.data.enlarge import enlarging
 from cyclegan.data.files import UnreadableImage
-from cyclegan.data.fit import Fit, Size
+from cyclegan.data.fit import Fit, Size, by
 from cyclegan.data.listing import Listing
 from cyclegan.data.picture import Pixels
 from cyclegan.data.presets import fit_of

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from PIL import Image
+
+from cyclegan.data.codecs.limits import is_over
+from cyclegan.data.fit import by
 
 if TYPE_CHECKING:
     from cyclegan.data.picture import Pixels
@@ -35,7 +37,7 @@ def enlarging(apply: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels
     the crop needs and keeps its aspect ratio; only strips longer than 16:1 lose their ends. The result depends on
     `apply` and the picture only.
     Raises TooSmall when enlarging does not change the size that reaches the crop, and ValueError when the enlarged
-    picture would have more than `Image.MAX_IMAGE_PIXELS` pixels.
+    picture would have more pixels than may be read, see `most_pixels`.
     """
     larger, whole, found, spare = pixels, without_ends(pixels), (0, 0), 0
     height, width = whole.shape[:2]
@@ -47,7 +49,7 @@ def enlarging(apply: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels
                 raise
             growth = max((needed + spare) / side for needed, side in zip(small.needed, small.found, strict=True))
             height, width = (math.ceil(side * growth - 1e-6) for side in (height, width))
-            if height * width > (Image.MAX_IMAGE_PIXELS or math.inf):
+            if is_over(height * width):
                 raise ValueError(f"{small}; enlarged, it would have {height * width:,} pixels, too many") from None
             larger = resized(whole, (height, width), cv2.INTER_CUBIC)
             found, spare = small.found, 1  # transforms before the crop may round a pixel away
@@ -59,11 +61,6 @@ def resized(pixels: Pixels, size: tuple[int, int], interpolation: int) -> Pixels
     parts = [cv2.resize(part, size[::-1], interpolation=interpolation).reshape(*size, -1) for part in few]
     together: Pixels = np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
     return together.clip(0, 1) if together.dtype.kind == "f" else together
-
-
-def by(size: tuple[int, int]) -> str:
-    """Format a size (H, W) as `width x height`."""
-    return f"{size[1]} x {size[0]}"
 
 
 def without_ends(pixels: Pixels) -> Pixels:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from cyclegan.data.codecs.limits import most_bytes, too_large
 from cyclegan.data.kinds import other_kind, told_unread
 from cyclegan.data.listing import Listing, list_files
 from cyclegan.util.text import shown
-
-LARGEST_FILE = 2**30
-"""Most bytes of a file that is read; the largest allowed picture takes fewer as uncompressed 16-bit RGBA."""
 
 
 class UnreadableImage(ValueError):  # noqa: N818 - reads well where it is raised
@@ -38,12 +36,20 @@ def contents(path: Path) -> bytes:
     """Return all bytes of a file.
 
     Pillow and libtiff do not get the file itself: if it shrank while they had it mapped, the process would be killed.
-    Raises ValueError when `path` is not a regular file or has more than `LARGEST_FILE` bytes, and OSError when it
-    cannot be read.
+    Raises what `size_of_file` raises, and OSError when it cannot be read.
+    """
+    size_of_file(path)
+    return path.read_bytes()
+
+
+def size_of_file(path: Path) -> int:
+    """Return the number of bytes of a file.
+
+    Raises ValueError when `path` is not a regular file or has more than `most_bytes`, and OSError when it has no state.
     """
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):  # checked before the file is opened, because opening a pipe blocks forever
         raise ValueError("a directory, pipe or device, not a file")
-    if about.st_size > LARGEST_FILE:
-        raise ValueError(f"its {about.st_size:,} bytes exceed the limit of {LARGEST_FILE:,}")
-    return path.read_bytes()
+    if about.st_size > (limit := most_bytes()):
+        raise ValueError(too_large(f"{about.st_size:,} bytes", limit))
+    return about.st_size

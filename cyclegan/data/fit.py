@@ -9,11 +9,15 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
-from cyclegan.data.enlarge import by
 from cyclegan.data.picture import Pixels
 
 Size: TypeAlias = tuple[int, int]
 """(H, W) of a picture, in pixels."""
+
+
+def by(size: Size) -> str:
+    """Format a size (H, W) as `width x height`."""
+    return f"{size[1]} x {size[0]}"
 
 
 @dataclass(frozen=True)

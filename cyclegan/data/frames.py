@@ -6,21 +6,18 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
 from cyclegan.data.codecs import decode_pillow
-from cyclegan.data.codecs.animation import FOREVER, animation_of
+from cyclegan.data.codecs.animation import FOREVER, InFile, animation_of
 from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.signature import HEAD, Format, format_of
-from cyclegan.data.files import contents
+from cyclegan.data.files import UnreadableImage, contents
 from cyclegan.data.picture import FilePicture
 from cyclegan.data.read import read_bytes, unreadable, with_holes
 from cyclegan.util.text import shown
-
-HAVE_FRAMES: frozenset[Format] = frozenset({"GIF", "PNG", "TIFF", "WEBP"})
-"""The formats whose files are looked at for more than one picture."""
 
 
 class Frame(NamedTuple):
@@ -102,7 +99,7 @@ def open_frames(data: bytes, name: str) -> Frames:
     """
     found = format_of(data[:HEAD], Path(name))
     if found == "TIFF":
-        return Frames(data, name, found, _count_pages(data, name), FOREVER, False)
+        return Frames(data, name, found, _count_pages(io.BytesIO(data), name), FOREVER, False)
     animation = animation_of(data, found)
     return Frames(data, name, found, *animation)
 
@@ -119,24 +116,31 @@ def read_frames(path: Path) -> Frames:
 def frame_count(path: Path) -> int:
     """Return how many pictures a file holds; 1 for most, and for one that is no picture.
 
-    Of formats that have no frames, only the first bytes are read.
+    Of a file, only what says so is read; of GIF, all.
     Raises UnreadableImage when the file cannot be opened, and for a TIFF file whose pages cannot be counted.
     """
     try:
-        if path.is_file():
-            with path.open("rb") as file:
-                if format_of(file.read(HEAD), path) not in HAVE_FRAMES:
-                    return 1
-    except OSError as error:
+        if not path.is_file():  # opening a pipe would wait forever
+            return read_frames(path).count
+        with path.open("rb") as file:
+            found = format_of(file.read(HEAD), path)
+            if found == "TIFF":
+                return _count_pages(file, shown(path))
+            if found == "GIF":
+                return animation_of(contents(path), found).frames
+            return animation_of(InFile(file), found).frames
+    except UnreadableImage:
+        raise
+    except (OSError, ValueError, MemoryError) as error:
         raise unreadable(shown(path), error) from error
-    return read_frames(path).count
 
 
-def _count_pages(data: bytes, name: str) -> int:
+def _count_pages(file: BinaryIO, name: str) -> int:
     from cyclegan.data.codecs.tiff_stack import page_numbers  # tifffile takes long to import
 
     try:
-        return len(page_numbers(data))
+        file.seek(0)
+        return len(page_numbers(file))
     except Exception as error:  # as in `read_bytes`
         raise unreadable(name, error) from error
 

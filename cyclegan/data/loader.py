@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan.data.enlarge import by, enlarging
+from cyclegan.data.enlarge import enlarging
 from cyclegan.data.files import UnreadableImage
-from cyclegan.data.fit import Size
+from cyclegan.data.fit import Size, by
 from cyclegan.data.folder import Folder
 from cyclegan.data.order import DOMAIN_A, DOMAIN_B, GroupedOrder, Order, Pick, random
 from cyclegan.data.picture import Pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from cyclegan.data.codecs import decode_deep, decode_npy, decode_pillow
+from cyclegan.data.codecs.limits import most_pixels, too_large
 from cyclegan.data.codecs.signature import HEAD, Format, format_of
 from cyclegan.data.convert import as_image, convert
 from cyclegan.data.files import UnreadableImage, contents
@@ -59,6 +61,9 @@ DECODERS: dict[Format, Callable[[bytes], FilePicture]] = {
 }
 """The decoder of each format; JPEG, which can be reduced while it is decoded, is the one that is missing."""
 
+NO_VALUE = "it contains no finite value"
+"""The error about floats none of which is a number."""
+
 NAMES = "AVIF, BMP, DICOM, GIF, HEIF, JPEG, JPEG 2000, NumPy, PNG, PPM, TIFF, WebP"
 """The formats as a message names them; `kinds.READ` has a few more."""
 
@@ -70,7 +75,7 @@ def read_picture(path: Path, *, at_least: int | None = None) -> FilePicture:
     With `at_least`, a decoder that can reduce while it decodes (JPEG) may return a smaller picture, whose shorter side
     still has at least that many pixels.
     Raises UnreadableImage, whose message is one line with the path and the reason, for a file that is damaged or
-    incomplete, has more than `LARGEST_FILE` bytes, or holds more than `Image.MAX_IMAGE_PIXELS` pixels.
+    incomplete, has more than `most_bytes`, or holds more than `most_pixels`.
     """
     try:
         data = contents(path)
@@ -116,20 +121,22 @@ def with_holes(picture: FilePicture) -> FilePicture:
     if picture.values.dtype != np.float32:
         return picture
     if not np.isfinite(picture.values).any():
-        raise ValueError("it contains no finite value")
+        raise ValueError(NO_VALUE)
     holes: npt.NDArray[np.bool_] = np.all(np.isnan(picture.values), axis=2)
     return replace(picture, missing=holes) if picture.missing is None and holes.any() else picture
 
 
 def unreadable(name: str, error: Exception) -> UnreadableImage:
     """Return the error about a file that cannot be read, in one line with its name and the reason."""
-    return UnreadableImage(f"{name} cannot be read: {_reason(error)}")
+    return UnreadableImage(f"{name} cannot be read: {reason_of(error)}")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return the reason for an error, in one line and without the path."""
     if isinstance(error, UnidentifiedImageError):
         return f"empty, damaged, or none of the formats {NAMES}"
+    if isinstance(error, Image.DecompressionBombError) and (number := re.search(r"\d+", str(error))):
+        return too_large(f"{int(number[0]):,} pixels", most_pixels() or 0)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):

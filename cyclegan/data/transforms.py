@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import ValidationError as PydanticError
 
 from cyclegan.data.config import Transform
-from cyclegan.data.enlarge import TooSmall, by, enlarging
-from cyclegan.data.fit import Fit
+from cyclegan.data.enlarge import TooSmall, enlarging
+from cyclegan.data.fit import Fit, by
 from cyclegan.data.picture import Pixels
 from cyclegan.data.scale import Scale
 from cyclegan.util.text import key_of, mistake, one_line, quoted, reason

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -153,42 +154,52 @@ def encoded(
     the value that the source uses for no data (or NaN; or 0), in the formats that have one: TIFF, DICOM and NumPy.
     Raises ValueError for an unknown suffix, UnwritableImage for a picture that the format cannot store.
     """
-    name = SUFFIXES.get(path.suffix.lower())
-    if name is None:
-        raise ValueError(f"{shown(path)} has no known suffix; choose one of {' '.join(sorted(SUFFIXES))}")
-    try:
-        contents = contents_of(
-            name, values, kept=kept, alpha=alpha, missing=missing, space=space, options=options or Output()
-        )
+    name = format_for(path)
+    with unwritable(path):
+        contents = contents_of(name, np.ascontiguousarray(values), kept, alpha, missing, space, options or Output())
         if name in DEEP and (name in ALWAYS or values.dtype != np.uint8 or values.shape[2] > 3):
             return DEEP[name](contents)
         return encode_pillow.encode(contents, name)
-    except Exception as error:  # encoders raise almost anything for what they cannot store
-        raise UnwritableImage(f"{shown(path)} cannot be written: {one_line(str(error))}") from error
+
+
+def format_for(path: Path) -> OutputFormat:
+    """Return the format that the suffix of a path selects. Raises ValueError for an unknown one."""
+    name = SUFFIXES.get(path.suffix.lower())
+    if name is None:
+        raise ValueError(f"{shown(path)} has no known suffix; choose one of {' '.join(sorted(SUFFIXES))}")
+    return name
 
 
 def contents_of(
     name: OutputFormat,
     values: Values,
-    *,
     kept: Kept | None,
     alpha: npt.NDArray[np.uint8 | np.uint16] | None,
     missing: npt.NDArray[np.bool_] | None,
     space: Space | None,
     options: Output,
 ) -> Contents:
-    """Return what goes into a file of a format, see `encoded`. Raises ValueError for values that it cannot store."""
+    """Return what goes into a file. Raises ValueError for values that its format cannot store."""
     _check(name, values)
     is_colour = values.shape[2] in (1, 3) and values.dtype in (np.uint8, np.uint16)
     is_grey = values.shape[2] == 1 and name not in ALWAYS_RGB and (alpha is None or name != "HEIF")
     return Contents(
-        values=np.ascontiguousarray(values),
+        values=values,
         alpha=alpha,
         missing=missing,
         profile=profile_of(space, grey=is_grey) if space is not None and is_colour else None,
         kept=Contents.stripped(kept) if options.strip else kept or Kept(),
         quality=options.quality,
     )
+
+
+@contextmanager
+def unwritable(path: Path) -> Iterator[None]:
+    """Raise UnwritableImage for whatever encoders raise."""
+    try:
+        yield
+    except Exception as error:  # encoders raise almost anything for what they cannot store
+        raise UnwritableImage(f"{shown(path)} cannot be written: {one_line(str(error))}") from error
 
 
 def write_image(image: Image.Image, path: Path) -> None:

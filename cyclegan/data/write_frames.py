@@ -125,15 +125,9 @@ def _contents(
             raise _OfTheSource from error
         if frame is None:
             break
-        contents = contents_of(
-            name,
-            frame.values,
-            alpha=frame.alpha,
-            missing=frame.missing,
-            kept=frame.kept if is_first or name == "TIFF" else None,
-            space=space if is_first or name == "TIFF" else None,
-            options=options,
-        )
+        says = is_first or name == "TIFF"
+        values, kept = np.ascontiguousarray(frame.values), frame.kept if says else None
+        contents = contents_of(name, values, kept, frame.alpha, frame.missing, space if says else None, options)
         yield contents, frame.duration
         is_first = False
     if is_first:

@@ -12,11 +12,11 @@ from cyclegan.data.files import find_images
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.kinds import kind_of, told_unread
 from cyclegan.data.listing import Listing
-from cyclegan.data.write import Output
 from cyclegan.inference.claims import Claims, Share
 from cyclegan.inference.events import Ended, Event, Failed, Note, Started, Translated
 from cyclegan.inference.job import Job, Work, samples_of
 from cyclegan.inference.manifest import How, Manifest
+from cyclegan.inference.options import Options
 from cyclegan.inference.outputs import check_names, check_sources, namer
 from cyclegan.inference.pipeline import Pipeline
 from cyclegan.inference.plan import Plan, plan
@@ -76,7 +76,6 @@ class Sources(NamedTuple):
     named: Callable[[str], str]
     """From the name of a source to that of its output."""
     out: Path
-    output: Output
 
 
 @untouched()
@@ -85,8 +84,7 @@ def translate_directory(
     source: Path,
     out: Path,
     *,
-    size: int | None = None,
-    output: Output | None = None,
+    options: Options | None = None,
     resume: bool = False,
     overwrite: bool = False,
     report: Report = lambda done, total: None,
@@ -96,8 +94,8 @@ def translate_directory(
     """Translate `source`, a picture or a directory with its subfolders, into the directory `out`.
 
     Each output keeps the name and subfolder of its source, and its format if that can store pictures of the target
-    domain, else PNG or TIFF; `output` chooses another. It says what its source says and still holds: EXIF, resolution,
-    places, transparency. It has the size of the source or, with `size`, that many pixels on its shorter side.
+    domain, else PNG or TIFF; `options` choose another. It says what its source says and still holds: EXIF, resolution,
+    places, transparency. By default it has the size of the source.
 
     Outputs that the manifest in `out` knows are replaced. `resume` keeps those that were finished by the same generator
     with the same options, if neither the output nor its source has changed since. Files that the manifest does not
@@ -112,8 +110,8 @@ def translate_directory(
 
     Raises FileNotFoundError when there is nothing to translate.
     Raises ValueError when an output would overwrite a source, another output or, without `overwrite`, a file that is
-    not ours, when `out` lies within `source`, when `output` cannot store the translations, and when the generator's
-    weights are not finite.
+    not ours, when `out` lies within `source`, when the format of `options` cannot store the translations, and when the
+    generator's weights are not finite.
     Raises `Busy` when another process translates something else into `out`.
     Raises `Unfinished` when writing fails, for example on a full disk.
     Raises `Stopped` after a signal, once the pictures translated so far are written.
@@ -123,9 +121,10 @@ def translate_directory(
         note(line)
         tell(Note(text=line))
 
-    sources = _sources(translator, source, out, output, say)
+    options = options or Options()
+    sources = _sources(translator, source, out, options, say)
     files, named = sources.files, sources.named
-    how = how_of(translator, size, sources.output)
+    how = how_of(translator, options)
     work = Work(how, samples_of(files.folder, evenly(files.names, SAMPLES)), files.folder, resume)
     with StopSignals() as stop, Job(out, work) as job, Manifest(out, how, job.part) as manifest:
         if not job.has_locks:
@@ -140,9 +139,7 @@ def translate_directory(
         outcome = Outcome(files.only([]), files.only(todo.finished), [], files.only(share.elsewhere))
         run = Run(outcome, share, report, tell, sources)
         run.begin()
-        pipeline = Pipeline(
-            translator, manifest, files.folder, size, named, sources.output, say, stopped=lambda: bool(stop.received)
-        )
+        pipeline = Pipeline(translator, manifest, files.folder, named, options, say, lambda: bool(stop.received))
         try:
             _through(pipeline, share, run, lambda: bool(stop.received), lambda: say(_waiting_told(job, share, out)))
         except Unwritten as error:  # a claim cannot be made
@@ -164,8 +161,8 @@ def _through(
     """Translate what this process gets, and then what others leave when they die, until all is done or it stops."""
     is_told = False
     while not share.is_over:
-        for picture in pipeline.through(share):
-            run.add(picture.path, picture.problem, getattr(picture, "size", None))
+        for picture in pipeline.through(share, len(share)):
+            run.add(picture.path, picture.problem, picture.size[::-1] if picture.size else None)
         while not (share.has_more() or share.is_over):
             if stopped() or pipeline.refused:
                 return
@@ -247,8 +244,7 @@ def dry_run(
     source: Path,
     out: Path,
     *,
-    size: int | None = None,
-    output: Output | None = None,
+    options: Options | None = None,
     resume: bool = False,
     note: Say = lambda line: None,
 ) -> Plan:
@@ -257,38 +253,32 @@ def dry_run(
     `Plan.each` reads the beginning of each file. Raises FileNotFoundError and ValueError like `translate_directory`,
     but for files that would be overwritten, which the plan lists.
     """
-    sources = _sources(translator, source, out, output, note)
-    manifest = Manifest(out, how_of(translator, size, sources.output))
+    options = options or Options()
+    sources = _sources(translator, source, out, options, note)
+    manifest = Manifest(out, how_of(translator, options))
     manifest.read()
     return plan(sources.files, sources.named, manifest, resume=resume)
 
 
-def how_of(translator: Translator, size: int | None, output: Output) -> How:
+def how_of(translator: Translator, options: Options) -> How:
     """Return what determines the outputs of a translator besides their sources."""
-    from cyclegan.inference.weights import digest  # it needs torch
-
-    return How(
-        model=digest(translator.network),
-        size=size,
-        precision=translator.precision,
-        written=f"{output.quality or ''}{' strip' if output.strip else ''}",
-    )
+    engine = translator.engine
+    return How(model=engine.digest, size=None, precision=engine.precision, written=str(options))
 
 
-def _sources(translator: Translator, source: Path, out: Path, output: Output | None, note: Say) -> Sources:
+def _sources(translator: Translator, source: Path, out: Path, options: Options, note: Say) -> Sources:
     """List what is to be translated, and check the names of its outputs; raises like `translate_directory`."""
     files = find_images(source) if source.is_dir() else Listing(source.parent, [source.name])
     if not source.exists():
         raise FileNotFoundError(f"{shown(source)}: no such picture or directory")
     if source.is_file() and (kind := kind_of(source)).standing == "unread":
         raise ValueError(f"{shown(source)}: {kind.name} is not read; {kind.advice}")
-    output = output or Output()
-    named = namer(files.folder, translator.target, output)
+    named = namer(files.folder, translator.target, options.output)
     check_names(files, named)
     if unread := told_unread(files.others):
         note(f"{shown(files.folder)}: {unread}")
     check_sources(files, named, out, is_folder=source.is_dir())
-    return Sources(files, named, out, output)
+    return Sources(files, named, out)
 
 
 def _waiting_told(job: Job, share: Share, out: Path) -> str:

@@ -226,7 +226,7 @@ class Loaded(NamedTuple):
     @property
     def device(self) -> torch.device:
         """The device that the translators run on."""
-        return next(iter(self.translators.values())).device
+        return next(iter(self.translators.values())).torch.device
 
 
 def _load(path: Path, device: Device) -> dict[Weights | None, Loaded]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
-from torch import Tensor
 
 from cyclegan.data.codecs.decode_pillow import picture_of
 from cyclegan.data.convert import convert
@@ -20,17 +19,29 @@ from cyclegan.data.picture import FilePicture, Pixels
 from cyclegan.data.read import read_picture
 from cyclegan.util.text import reason
 
-Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any]"
-"""A path, a Pillow image, or an array as described in `picture_from`."""
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]"
+"""A path, the bytes of a file, a Pillow image, or an array as described in `picture_from`."""
 
 WANTED = (
-    "give a path, a Pillow image, an array (H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1], or in the units "
+    "give a path, the bytes of a file, a Pillow image,"
+    " an array (H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1], or in the units "
     "of the domain, or a tensor (C, H, W) or (N, C, H, W) of floats in [-1, 1]"
 )
 
 
+def is_tensor(picture: object) -> TypeGuard[Tensor]:
+    """Return whether an input is a tensor; torch is not imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(picture, torch.Tensor)
+
+
 def picture_from(source: Picture, of: PictureFormat = RGB_PICTURES) -> Pixels:
-    """Convert a path, a Pillow image or an array to the pixels of a domain, (H, W, C); the input is not modified.
+    """Convert a path, the bytes of a file, a Pillow image or an array to the pixels of a domain, (H, W, C).
+
+    The input is not modified.
 
     Arrays for a domain of 8-bit grey or RGB are (H, W) or (H, W, 1) for grey, (H, W, 3) for RGB and (H, W, 4) for RGBA,
     which is put on white. White is 255 in uint8, 65535 in uint16 and 1 in floats. Arrays for other domains are
@@ -63,12 +74,12 @@ def batch_from(tensor: Tensor, channels: int = 3) -> Tensor:
     """
     shape = f"a tensor {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
     if tensor.ndim not in (3, 4) or tensor.shape[-3] != channels or not tensor.is_floating_point():
-        hint = "; convert it to floats with x / 127.5 - 1" if tensor.dtype == torch.uint8 else ""
+        hint = "; convert it to floats with x / 127.5 - 1" if str(tensor.dtype) == "torch.uint8" else ""
         raise ValueError(f"cannot translate {shape}{hint}: {WANTED}; C is {channels}")
     if not tensor.numel():
         raise ValueError(f"cannot translate {shape}: it is empty")
     batch = tensor.detach().float()
-    low, high = (float(end) for end in torch.aminmax(batch))
+    low, high = (float(end) for end in batch.aminmax())
     if not (low >= -1 and high <= 1):
         raise ValueError(f"cannot translate a tensor of values from {low:.4g} to {high:.4g}: they must be in [-1, 1]")
     return batch if tensor.ndim == 4 else batch[None]

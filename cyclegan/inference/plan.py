@@ -12,21 +12,16 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from PIL import Image
-
-from cyclegan.data.codecs.metadata import turn_of
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.frames import frame_count
 from cyclegan.data.listing import Listing
 from cyclegan.data.read import read_picture
+from cyclegan.data.shapes import size_of
 from cyclegan.inference.manifest import CHANGED, FOREIGN, Manifest
 from cyclegan.util.text import shown
 
 NAMED = 3
 """Files that a refusal names; the others are counted."""
-
-ASIDE = 5
-"""The first EXIF orientation that swaps width and height."""
 
 State = Literal["translate", "finished", "replace", "overwrite"]
 """What becomes of a picture: its output is made; it is there; it is ours, and made again; it is not ours."""
@@ -109,7 +104,7 @@ class Plan:
             if state == "translate" and os.path.lexists(output):
                 state = "replace"
             try:
-                yield Planned(source, output, state, size_of(source), frame_count(source), "")
+                yield Planned(source, output, state, _size_of(source), frame_count(source), "")
             except UnreadableImage as error:
                 yield Planned(source, output, state, None, 1, str(error))
 
@@ -135,21 +130,10 @@ def plan(files: Listing, named: Callable[[str], str], manifest: Manifest, *, res
     return Plan(files, manifest.out, named, to_do, finished, foreign, again)
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """Return the width and height of a picture, upright, from its header if Pillow knows it, else by decoding it.
-
-    Raises UnreadableImage.
-    """
-    try:
-        if not path.is_file():  # opening a pipe would wait forever
-            raise OSError
-        with path.open("rb") as file, Image.open(file) as image:
-            size = image.size
-            turned = "exif" in image.info or image.format == "TIFF"
-            return size[::-1] if turned and turn_of(image.getexif()) >= ASIDE else size
-    except Exception:  # Pillow does not know it, or it is damaged
-        height, width = read_picture(path).values.shape[:2]
-        return width, height
+def _size_of(path: Path) -> tuple[int, int]:
+    """Return the width and height of a picture, upright, from its header if that says so, else by decoding it."""
+    height, width = (size_of(path) if path.is_file() else None) or read_picture(path).values.shape[:2]
+    return width, height
 
 
 def _existing(out: Path) -> Callable[[str], bool]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SAYS_SO = re.compile(
     "allocate memory|not enough memory|out of memory|bad_alloc|ALLOC_FAILED"
@@ -30,7 +32,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     torch has an exception type for the GPU only; on a CPU it raises RuntimeError.
     """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and bool(SAYS_SO.search(str(error)))
 
@@ -67,12 +69,16 @@ def one_by_one_if_need_be(work: Callable[[Tensor], Tensor], batch: Tensor) -> Te
     except (RuntimeError, MemoryError) as error:
         if len(batch) == 1 or not is_out_of_memory(error):
             raise
+    import torch
+
     free_memory()  # not inside `except`, where the traceback keeps the tensors of the failed call alive
     return torch.cat([work(each) for each in torch.split(batch, 1)])
 
 
 def free_memory() -> None:
     """Release the GPU memory that torch caches for reuse."""
+    if (torch := sys.modules.get("torch")) is None:
+        return
     with suppress(RuntimeError):  # a GPU that has failed raises again at its next use
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -13,6 +13,9 @@ GROUPS, ZFS = Path("/sys/fs/cgroup"), Path("/proc/spl/kstat/zfs/arcstats")
 LEAST = 2**28
 """Bytes that the process may always allocate; without any it could not end properly."""
 
+UNKNOWN = 2**32
+"""Bytes that are assumed to be free where the system does not say."""
+
 
 @contextmanager
 def only_what_is_there() -> Iterator[None]:
@@ -34,6 +37,12 @@ def only_what_is_there() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def free_bytes() -> int:
+    """Return the free bytes of the machine, or of this container or job if it has fewer; 4 GiB if they are unknown."""
+    room = _room() if sys.platform == "linux" else None
+    return UNKNOWN if room is None else room
 
 
 def _room() -> int | None:

@@ -78,7 +78,7 @@ def translated(
 def _scored(fake: Tensor, source: Tensor, critic: Scorer | None, translator: Translator) -> Tensor | None:
     if critic is None:
         return None
-    with translator.arithmetic:
+    with translator.torch.arithmetic:
         scores = critic.network.patches(fake, source.to(fake.device))
     return scores[0, 0].float().cpu() - critic.boundary
 

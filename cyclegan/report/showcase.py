@@ -80,7 +80,7 @@ def _translate(
 ) -> Iterator[tuple[Direction, list[Translated]]]:
     """The translated test pictures of each direction: those to rank, or only those to show if there is no critic."""
     translators = plain_translators(model_of(checkpoint, run), device=device)
-    critics = {name: critic_of(checkpoint, name, translator.device) for name, translator in translators.items()}
+    critics = {name: critic_of(checkpoint, name, translator.torch.device) for name, translator in translators.items()}
     most = {direction: max(SCORED, number) if critic else number for direction, critic in critics.items()}
     data = checkpoint.recipe.data
     paths = {direction: evenly(find_tests(data, direction), most[direction]) for direction in translators}

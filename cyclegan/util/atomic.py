@@ -125,7 +125,7 @@ def _part(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
 def _new_part(folder: Path) -> tuple[Path, BinaryIO]:
     while True:
         part = folder / f".cyclegan-{os.getpid()}-{secrets.token_hex(4)}.part"
-        file = part.open("xb")
+        file = part.open("x+b")
         try:
             if os.name == "nt" or (try_lock(file.fileno()) and part.exists()):
                 return part, file

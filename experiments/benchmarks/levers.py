@@ -24,7 +24,7 @@ import torch
 from plain import plain, plain_generator
 from torch import Tensor
 
-from cyclegan.inference.translator import TOLERANCES as OF_PICTURES
+from cyclegan.inference.engines.torch_engine import TOLERANCES as OF_PICTURES
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.agreement import disagreement
 from cyclegan.machine.device import choose_device, has_bf16, has_compiler
@@ -125,8 +125,8 @@ def translating(recipe: Recipe, args: argparse.Namespace) -> Iterator[Trial]:
         return translated
 
     wait = torch.cuda.synchronize if args.device.type == "cuda" else lambda: None
-    run = lambda: {"the picture": translator.run(picture)}  # noqa: E731
-    yield Bench(translator.use, run, wait, OF_PICTURES), reference
+    run = lambda: {"the picture": translator.torch.run(picture)}  # noqa: E731
+    yield Bench(translator.torch.use, run, wait, OF_PICTURES), reference
 
 
 def main() -> None:

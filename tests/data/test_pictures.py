@@ -20,6 +20,8 @@ from cyclegan.data.transforms import Augment
 from cyclegan.data.write import SUFFIXES
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.manifest import NAME
+from cyclegan.inference.options import Options
+from cyclegan.inference.sizes import Sizing
 from cyclegan.inference.translator import Translator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.util.text import shown
@@ -157,7 +159,9 @@ def test_a_picture_that_the_transforms_do_not_take_is_named(tmp_path: Path) -> N
 def test_a_strip_is_not_scaled_beyond_the_limit(translator: Translator, tmp_path: Path) -> None:
     [good] = write_pictures(tmp_path / "in", 1)
     plain("RGB", RED, 10_000, 1)(tmp_path / "in" / "strip.png")
-    outcome = translate_directory(translator, tmp_path / "in", tmp_path / "out", size=100)
+    outcome = translate_directory(
+        translator, tmp_path / "in", tmp_path / "out", options=Options(sizing=Sizing(size=100))
+    )
     assert list(outcome.translated) == [good]
     [line] = outcome.failed
     assert "strip.png: 1,000,000 x 100 pixels are over the limit" in line

@@ -124,7 +124,7 @@ def test_a_batch_that_fails_is_tried_again_one_by_one(
     write_pictures(tmp_path / "in", 5, size=16)
     whole, seen, freed = translator.translate_pixels, list[int](), list[bool]()
 
-    def small(pixels: Tensor) -> Tensor:
+    def small(pixels: Pixels) -> Pixels:
         seen.append(len(pixels))
         if len(pixels) > 1:
             raise error
@@ -140,7 +140,7 @@ def test_a_batch_that_fails_is_tried_again_one_by_one(
 
 def test_a_network_that_diverged_is_no_pictures_fault(translator: Translator, pictures: Path) -> None:
     with torch.no_grad():
-        next(translator.network.parameters())[0] = torch.nan
+        next(translator.torch.network.parameters())[0] = torch.nan
     with pytest.raises(ValueError, match="the network that made it has diverged"):
         translate_directory(translator, pictures, pictures.parent / "out")
 

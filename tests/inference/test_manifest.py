@@ -264,8 +264,8 @@ def test_ten_thousand_outputs_are_looked_up_at_once(tmp_path: Path, monkeypatch:
 
 
 def test_a_model_is_known_by_its_config_and_its_weights_and_not_by_its_place() -> None:
-    same, other = digest(translator().network), digest(translator(1).network)
-    network = translator().network
+    same, other = digest(translator().torch.network), digest(translator(1).torch.network)
+    network = translator().torch.network
     assert same == digest(network) == digest(network.to(memory_format=torch.channels_last)) != other
     with torch.no_grad():
         next(network.parameters())[0, 0, 0, 0] += 1e-6

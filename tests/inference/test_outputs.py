@@ -12,6 +12,7 @@ from torch import nn
 
 from cyclegan.data.write import Output
 from cyclegan.inference.directory import translate_directory
+from cyclegan.inference.options import Options
 from cyclegan.inference.translator import Translator
 from tests.deep import FORMATS, waves, write_slices
 from tests.tiny import write_pictures
@@ -47,7 +48,7 @@ def test_transparency_and_metadata_of_the_source_are_kept(tmp_path: Path) -> Non
     Image.fromarray(pixels).save(tmp_path / "in" / "x.png", exif=exif, dpi=(300, 300))
     translator = Translator(nn.Identity(), device="cpu", precision="float32")
     for name, strip in (("kept", False), ("stripped", True)):
-        translate_directory(translator, tmp_path / "in", tmp_path / name, output=Output(strip=strip))
+        translate_directory(translator, tmp_path / "in", tmp_path / name, options=Options(output=Output(strip=strip)))
         with Image.open(tmp_path / name / "x.png") as image:
             assert image.size == (8, 12) and image.mode == "RGBA"
             np.testing.assert_array_equal(np.asarray(image)[..., 3], np.rot90(pixels[..., 3], -1))
@@ -67,7 +68,9 @@ def test_an_output_format_that_cannot_store_the_translations_is_refused(suffix: 
     write_pictures(tmp_path / "in", 1)
     translator = Translator(nn.Identity(), target=FORMATS["seven bands"], device="cpu", precision="float32")
     with pytest.raises(ValueError, match=told):
-        translate_directory(translator, tmp_path / "in", tmp_path / "out", output=Output(format=suffix))
+        translate_directory(
+            translator, tmp_path / "in", tmp_path / "out", options=Options(output=Output(format=suffix))
+        )
 
 
 def test_two_sources_of_one_output_are_refused(tmp_path: Path) -> None:
@@ -77,7 +80,9 @@ def test_two_sources_of_one_output_are_refused(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8)).save(tmp_path / "in" / f"x.{suffix}")
     translator = Translator(nn.Identity(), device="cpu", precision="float32")
     with pytest.raises(ValueError, match=r"x\.jpg and x\.png would both be written to x\.webp; rename one of them"):
-        translate_directory(translator, tmp_path / "in", tmp_path / "out", output=Output(format="webp"))
+        translate_directory(
+            translator, tmp_path / "in", tmp_path / "out", options=Options(output=Output(format="webp"))
+        )
 
 
 def test_files_that_are_not_read_are_named(tmp_path: Path) -> None:

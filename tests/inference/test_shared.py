@@ -16,13 +16,13 @@ import torch
 
 from cyclegan.cli.codes import MISTAKE
 from cyclegan.data.files import find_images
-from cyclegan.data.write import Output
 from cyclegan.inference import claims, directory, job
 from cyclegan.inference.claims import Claims, Share, blocks_of, key_of
 from cyclegan.inference.directory import how_of, translate_directory
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.job import LOCK, Job, Work, samples_of
 from cyclegan.inference.manifest import FOLDER, NAME, How
+from cyclegan.inference.options import Options
 from cyclegan.inference.translator import Translator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.networks.resnet import ResnetGenerator
@@ -72,7 +72,7 @@ class Together:
         folder = generator.parent
         self.source, self.out = folder / "in", folder / "out"
         write_pictures(self.source, 40, size=32)
-        with Job(self.out, work(self.source, how_of(translator, None, Output()), resume="--resume" in words)) as ours:
+        with Job(self.out, work(self.source, how_of(translator, Options()), resume="--resume" in words)) as ours:
             Claims(ours).take(key_of(["7.png"]), None)
             line: tuple[str | Path, ...] = ("translate", generator, self.source, self.out, *words, *PLAIN)
             self.processes = [forks.start(*line, log=folder / f"log{i}") for i in range(number)]
@@ -152,7 +152,7 @@ def test_one_that_is_stopped_leaves_its_share_to_the_others(
 OTHERS: dict[str, Callable[[Path, Translator], Work]] = {
     "with another model or other options": lambda source, translator: work(source),
     "other pictures": lambda source, translator: work(
-        write_pictures(source.parent / "other", 5, size=8)[0].parent, how_of(translator, None, Output())
+        write_pictures(source.parent / "other", 5, size=8)[0].parent, how_of(translator, Options())
     ),
 }
 
@@ -176,7 +176,7 @@ def test_what_a_partner_failed_at_is_its_failure(translator: Translator, tmp_pat
     write_pictures(tmp_path / "in", 4, size=16)
     (tmp_path / "in" / "1.png").write_bytes(b"broken")
     source, out = tmp_path / "in", tmp_path / "out"
-    with Job(out, work(source, how_of(translator, None, Output()))) as partner:
+    with Job(out, work(source, how_of(translator, Options()))) as partner:
         theirs = Claims(partner)
         for names in blocks_of(find_images(source).names):
             if "1.png" in names:
@@ -196,7 +196,7 @@ def test_it_waits_for_the_last_pictures_of_others(translator: Translator, tmp_pa
             translate_directory(translator, source, out, note=notes.append, report=lambda *both: counts.append(both))
         )
 
-    with Job(out, work(source, how_of(translator, None, Output()))) as partner:
+    with Job(out, work(source, how_of(translator, Options()))) as partner:
         theirs, key = Claims(partner), key_of(["2.png"])
         theirs.take(key, None)
         ours = threading.Thread(target=translate)
@@ -215,7 +215,7 @@ def test_a_partner_on_another_machine_is_dead_when_its_file_grows_old(
 ) -> None:
     write_pictures(tmp_path / "in", 4, size=16)
     source, out = tmp_path / "in", tmp_path / "out"
-    wanted = work(source, how_of(translator, None, Output()))
+    wanted = work(source, how_of(translator, Options()))
     with monkeypatch.context() as patch:
         patch.setattr(job, "_machine", lambda: "another")
         partner = Job(out, wanted).__enter__()

@@ -12,15 +12,19 @@ from safetensors.torch import save_file
 from torch import nn
 
 import cyclegan
+import cyclegan.inference.engines.torch_engine
 import cyclegan.inference.pipeline
-import cyclegan.inference.translator
 import cyclegan.machine.levers
 from cyclegan.checkpoint import newest_checkpoint
+from cyclegan.data.picture import Pixels
 from cyclegan.inference.describe import describe
 from cyclegan.inference.directory import translate_directory
+from cyclegan.inference.engines.torch_engine import REPAYS, TRIAL
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.model import open_model
-from cyclegan.inference.translator import REPAYS, TRIAL, Translator
+from cyclegan.inference.options import Options
+from cyclegan.inference.sizes import Sizing
+from cyclegan.inference.translator import Translator
 from cyclegan.machine.device import has_compiler
 from cyclegan.machine.levers import PLAIN, Levers
 from cyclegan.networks.config import ResnetConfig
@@ -108,7 +112,7 @@ def test_a_directory_keeps_names_subfolders_and_sizes(translator: Translator, tm
 
 def test_size_sets_the_shorter_side_and_keeps_the_aspect(translator: Translator, tmp_path: Path) -> None:
     picture(40, 20).save(tmp_path / "wide.png")
-    translate_directory(translator, tmp_path / "wide.png", tmp_path / "out", size=30)
+    translate_directory(translator, tmp_path / "wide.png", tmp_path / "out", options=Options(sizing=Sizing(size=30)))
     assert Image.open(tmp_path / "out" / "wide.png").size == (60, 30)
 
 
@@ -133,7 +137,7 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
     together: list[int] = []
     whole = translator.translate_pixels
 
-    def counted(pixels: torch.Tensor) -> torch.Tensor:
+    def counted(pixels: Pixels) -> Pixels:
         together.append(len(pixels))
         return whole(pixels)
 
@@ -164,11 +168,11 @@ def test_many_pictures_of_one_size_are_compiled_for_and_come_out_the_same(
     picture(24, 24).save(tmp_path / "in" / "odd.png")
     translate_directory(translator, tmp_path / "in", tmp_path / "eager")
     notes: list[str] = []
-    free = Translator(translator.network, device="cpu", precision="float32", channels_last=False)
+    free = Translator(translator.torch.network, device="cpu", precision="float32", channels_last=False)
     translate_directory(free, tmp_path / "in", tmp_path / "compiled", note=notes.append)
     assert notes[0] == "compiling for pictures of 42 x 42 pixels; takes about half a minute"
     assert notes[1].startswith("speed: --precision float32 --channels_last off --compile on")
-    assert free._compiled == {(1, 3, 42, 42)} and len(notes) == 2
+    assert free.torch._compiled == {(1, 3, 42, 42)} and len(notes) == 2
     for name in outputs(tmp_path / "eager"):
         one, other = (np.asarray(Image.open(tmp_path / way / name), np.int16) for way in ("eager", "compiled"))
         assert np.abs(one - other).max() <= 1
@@ -179,7 +183,7 @@ def test_sizes_that_each_come_seldom_are_not_compiled_for(translator: Translator
     for i in range(24):
         picture(8 + i % 3, 8).save(tmp_path / "in" / f"{i:02}.png")
     notes: list[str] = []
-    free = Translator(translator.network, device="cpu", precision="float32", channels_last=False)
+    free = Translator(translator.torch.network, device="cpu", precision="float32", channels_last=False)
     translate_directory(free, tmp_path / "in", tmp_path / "out", note=notes.append)
     assert not notes
 
@@ -194,13 +198,16 @@ def test_what_the_compiler_fails_at_goes_on_uncompiled(
 
         network._compiled_call_impl = form
 
-    monkeypatch.setattr(cyclegan.inference.translator, "has_compiler", lambda device: True)
+    monkeypatch.setattr(cyclegan.inference.engines.torch_engine, "has_compiler", lambda device: True)
     monkeypatch.setattr(torch.nn.Module, "compile", failing)
-    free, notes = Translator(translator.network, device="cpu", precision="float32", channels_last=False), list[str]()
-    free.note = notes.append
+    free, notes = (
+        Translator(translator.torch.network, device="cpu", precision="float32", channels_last=False),
+        list[str](),
+    )
+    free.torch.note = notes.append
     images = torch.rand(1, 3, 17, 19)
     before = free.translate_batch(images)
-    free.compile(images, 1000)
+    free.torch.compile(images, 1000)
     assert torch.equal(free.translate_batch(images), before)
     assert "19 x 17" in notes[0] and "compile does not run here ((VR[-oo, 18.0], VR[-int_oo, -1]))" in notes[1]
     assert len(notes) == 2 and not caplog.records
@@ -220,47 +227,49 @@ def called(network: nn.Module) -> Iterator[list[int]]:
 def test_levers_are_chosen_once_there_is_enough_to_translate(
     pays: None, translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cyclegan.inference.translator, "has_bf16", lambda device: False)
-    free, notes = Translator(translator.network, device="cpu"), list[str]()
-    free.note = notes.append
+    monkeypatch.setattr(cyclegan.inference.engines.torch_engine, "has_bf16", lambda device: False)
+    free, notes = Translator(translator.torch.network, device="cpu"), list[str]()
+    free.torch.note = notes.append
     one = torch.rand(1, 3, 64, 64)
     expected = translator.translate_batch(one)
     for _ in range(2):
         free.translate_batch(one)
     assert not notes  # two small pictures repay no trial
-    free.expected = REPAYS * TRIAL**2 - 1
-    with called(free.network) as calls:
+    free.torch.expected = REPAYS * TRIAL**2 - 1
+    with called(free.torch.network) as calls:
         free.translate_batch(one)
     assert calls == [1] and not notes
-    free.expected += 1
+    free.torch.expected += 1
     torch.testing.assert_close(free.translate_batch(one), expected, rtol=0, atol=1e-5)
-    assert free.levers == Levers(channels_last=True) and len(notes) == 1
+    assert free.torch.levers == Levers(channels_last=True) and len(notes) == 1
     assert notes[0].startswith("speed: --precision float32 --channels_last on --compile off (")
 
 
 def test_a_lever_that_paints_something_else_is_dropped(
     pays: None, translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cyclegan.inference.translator, "has_bf16", lambda device: True)
-    free, notes = Translator(translator.network, device="cpu", channels_last=False), list[str]()
-    spoil = free.network.register_forward_hook(
+    monkeypatch.setattr(cyclegan.inference.engines.torch_engine, "has_bf16", lambda device: True)
+    free, notes = Translator(translator.torch.network, device="cpu", channels_last=False), list[str]()
+    spoil = free.torch.network.register_forward_hook(
         lambda network, inputs, output: output * torch.nan if torch.is_autocast_enabled("cpu") else output
     )
-    free.note = notes.append
-    free.expected = REPAYS * TRIAL**2
+    free.torch.note = notes.append
+    free.torch.expected = REPAYS * TRIAL**2
     assert free.translate_batch(torch.rand(1, 3, 64, 64)).isfinite().all()
-    assert free.levers == PLAIN and "bf16 the picture is not finite" in notes[0]
+    assert free.torch.levers == PLAIN and "bf16 the picture is not finite" in notes[0]
     spoil.remove()
 
 
 def test_a_lever_set_by_hand_is_obeyed_and_a_wrong_one_told(translator: Translator) -> None:
-    free, notes = Translator(translator.network, device="cpu", precision="bf16", channels_last=False), list[str]()
-    free.note = notes.append
-    spoil = free.network.register_forward_hook(
+    free, notes = Translator(translator.torch.network, device="cpu", precision="bf16", channels_last=False), list[str]()
+    free.torch.note = notes.append
+    spoil = free.torch.network.register_forward_hook(
         lambda network, inputs, output: 1 - output if torch.is_autocast_enabled("cpu") else output
     )
     free.translate_batch(torch.rand(1, 3, 64, 64))
-    assert free.levers == Levers("bf16") and "WARNING for the options set by hand: the picture is off by" in notes[0]
+    assert (
+        free.torch.levers == Levers("bf16") and "WARNING for the options set by hand: the picture is off by" in notes[0]
+    )
     spoil.remove()
 
 

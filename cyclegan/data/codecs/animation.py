@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import os
+from typing import BinaryIO, NamedTuple, overload
 
 from cyclegan.data.codecs.signature import Format
 
@@ -28,7 +29,31 @@ class Animation(NamedTuple):
 STILL = Animation(1, FOREVER, False)
 
 
-def animation_of(data: bytes, file_format: Format | None) -> Animation:
+class InFile:
+    """The bytes of an open file, which are only read where they are looked at."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.size = file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> bytes: ...
+    def __getitem__(self, at: int | slice) -> int | bytes:
+        begin, end = (at, at + 1) if isinstance(at, int) else (at.start or 0, at.stop)
+        self.file.seek(begin)
+        found = self.file.read(end - begin)
+        return found[0] if isinstance(at, int) else found
+
+
+Bytes = bytes | InFile
+
+
+def animation_of(data: Bytes, file_format: Format | None) -> Animation:
     """Return what a file says about its frames; `STILL` for every other format. Damage is left to the decoder."""
     match file_format:
         case "GIF":
@@ -40,7 +65,7 @@ def animation_of(data: bytes, file_format: Format | None) -> Animation:
     return STILL
 
 
-def _gif(data: bytes) -> Animation:
+def _gif(data: Bytes) -> Animation:
     """Walk over the blocks of a GIF file (GIF89a, sections 18 to 27)."""
     frames, plays, transparent = 0, 1, False  # without the extension it plays once
     at = GIF_HEAD + _table(data, 10)
@@ -60,19 +85,19 @@ def _gif(data: bytes) -> Animation:
     return Animation(max(1, frames), plays, transparent or frames == 0)
 
 
-def _table(data: bytes, at: int) -> int:
+def _table(data: Bytes, at: int) -> int:
     """Return the bytes of the table of colours that the flags at this place announce."""
     flags = data[at] if at < len(data) else 0
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _skip_blocks(data: bytes, at: int) -> int:
+def _skip_blocks(data: Bytes, at: int) -> int:
     while at < len(data) and data[at]:
         at += 1 + data[at]
     return at + 1
 
 
-def _png(data: bytes) -> Animation:
+def _png(data: Bytes) -> Animation:
     """Look for acTL, which comes before the pixels (PNG, third edition, 11.3.6.1)."""
     at, frames, plays = PNG_HEAD, 1, FOREVER
     has_alpha = data[25:26] in (b"\4", b"\6")
@@ -88,7 +113,7 @@ def _png(data: bytes) -> Animation:
     return Animation(max(1, frames), plays, has_alpha)
 
 
-def _webp(data: bytes) -> Animation:
+def _webp(data: Bytes) -> Animation:
     """Count the frames of an extended WebP file (RFC 9649, 2.7)."""
     if data[12:16] != b"VP8X" or len(data) < 30 or not data[20] & 0x02:
         return STILL

@@ -37,6 +37,11 @@ class Contents:
         return self.values.shape[1], self.values.shape[0]
 
     @property
+    def samples_of_a_row(self) -> int:
+        """Number of samples from left to right, without alpha."""
+        return int(self.values.shape[1] * self.values.shape[2])
+
+    @property
     def enlargement(self) -> tuple[float, float]:
         """How many times wider and higher the picture is than its source."""
         width, height = self.kept.size or self.size

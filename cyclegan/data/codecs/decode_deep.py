@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +20,8 @@ from cyclegan.data.codecs.limits import check_size
 from cyclegan.data.codecs.metadata import upright
 from cyclegan.data.codecs.samples import as_values, of_sixteen_bits
 from cyclegan.data.picture import FilePicture, Kept, Kind
+
+logging.getLogger("imagecodecs").addHandler(logging.NullHandler())  # it logs odd metadata, by default to the terminal
 
 Decoder: TypeAlias = Callable[[bytes], npt.NDArray[np.uint16]]
 """Decodes a file to samples (H, W) or (H, W, C)."""

@@ -16,11 +16,11 @@ from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from cyclegan.data.codecs import decode_pillow
-from cyclegan.data.codecs.limits import check_size
+from cyclegan.data.codecs.decode_pillow import Said
+from cyclegan.data.codecs.limits import check_size, most_bytes
 from cyclegan.data.codecs.metadata import exif_in, kept_dpi, kept_exif, profile_of_camera, upright
 from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
 from cyclegan.data.codecs.tiff_stack import channels_of, page_numbers
-from cyclegan.data.files import LARGEST_FILE
 from cyclegan.data.picture import FilePicture, Kept, Kind, Values
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it logs every odd tag, by default to the terminal
@@ -61,16 +61,10 @@ def decode(data: bytes) -> FilePicture:
     Raises almost anything on damaged files.
     """
     with TiffFile(io.BytesIO(data)) as file:
-        page = _page(file, 0)
-        if _is_for_pillow(page):
+        page = first_page(file)
+        if is_for_pillow(page):
             return decode_pillow.decode(data, "TIFF")
-        picture = _decoded(file, page, data)
-        if picture.kind == "grey" and picture.alpha is None and (stack := channels_of(file)) is not None:
-            values, turn = as_values(stack), page.tags.valueof(ORIENTATION, 1)
-            missing = without_data(values, picture.kept.nodata)
-            missing = None if missing is None else upright(missing, turn)
-            picture = replace(picture, values=upright(values, turn), kind="bands", missing=missing)
-        return picture
+        return _decoded(file, page, data, is_first=True)
 
 
 def decode_pages(data: bytes) -> Iterator[FilePicture]:
@@ -78,16 +72,18 @@ def decode_pages(data: bytes) -> Iterator[FilePicture]:
 
     Raises almost anything on damaged files.
     """
-    numbers = page_numbers(data)
+    numbers = page_numbers(io.BytesIO(data))
     if numbers == [0]:
         yield decode(data)
         return
     with TiffFile(io.BytesIO(data)) as file, ExitStack() as stack:
         image: Image.Image | None = None
         for number in numbers:
-            page = _page(file, number)
-            if not _is_for_pillow(page):
-                yield _decoded(file, page, data)
+            page = file.pages[number]
+            if not isinstance(page, TiffPage):
+                raise ValueError("it is damaged")
+            if not is_for_pillow(page):
+                yield _decoded(file, page, data, is_first=False)
                 continue
             check_size(page.imagewidth, page.imagelength, bytes_of_a_pixel=4)
             image = image or stack.enter_context(Image.open(io.BytesIO(data), formats=["TIFF"]))
@@ -95,42 +91,24 @@ def decode_pages(data: bytes) -> Iterator[FilePicture]:
             yield decode_pillow.picture_of(image)
 
 
-def _page(file: TiffFile, number: int) -> TiffPage:
-    page = file.pages.first if number == 0 else file.pages[number]
-    if not isinstance(page, TiffPage):
-        raise ValueError(f"its page {number + 1} is damaged" if number else "its first page is damaged")
-    return page
-
-
-def _decoded(file: TiffFile, page: TiffPage, data: bytes) -> FilePicture:
-    samples, nodata = _samples(page, len(data)), _nodata(page)
-    values, alpha, kind = _channels(samples, page, int(page.photometric))
-    exif, missing = exif_at(data, file, page), without_data(values, nodata)
-    turn = page.tags.valueof(ORIENTATION, 1)
-    profile, tags = page.tags.valueof(ICC_PROFILE), _tags(file, page, turn)
-    if DESCRIPTION not in {code for code, *_ in tags}:  # of the layout of the file, which its writer added
-        for code in (DESCRIPTION, SOFTWARE):
-            exif.pop(code, None)
-    return FilePicture(
-        values=upright(values, turn),
-        kind=kind,
-        begins_with_rgb=int(page.photometric) == RGB,
-        alpha=None if alpha is None else upright(alpha, turn),
-        missing=None if missing is None else upright(missing, turn),
-        window=_window(page, kind),
-        turned=turn != 1,
-        profile=bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif),
-        kept=Kept(
-            exif=kept_exif(exif),
-            dpi=_dpi(page),
-            tiff_tags=tags,
-            nodata=nodata,
-            size=(page.imagewidth, page.imagelength),
-        ),
+def _decoded(file: TiffFile, page: TiffPage, data: bytes, *, is_first: bool) -> FilePicture:
+    """Decode a page; if it is the first of a stack of grey channels, all of them."""
+    check(page, len(data))
+    values, alpha, kind = channels_in(as_rows(page.asarray(maxworkers=1), page), page)
+    if is_first and kind == "grey" and alpha is None and (stack := channels_of(file)) is not None:
+        values, kind = as_values(stack), "bands"
+    said = said_by(file, page, _exif_at(data, file, page))
+    picture = picture_of(values, alpha, kind, page, said)
+    missing = picture.missing
+    return replace(
+        picture,
+        values=upright(values, said.turn),
+        alpha=None if alpha is None else upright(alpha, said.turn),
+        missing=None if missing is None else upright(missing, said.turn),
     )
 
 
-def exif_at(data: bytes, file: TiffFile, page: TiffPage) -> Image.Exif:
+def _exif_at(data: bytes, file: TiffFile, page: TiffPage) -> Image.Exif:
     """Return the EXIF data of a page; empty if it is damaged."""
     if page.index == 0:
         return exif_in(data)
@@ -143,38 +121,84 @@ def exif_at(data: bytes, file: TiffFile, page: TiffPage) -> Image.Exif:
     return exif
 
 
-def _is_for_pillow(page: TiffPage) -> bool:
-    """Return whether Pillow decodes it: pixels of less than 8 bits, indices of 8 bits, fax, JPEG and the like."""
+def first_page(file: TiffFile) -> TiffPage:
+    """Return the first page of a file. Raises ValueError if it is damaged."""
+    page = file.pages.first
+    if not isinstance(page, TiffPage):
+        raise ValueError("its first page is damaged")
+    return page
+
+
+def picture_of(
+    values: Values, alpha: npt.NDArray[np.uint8 | np.uint16] | None, kind: Kind, page: TiffPage, said: Said
+) -> FilePicture:
+    """Return the picture of rows of a page as they are stored, not upright."""
+    return FilePicture(
+        values=values,
+        kind=kind,
+        begins_with_rgb=page.photometric == RGB,
+        alpha=alpha,
+        missing=without_data(values, said.kept.nodata),
+        window=_window(page, kind),
+        turned=said.turn != 1,
+        profile=said.profile,
+        kept=said.kept,
+    )
+
+
+def said_by(file: TiffFile, page: TiffPage, exif: Image.Exif) -> Said:
+    """Return what a file says about its first page."""
+    turn = page.tags.valueof(ORIENTATION, 1)
+    profile, tags = page.tags.valueof(ICC_PROFILE), _tags(file, page, turn)
+    if DESCRIPTION not in {code for code, *_ in tags}:  # of the layout of the file, which its writer added
+        for code in (DESCRIPTION, SOFTWARE):
+            exif.pop(code, None)
+    kept = Kept(
+        exif=kept_exif(exif),
+        dpi=_dpi(page),
+        tiff_tags=tags,
+        nodata=_nodata(page),
+        size=(page.imagewidth, page.imagelength),
+    )
+    return Said(turn, bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif), kept)
+
+
+def is_for_pillow(page: TiffPage) -> bool:
+    """Return whether Pillow decodes a page: samples of less than 8 bits, indices of 8 bits, other compressions."""
     if page.compression not in COMPRESSIONS or int(page.photometric) not in COLOURS:
         return True
     bits = int(page.bitspersample)
     return bits < 8 or (bits == 8 and page.photometric == PALETTE)
 
 
-def _samples(page: TiffPage, length: int) -> npt.NDArray[Any]:
-    """Return the samples (H, W, C) of a page of a file of `length` bytes."""
+def check(page: TiffPage, length: int) -> None:
+    """Raise ValueError for a page of a file of `length` bytes that is too large, unusual or truncated."""
     kind = page.dtype
     if kind is None:
         raise ValueError(f"its samples are of no known type ({page.bitspersample} bits, format {page.sampleformat})")
     if page.imagedepth != 1:
         raise ValueError("it is a volume; save its slices as files")
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel * kind.itemsize)
-    if page.is_tiled and page.tilewidth * page.tilelength * page.samplesperpixel * kind.itemsize > LARGEST_FILE:
+    if page.is_tiled and page.tilewidth * page.tilelength * page.samplesperpixel * kind.itemsize > most_bytes():
         raise ValueError("its tiles are damaged")
     if len(page.dataoffsets) < int(np.prod(page.chunked)) or len(page.databytecounts) < len(page.dataoffsets):
         raise ValueError("it is truncated: strips are missing")
     if any(at + size > length for at, size in zip(page.dataoffsets, page.databytecounts, strict=False)):
         raise ValueError("it is truncated: strips end after the file")
-    samples: npt.NDArray[Any] = page.asarray(maxworkers=1)
+
+
+def as_rows(samples: npt.NDArray[Any], page: TiffPage) -> npt.NDArray[Any]:
+    """Return a view (H, W, C) of the samples of a page."""
     if page.planarconfig == 2 and page.samplesperpixel > 1:
         samples = samples.reshape(page.samplesperpixel, page.imagelength, page.imagewidth).transpose(1, 2, 0)
     return samples.reshape(page.imagelength, page.imagewidth, -1)
 
 
-def _channels(
-    samples: npt.NDArray[Any], page: TiffPage, photometric: int
+def channels_in(
+    samples: npt.NDArray[Any], page: TiffPage
 ) -> tuple[Values, npt.NDArray[np.uint8 | np.uint16] | None, Kind]:
     """Return the values (H, W, C), the alpha (H, W) if there is one, and what the channels are."""
+    photometric = int(page.photometric)
     count, kind = COLOURS[photometric]
     if samples.shape[2] < count:
         raise ValueError(f"it has {samples.shape[2]} channels where its colours need {count}")

@@ -21,15 +21,20 @@ def encode_png(contents: Contents) -> bytes:
     """Encode a PNG file of 16 bits, with the chunks that the encoder does not know."""
     samples = contents.with_alpha()
     data = bytes(imagecodecs.png_encode(samples[..., 0] if samples.shape[2] == 1 else samples))
+    return data[:END_OF_HEADER] + chunks_of(contents) + data[END_OF_HEADER:]
+
+
+def chunks_of(contents: Contents) -> bytes:
+    """Return the chunks of a PNG file that follow its header: profile, resolution, EXIF data."""
     chunks, exif = b"", exif_of(contents)
     if contents.profile is not None:
-        chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(contents.profile))
+        chunks += chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(contents.profile))
     if contents.kept.dpi is not None:
         across, down = (round(dots * INCHES_PER_METRE) for dots in contents.kept.dpi)
-        chunks += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
+        chunks += chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
     if exif is not None:
-        chunks += _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
-    return data[:END_OF_HEADER] + chunks + data[END_OF_HEADER:]
+        chunks += chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    return chunks
 
 
 def encode_ppm(contents: Contents) -> bytes:
@@ -60,5 +65,6 @@ def _tagged(data: bytes, profile: bytes | None) -> bytes:
     return data[: header - 4] + length.to_bytes(4, "big") + between + box + data[colour - 4 + size :]
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG file."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -27,6 +27,16 @@ LONGEST_EXIF = 65_533 - 6
 def encode(contents: Contents, file_format: str) -> bytes:
     """Encode a file of a format of Pillow, or HEIF. Raises what Pillow raises for what a format cannot store."""
     values = contents.with_alpha() if file_format in TRANSPARENT else contents.values
+    options = options_of(contents, file_format)
+    if file_format == "HEIF":
+        return _heif(values, options)
+    image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+    image.save(file := io.BytesIO(), format=file_format, **options)
+    return file.getvalue()
+
+
+def options_of(contents: Contents, file_format: str) -> dict[str, Any]:
+    """Return the options with which Pillow saves a picture: the quality, and what the file says."""
     exif = exif_of(contents)
     if exif is not None and file_format == "JPEG" and len(exif) > LONGEST_EXIF:
         exif = None
@@ -34,11 +44,7 @@ def encode(contents: Contents, file_format: str) -> bytes:
     options = {**OPTIONS.get(file_format, {}), **{name: value for name, value in said.items() if value is not None}}
     if contents.quality is not None and "quality" in options:
         options["quality"] = contents.quality
-    if file_format == "HEIF":
-        return _heif(values, options)
-    image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
-    image.save(file := io.BytesIO(), format=file_format, **options)
-    return file.getvalue()
+    return options
 
 
 def exif_of(contents: Contents) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any
+from typing import IO, Any
 
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -15,7 +15,7 @@ from cyclegan.data.codecs.encode_pillow import exif_of
 
 Tag = tuple[int, int, int, Any]
 
-ASCII, LONG = 2, 4
+ASCII, LONG, LONG8 = 2, 4, 16
 PIXEL_SCALE, TIE_POINT, TRANSFORMATION, KEY_DIRECTORY, RATIONAL_POLYNOMIALS = 33550, 33922, 34264, 34735, 50844
 RASTER_TYPE, PIXEL_IS_POINT = 1025, 2
 
@@ -26,10 +26,23 @@ PLACEHOLDERS = {34666: ExifTags.IFD.Exif, 34854: ExifTags.IFD.GPSInfo}
 """Unused tags, each the neighbour of one that tifffile does not write."""
 
 
+HEADS = b"II*\0" + bytes(4), b"II+\0\x08" + bytes(11)
+"""Begins of a TIFF and of a BigTIFF file."""
+
+
 def encode(contents: Contents) -> bytes:
     """Encode a TIFF file, compressed without loss by deflate."""
-    channels = contents.values.shape[2]
     samples = contents.with_alpha()
+    write(file := io.BytesIO(), samples if samples.shape[2] > 1 else samples[..., 0], contents, maxworkers=1)
+    return file.getvalue()
+
+
+def write(file: IO[bytes], samples: Any, contents: Contents, **options: Any) -> None:
+    """Write a TIFF file from samples (H, W, C), without C for one, as tifffile takes them with these options.
+
+    Of `contents`, it takes what the file says, and the size and type of the values. The file is open for reading too.
+    """
+    channels = contents.values.shape[2]
     extra = [2] if contents.alpha is not None else []
     is_rgb = channels == 3
     if not is_rgb:
@@ -42,10 +55,11 @@ def encode(contents: Contents) -> bytes:
     directories = [code for code, pointer in PLACEHOLDERS.items() if exif.get_ifd(pointer)]
     tags |= {code: (code, LONG, 1, 0) for code in directories}
     imwrite(
-        file := io.BytesIO(),
-        samples if samples.shape[2] > 1 else samples[..., 0],
+        file,
+        samples,
+        byteorder="<",
         photometric="rgb" if is_rgb else "minisblack",
-        planarconfig="contig" if samples.shape[2] > 1 else None,
+        planarconfig="contig" if channels > 1 or extra else None,
         extrasamples=extra,
         compression="zlib",
         predictor=True,
@@ -55,9 +69,9 @@ def encode(contents: Contents) -> bytes:
         metadata=None,
         software=False,
         extratags=[(*tag, True) for _, tag in sorted(tags.items())],
-        maxworkers=1,
+        **options,
     )
-    return _with_directories(file.getvalue(), exif, directories)
+    _add_directories(file, exif, directories)
 
 
 def placed(contents: Contents) -> tuple[Tag, ...]:
@@ -103,21 +117,22 @@ def _texts(exif: Image.Exif) -> list[Tag]:
     return [(code, ASCII, 0, text.encode("ascii", "replace").decode()) for code, text in texts]
 
 
-def _with_directories(data: bytes, exif: Image.Exif, placeholders: list[int]) -> bytes:
+def _add_directories(file: IO[bytes], exif: Image.Exif, placeholders: list[int]) -> None:
     """Append the directories of EXIF data (exposure, GPS) to a file, and point the placeholders at them."""
     if not placeholders:
-        return data
-    file = bytearray(data)
-    with TiffFile(io.BytesIO(data)) as tiff:
-        order, page = tiff.byteorder, tiff.pages.first
+        return
+    file.seek(0)
+    with TiffFile(file) as tiff:
+        page, is_big = tiff.pages.first, tiff.is_bigtiff
         offsets = {code: page.tags[code].offset for code in placeholders}
     for code, offset in offsets.items():
-        directory = ImageFileDirectory_v2(ifh=b"II*\0\0\0\0\0" if order == "<" else b"MM\0*\0\0\0\0")
+        directory = ImageFileDirectory_v2(ifh=HEADS[is_big])
         for tag, value in exif.get_ifd(PLACEHOLDERS[code]).items():
             directory[tag] = value
-        file += bytes(len(file) % 2)
-        begin = len(file)
-        file += directory.tobytes(begin)
-        file[offset : offset + 2] = struct.pack(f"{order}H", int(PLACEHOLDERS[code]))
-        file[offset + 8 : offset + 12] = struct.pack(f"{order}I", begin)
-    return bytes(file)
+        end = file.seek(0, io.SEEK_END)
+        begin = end + end % 2
+        file.write(bytes(end % 2) + directory.tobytes(begin))
+        file.seek(offset)
+        kind, numbers = (LONG8, "QQ") if is_big else (LONG, "II")
+        file.write(struct.pack(f"<HH{numbers}", int(PLACEHOLDERS[code]), kind, 1, begin))
+    file.seek(0, io.SEEK_END)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,18 @@ ADOBE_RGB = "R03"
 """The interoperability index with which a camera says that it wrote Adobe RGB, instead of a profile."""
 
 
-def exif_in(data: bytes) -> Image.Exif:
-    """Return EXIF data of its bytes, or of those of a TIFF file, which is built alike; empty if it is damaged."""
+def exif_in(data: bytes | IO[bytes]) -> Image.Exif:
+    """Return EXIF data of its bytes, or of those of a TIFF file, which is built alike; empty if it is damaged.
+
+    A file that is given open must stay so while its directories are asked for.
+    """
     exif = Image.Exif()
     try:
-        exif.load(data)
+        if isinstance(data, bytes):
+            exif.load(data)
+        else:
+            data.seek(0)
+            exif.load_from_fp(data)
     except Exception:  # damaged metadata can raise almost anything
         return Image.Exif()
     return exif
@@ -41,7 +48,17 @@ def turn_of(exif: Image.Exif) -> int:
 
 
 def upright(array: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
-    """Turn (H, W, ...) as the EXIF orientation `turn` says."""
+    """Return (H, W, ...) turned as the EXIF orientation `turn` says, contiguous."""
+    return np.ascontiguousarray(turned(array, turn))
+
+
+def as_stored(array: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
+    """Return a view of an upright array (H, W, ...) as a file with the orientation `turn` stores it."""
+    return turned(array, {6: 8, 8: 6}.get(turn, turn))  # the others are their own inverse
+
+
+def turned(array: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
+    """Return a view of (H, W, ...) that is turned as the EXIF orientation `turn` says."""
     match turn:
         case 2:
             array = array[:, ::-1]
@@ -57,7 +74,7 @@ def upright(array: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
             array = array[::-1, ::-1].swapaxes(0, 1)
         case 8:
             array = np.rot90(array)
-    return np.ascontiguousarray(array)
+    return array
 
 
 def kept_exif(exif: Image.Exif) -> bytes | None:

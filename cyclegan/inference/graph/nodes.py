@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, TypeAlias
@@ -19,7 +19,7 @@ Op = Literal[
     "concat", "blur_down", "blur_up", "nearest_up",
 ]  # fmt: skip
 """
-`input`: the images. `conv`, `conv_transpose`: a weight and perhaps a bias. `instance_norm`: as in `blocks.InstanceNorm`.
+`input`: the images. `conv`, `conv_transpose`: a weight and perhaps a bias. `instance_norm`: as `blocks.InstanceNorm`.
 `affine`: a scale and a shift for each channel, which is batch norm in evaluation mode. `scale`: multiplies by a number.
 `concat`: joins channels. `blur_down`, `blur_up`: as in `blocks`. `nearest_up`: doubles the size, each pixel four times.
 """
@@ -78,7 +78,7 @@ class Graph:
     It maps images (N, inputs, H, W) in [-1, 1] to (N, outputs, H, W) in [-1, 1].
     """
 
-    nodes: Mapping[str, Node]
+    nodes: dict[str, Node]
     """The nodes by name, each after its inputs. The first is `images`, the last is the output."""
     multiple: int
     smallest: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import torch
@@ -102,7 +101,8 @@ def _of_module(module: nn.Module, like: dict[str, Any], before: Node) -> Node | 
         case InstanceNorm():
             return Node(**like, op="instance_norm", number=1e-5)
         case BatchNorm():
-            return Node(**like, op="affine", **_affine(module))
+            scale, shift = _affine(module)
+            return Node(**like, op="affine", weight=scale, bias=shift)
         case nn.ReLU():
             return Node(**like, op="relu")
         case nn.LeakyReLU():
@@ -124,8 +124,9 @@ def _convolution(module: nn.Conv2d | nn.ConvTranspose2d, like: dict[str, Any], b
     if not square or module.dilation[0] != 1 or module.groups != 1 or not isinstance(padding, int):
         raise Untraceable(f"the convolution {module} of the network is not known")
     up = isinstance(module, nn.ConvTranspose2d)
+    size = before.size * stride if up else before.size / stride
     return Node(
-        **like | {"channels": module.out_channels, "size": before.size * (Fraction(stride) if up else Fraction(1, stride))},
+        **like | {"channels": module.out_channels, "size": size},
         op="conv_transpose" if up else "conv",
         kernel=kernel,
         stride=stride,
@@ -138,11 +139,11 @@ def _convolution(module: nn.Conv2d | nn.ConvTranspose2d, like: dict[str, Any], b
     )  # fmt: skip
 
 
-def _affine(norm: BatchNorm) -> dict[str, Weights]:
+def _affine(norm: BatchNorm) -> tuple[Weights, Weights]:
     """Return the scale and shift of batch norm in evaluation mode."""
     assert norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return {"weight": _array(scale), "bias": _array(norm.bias - norm.running_mean * scale)}
+    return _array(scale), _array(norm.bias - norm.running_mean * scale)
 
 
 def _array(weights: Tensor) -> Weights:

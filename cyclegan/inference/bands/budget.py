@@ -1,0 +1,97 @@
+"""How much memory a translation may use, and how many rows a band has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cyclegan.inference.bands.plan import Pass, plan_of, stored_values, whole
+from cyclegan.inference.graph.nodes import Graph
+from cyclegan.machine.memory_limit import free_bytes
+from cyclegan.machine.memory_used import own_bytes
+
+if TYPE_CHECKING:
+    from cyclegan.inference.engine import Engine
+
+COPIES = 2.0
+"""How many times more memory libraries take than the layers have, for copies in other layouts and freed blocks."""
+
+SHARE = 0.7
+"""The share of the free memory that may be used, unless `memory` says how much."""
+
+ROOMY = 2**29
+"""Bytes of a band; larger bands are not faster."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """How a picture is translated in bands."""
+
+    passes: Sequence[Pass]
+    rows: Sequence[int]
+    """The number of rows of the picture in a band, for each pass."""
+    mapped: bool
+    """Whether layers are stored in a file, because they do not fit into the memory."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The memory of a translation."""
+
+    on_cpu: bool
+    memory: int | None = None
+    """The most bytes to use: of the process on a CPU, of the GPU otherwise; None for most of what is free."""
+
+    def room(self) -> float:
+        """Return the bytes that may still be used."""
+        if not self.on_cpu:
+            return self.memory or SHARE * _free_on_gpu()
+        return SHARE * free_bytes() if self.memory is None else self.memory - own_bytes()
+
+    def is_exceeded(self, engine: Engine, height: int, width: int) -> bool:
+        """Return whether a picture of this size must be translated in bands."""
+        graph = engine.graph
+        if graph is None:
+            return False
+        return COPIES * 4 * graph.padded(height) * graph.padded(width) * whole(graph) > self.room()
+
+    def bands(self, graph: Graph, height: int, width: int, bytes_of_a_value: int) -> Bands:
+        """Return the passes and bands for a picture of this size.
+
+        Raises ValueError when even the smallest bands need more memory.
+        """
+        passes, room = plan_of(graph), self.room()
+        height, width = graph.padded(height), graph.padded(width)
+        stored = stored_values(passes, graph) * height * width * bytes_of_a_value
+        least = max(_bytes(each, each.unit, width, graph) for each in passes)
+        mapped = self.on_cpu and stored + least > room
+        left = room if mapped else room - stored
+        if left < least:
+            need = math.ceil((least + self._used(room)) / 2**20)
+            raise ValueError(f"a picture {width:,} pixels wide needs at least --memory {need}MB")
+        work = min(left, max(ROOMY, least))
+        return Bands(passes, [_rows(each, work, width, graph) for each in passes], mapped)
+
+    def _used(self, room: float) -> float:
+        return max(0.0, (self.memory or 0) - room)
+
+
+def _bytes(part: Pass, rows: int, width: int, graph: Graph) -> float:
+    """Return the bytes that a band of this many rows takes while a pass computes it, in float32."""
+    return COPIES * 4 * (rows + 2 * part.margin) * width * part.working(graph.nodes)
+
+
+def _rows(part: Pass, work: float, width: int, graph: Graph) -> int:
+    """Return the rows of a band that takes at most `work` bytes."""
+    rows = int(work / _bytes(part, 1, width, graph) * (1 + 2 * part.margin)) - 2 * part.margin
+    return max(part.unit, rows // part.unit * part.unit)
+
+
+def _free_on_gpu() -> int:
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0])
+    return int(torch.mps.recommended_max_memory())

@@ -1,0 +1,77 @@
+"""What banded inference needs of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from cyclegan.data.picture import Pixels
+from cyclegan.inference.bands.plan import Pass
+
+Rows = TypeVar("Rows")
+"""Rows of a layer as the engine has them, (1, C, h, W)."""
+
+Statistics = Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+"""The mean and variance (C) of the layers that norms normalise, by name."""
+
+
+class Moments(NamedTuple):
+    """The mean and the variance of each channel of some rows."""
+
+    mean: npt.NDArray[np.float64]
+    """(C)."""
+    variance: npt.NDArray[np.float64]
+    """(C), of the values as they are, without Bessel's correction."""
+    number: int
+    """The number of values in each channel."""
+
+    def joined(self, other: Moments) -> Moments:
+        """Return the moments of both sets of rows together (Chan et al. 1979, eq. 2.1)."""
+        number = self.number + other.number
+        shift, share = other.mean - self.mean, other.number / number
+        variance = self.variance * (1 - share) + other.variance * share + shift**2 * share * (1 - share)
+        return Moments(self.mean + shift * share, variance, number)
+
+
+class Store(Protocol[Rows]):
+    """A layer of a whole picture, in memory or in a file."""
+
+    def read(self, begin: int, end: int) -> Rows:
+        """Return the rows `begin` to `end`; they may share memory with the store."""
+
+    def write(self, begin: int, rows: Rows) -> None:
+        """Store rows from `begin` on."""
+
+
+class Runner(Protocol[Rows]):
+    """Computes the layers of a pass on bands."""
+
+    bytes_of_a_value: int
+    """How many bytes a value of a stored layer takes."""
+
+    def images(self, pixels: Pixels) -> Rows:
+        """Return the images (1, C, h, W) in [-1, 1] of pixels (h, W, C)."""
+
+    def run(self, part: Pass, inputs: Sequence[Rows], statistics: Statistics) -> list[Rows]:
+        """Return `part.outputs`, computed from `part.inputs` as if the band was a whole picture."""
+
+    def cut(self, rows: Rows, begin: int, end: int) -> Rows:
+        """Return the rows `begin` to `end` of these rows, which may share memory with them."""
+
+    def copied(self, rows: Rows) -> Rows:
+        """Return a copy of rows."""
+
+    def joined(self, above: Rows, below: Rows) -> Rows:
+        """Return rows one above the other."""
+
+    def moments(self, rows: Rows) -> Moments:
+        """Return the mean and variance of each channel."""
+
+    def pixels(self, rows: Rows) -> Pixels:
+        """Return translations (1, C, h, W) in [-1, 1] as pixels of the target domain. Raises ValueError for NaN."""
+
+    def store(self, like: Rows, height: int, array: Any) -> Store[Rows]:
+        """Return a store for a layer of `height` rows like these; `array(shape, type)` makes a NumPy array."""

@@ -1,0 +1,171 @@
+"""Banded inference by torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cyclegan.data.convert import denormalised, normalised
+from cyclegan.data.format import PictureFormat
+from cyclegan.data.picture import Pixels
+from cyclegan.inference.bands.plan import Pass
+from cyclegan.inference.bands.runner import Moments, Statistics
+from cyclegan.inference.graph.nodes import Graph, Node
+from cyclegan.networks.blocks import BlurDown, BlurUp, reflect_pad
+
+LAYOUT = torch.channels_last
+"""The memory format of all layers: in it, a stored layer is one contiguous block, row after row."""
+
+
+class TorchStore:
+    """A layer (1, C, H, W) of a whole picture, in `LAYOUT`."""
+
+    def __init__(self, layer: Tensor, device: torch.device) -> None:
+        self.layer, self.device = layer, device
+
+    def read(self, begin: int, end: int) -> Tensor:
+        """Return the rows `begin` to `end`, (1, C, h, W), which share memory with the store on its own device."""
+        return self.layer[:, :, begin:end].to(self.device)
+
+    def write(self, begin: int, rows: Tensor) -> None:
+        """Store rows (1, C, h, W) from `begin` on."""
+        self.layer[:, :, begin : begin + rows.shape[2]] = rows
+
+
+class TorchRunner:
+    """Computes layers with torch on a device; `arithmetic` is the context that sets the precision."""
+
+    def __init__(
+        self, graph: Graph, device: torch.device, arithmetic: AbstractContextManager[Any], target: PictureFormat,
+        bytes_of_a_value: int = 4,
+    ) -> None:  # fmt: skip
+        self.device, self.arithmetic, self.target = device, arithmetic, target
+        self.bytes_of_a_value = bytes_of_a_value
+        self.weights = {name: self._weights(node) for name, node in graph.nodes.items()}
+
+    def _weights(self, node: Node) -> tuple[Tensor | None, Tensor | None]:
+        weight, bias = (None if each is None else torch.tensor(each) for each in (node.weight, node.bias))
+        if weight is not None:
+            weight = weight.to(self.device, memory_format=LAYOUT if weight.ndim == 4 else torch.contiguous_format)
+        return weight, None if bias is None else bias.to(self.device)
+
+    def images(self, pixels: Pixels) -> Tensor:
+        """Return the images (1, C, h, W) in [-1, 1] of pixels (h, W, C)."""
+        images = torch.tensor(np.ascontiguousarray(pixels[None])).to(self.device).permute(0, 3, 1, 2)
+        return normalised(images).contiguous(memory_format=LAYOUT)
+
+    @torch.inference_mode()
+    def run(self, part: Pass, inputs: Sequence[Tensor], statistics: Statistics) -> list[Tensor]:
+        """Return `part.outputs`, computed from `part.inputs` as if the band was a whole picture."""
+        made = dict(zip(part.inputs, inputs, strict=True))
+        left = Counter(name for node in part.nodes for name in node.inputs)
+        left.update((*part.outputs, *part.inputs))  # these are needed after the pass
+        with self.arithmetic:
+            for node in part.nodes:
+                before = [made[name] for name in node.inputs]
+                left.subtract(node.inputs)
+                for name in node.inputs:
+                    if not left[name]:
+                        del made[name]
+                if node.op == "instance_norm":
+                    made[node.name] = self._normalised(before[0], statistics[node.name], node.number)
+                else:
+                    weight, bias = self.weights[node.name]
+                    free = not left[node.inputs[0]]  # so that it may be overwritten
+                    made[node.name] = OPERATIONS[node.op](node, weight, bias, free, *before)
+        return [made[name] for name in part.outputs]
+
+    def _normalised(self, x: Tensor, moments: tuple[Any, Any], eps: float) -> Tensor:
+        mean, variance = (torch.tensor(each, dtype=torch.float32, device=self.device) for each in moments)
+        normal = F.batch_norm(x, mean, variance, eps=eps)
+        return normal.to(x.dtype)
+
+    def cut(self, rows: Tensor, begin: int, end: int) -> Tensor:
+        """Return the rows `begin` to `end` of these rows, which share their memory."""
+        return rows[:, :, begin:end]
+
+    def copied(self, rows: Tensor) -> Tensor:
+        """Return a copy of rows."""
+        return rows.clone(memory_format=LAYOUT)
+
+    def joined(self, above: Tensor, below: Tensor) -> Tensor:
+        """Return rows one above the other."""
+        return torch.cat([above, below], dim=2)
+
+    def moments(self, rows: Tensor) -> Moments:
+        """Return the mean and variance of each channel, computed in float32."""
+        variance, mean = torch.var_mean(rows.float(), dim=(0, 2, 3), correction=0)
+        return Moments(mean.double().cpu().numpy(), variance.double().cpu().numpy(), rows.shape[2] * rows.shape[3])
+
+    def pixels(self, rows: Tensor) -> Pixels:
+        """Return translations (1, C, h, W) in [-1, 1] as pixels (h, W, C). Raises ValueError for NaN."""
+        pixels: Pixels = denormalised(rows, self.target)[0].permute(1, 2, 0).cpu().numpy()
+        return pixels
+
+    def store(self, like: Tensor, height: int, array: Any) -> TorchStore:
+        """Return a store for a layer of `height` rows like these."""
+        shape = (1, height, like.shape[3], like.shape[1])
+        if like.device.type != "cpu":
+            layer = torch.empty(shape, dtype=like.dtype, device=like.device)
+        else:
+            kind = {torch.bfloat16: np.uint16, torch.float16: np.float16}.get(like.dtype, np.float32)
+            layer = torch.from_numpy(array(shape, kind)).view(like.dtype)
+        return TorchStore(layer.permute(0, 3, 1, 2), self.device)
+
+
+Operation = Callable[..., Tensor]
+
+
+def _convolution(node: Node, weight: Tensor, bias: Tensor | None, free: bool, x: Tensor) -> Tensor:
+    padding = node.padding
+    if node.reflect:
+        x, padding = reflect_pad(x, padding).contiguous(memory_format=LAYOUT), 0
+    if not node.precise:
+        return F.conv2d(x, weight, bias, node.stride, padding)
+    with torch.autocast(x.device.type, enabled=False):
+        return F.conv2d(x.to(weight.dtype), weight, bias, node.stride, padding)
+
+
+def _transposed(node: Node, weight: Tensor, bias: Tensor | None, free: bool, x: Tensor) -> Tensor:
+    how = (node.stride, node.padding, node.output_padding)
+    if not node.precise:
+        return F.conv_transpose2d(x, weight, bias, *how)
+    with torch.autocast(x.device.type, enabled=False):
+        return F.conv_transpose2d(x.to(weight.dtype), weight, bias, *how)
+
+
+def _affine(node: Node, weight: Tensor, bias: Tensor, free: bool, x: Tensor) -> Tensor:
+    return (x * weight[:, None, None] + bias[:, None, None]).to(x.dtype)
+
+
+def _relu(node: Node, weight: None, bias: None, free: bool, x: Tensor) -> Tensor:
+    return torch.relu_(x) if free else torch.relu(x)
+
+
+def _leaky_relu(node: Node, weight: None, bias: None, free: bool, x: Tensor) -> Tensor:
+    return F.leaky_relu(x, node.number, inplace=free)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "conv": _convolution,
+    "conv_transpose": _transposed,
+    "affine": _affine,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "tanh": lambda node, weight, bias, free, x: torch.tanh(x),
+    "atanh": lambda node, weight, bias, free, x: torch.atanh(x),
+    "scale": lambda node, weight, bias, free, x: node.number * x,
+    "add": lambda node, weight, bias, free, x, y: x + y,
+    "concat": lambda node, weight, bias, free, *xs: torch.cat(xs, dim=1),
+    "blur_down": lambda node, weight, bias, free, x: BlurDown()(x),
+    "blur_up": lambda node, weight, bias, free, x: BlurUp()(x),
+    "nearest_up": lambda node, weight, bias, free, x: F.interpolate(x, scale_factor=2.0, mode="nearest"),
+}
+"""The operations of a graph."""

@@ -1,0 +1,211 @@
+"""The engine that runs a generator with torch, in the precision and layout that are fastest on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cyclegan.data.convert import denormalised, normalised
+from cyclegan.data.format import PictureFormat
+from cyclegan.data.picture import Pixels
+from cyclegan.inference.bands.torch_runner import TorchRunner
+from cyclegan.inference.engine import Name
+from cyclegan.inference.graph.nodes import Graph
+from cyclegan.inference.graph.trace import Untraceable, trace
+from cyclegan.inference.weights import digest
+from cyclegan.machine.agreement import Tolerance
+from cyclegan.machine.compiler import Compile, Compiler, layout_of, set_layout
+from cyclegan.machine.device import Arithmetic, choose_device, has_bf16, has_compiler
+from cyclegan.machine.levers import HOPE, PLAIN, TURNS, Bench, Levers, Offer, choose_levers, may_pay, offers_for
+from cyclegan.machine.memory import is_out_of_memory
+from cyclegan.types import Device, Precision
+
+MEGAPIXELS = 2
+"""Megapixels (2**20) in a batch on a GPU: 32 pictures of 256 x 256, or one large one."""
+
+TRIAL = 256
+"""Side, in pixels, of the crop on which speed options are tried."""
+
+REPAYS = round((1 + 2 * TURNS) / HOPE)
+"""Fewest pictures of the trial's size for which speed options are tried; with fewer, `may_pay` rejects all of them."""
+
+COMPILING = 30.0
+"""Seconds that compiling a generator for one size takes, about."""
+
+TOLERANCES: Mapping[Precision, Tolerance] = {
+    "float32": Tolerance(loss=0.01, tensor=0.01),
+    "tf32": Tolerance(loss=0.05, tensor=0.05),
+    "fp16": Tolerance(loss=0.05, tensor=0.05),
+    "bf16": Tolerance(loss=0.15, tensor=0.15),
+}
+"""Largest relative differences of a picture from plain float32, in norm; for bf16, up to 0.15 was measured with random
+weights and 0.02 with trained ones."""
+
+
+class TorchEngine:
+    """Runs a generator with torch.
+
+    `device` "auto" picks CUDA, then MPS, then the CPU. The speed options `precision`, `channels_last` and `compile_`
+    are used as given. Those on "auto" are tried once there are enough pictures to benefit, and used if they are faster
+    and give the same picture as plain float32 within a tolerance.
+
+    Raises ValueError when the device does not exist or does not support the precision.
+    """
+
+    name: Name = "torch"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        device: Device = "auto",
+        precision: Literal["auto"] | Precision = "auto",
+        channels_last: Literal["auto"] | bool = "auto",
+        compile_: Literal["auto"] | Compile = "auto",
+    ) -> None:
+        self.device = choose_device(device)
+        self.precision: str = precision
+        self.network = network.to(self.device).eval()
+        self.inputs: int = getattr(network, "inputs", 3)
+        self.outputs: int = getattr(network, "outputs", 3)
+        self.compiler = Compiler([self.network])
+        self.note: Callable[[str], object] = lambda line: None
+        """Called with a line when speed options were chosen, and before compiling."""
+        asked = {"precision": precision, "channels_last": channels_last, "compile": compile_}
+        self.by_hand = {name: value for name, value in asked.items() if value != "auto"}
+        self.expected = 0
+        """Number of pixels to translate, if known; may be set by the caller."""
+        self._came = 0
+        self._tried = False
+        self._compiled: set[torch.Size] = set()
+        self.use(Levers(**self.by_hand))  # type: ignore[arg-type]  # by name
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the generator's config and weights."""
+        return digest(self.network)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights are finite."""
+        return all(bool(weights.isfinite().all()) for weights in self.network.parameters())
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it computes on the CPU, in the memory of this process."""
+        return self.device.type == "cpu"
+
+    @cached_property
+    def graph(self) -> Graph | None:
+        """The generator as simple operations; None for a network of other operations."""
+        try:
+            return trace(self.network)
+        except Untraceable:
+            return None
+
+    def runner(self, target: PictureFormat) -> TorchRunner:
+        """Return what computes bands with the current precision; the network has a graph."""
+        assert self.graph is not None
+        half = self.levers.precision in ("bf16", "fp16")
+        return TorchRunner(self.graph, self.device, self.arithmetic, target, bytes_of_a_value=2 if half else 4)
+
+    def pixels(self, pixels: Pixels, target: PictureFormat) -> Pixels:
+        """Translate pictures (N, H, W, C), pixels of the source domain, to those of the target domain.
+
+        Raises ValueError when the translation holds NaN.
+        """
+        translated = denormalised(self.translate(self._images(pixels)), target)
+        back: Pixels = translated.permute(0, 2, 3, 1).cpu().numpy()
+        return back
+
+    def translate(self, images: Tensor) -> Tensor:
+        """Translate (N, C, H, W) in [-1, 1] on any device to the same size and range, float32 on our device.
+
+        Speed options on "auto" are chosen in the first call that has enough pictures.
+        """
+        images = images.to(self.device)
+        self._came += len(images) * images.shape[2] * images.shape[3]
+        if not self._tried and (self.by_hand or max(self.expected, self._came) >= REPAYS * TRIAL**2):
+            self.tune(images)
+        return self.run(images)
+
+    def _images(self, pixels: Pixels) -> Tensor:
+        """Return pictures (N, H, W, C) as images (N, C, H, W) in [-1, 1] on the device."""
+        there = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device, non_blocking=True)
+        return normalised(there.permute(0, 3, 1, 2))
+
+    def use(self, levers: Levers) -> None:
+        """Use these speed options from now on."""
+        self.levers, self.arithmetic = levers, Arithmetic(self.device, levers.precision)
+        set_layout(self.network, levers.channels_last)
+        self.compiler.set(levers.compile)
+
+    @torch.inference_mode()
+    def run(self, images: Tensor) -> Tensor:
+        """Translate like `translate`, with the current speed options."""
+        images = images.to(memory_format=layout_of(self.levers.channels_last))
+        as_written = images.shape not in self._compiled and "compile" not in self.by_hand
+        with self.arithmetic, self.compiler.calls([images], as_written=as_written):
+            translated: Tensor = self.network(images)
+        return translated.float()
+
+    def tune(self, images: Tensor) -> None:
+        """Choose the speed options that are correct and fastest on a crop of these pictures, (N, C, H, W) in [-1, 1].
+
+        Compiling is not tried, because it is for one size only; see `compile`.
+        """
+        self._tried = True
+        offers = offers_for(self.device, self.by_hand | {"compile": "", "graph": ""}, bf16=has_bf16(self.device))
+        times = max(self.expected, self._came) / TRIAL**2
+        self._choose(images[:, :, :TRIAL, :TRIAL], offers, times / len(images))
+
+    def compile(self, images: Tensor, times: float) -> None:
+        """Compile for batches of this shape, (N, C, H, W) in [-1, 1], if that is correct and saves time.
+
+        `times` is the number of such batches to come. Compiling takes about half a minute; it affects no other shape.
+        """
+        if "compile" in self.by_hand or not has_compiler(self.device) or images.shape in self._compiled:
+            return
+        offers = offers_for(self.device, {"precision": "", "channels_last": "", "graph": ""}, bf16=False)
+        offers = [offer._replace(seconds=COMPILING) for offer in offers]
+        begin = time.perf_counter()
+        self.run(images).sum().item()
+        if not may_pay(offers[0], time.perf_counter() - begin, times):
+            return
+        self.note(f"compiling for pictures of {images.shape[3]} x {images.shape[2]} pixels; takes about half a minute")
+        self._compiled.add(images.shape)
+        before, self.levers = self.levers.compile, self.levers._replace(compile="off")
+        self._choose(images, offers, times)
+        if self.levers.compile == "off":
+            self._compiled.remove(images.shape)
+            self.use(self.levers._replace(compile=before))
+
+    def _choose(self, images: Tensor, offers: Sequence[Offer], times: float) -> None:
+        """Use the options that are correct and fastest on these pictures; keep the current ones if memory runs out."""
+        start = self.levers
+        if not offers and start == PLAIN:
+            return
+        wait = torch.cuda.synchronize if self.device.type == "cuda" else lambda: None
+        bench = Bench(self.use, lambda: {"the picture": self.run(images)}, wait, TOLERANCES, prefix="--")
+        try:
+            choice = choose_levers(bench, start, offers, times)
+            if choice.trials or choice.wrong:
+                self.note(choice.told)
+        except (MemoryError, RuntimeError) as error:
+            self.use(start)
+            if not is_out_of_memory(error):
+                raise
+
+    def settle(self, pixels: Pixels, times: float) -> None:
+        """Compile for batches like these pictures (N, H, W, C), of which `times` more come, if that saves time."""
+        self.compile(self._images(pixels), times)
+
+    def batch_size(self, height: int, width: int) -> int:
+        """Return a good batch size for pictures of this size: 1 on a CPU, about 2 megapixels on a GPU."""
+        return 1 if self.device.type == "cpu" else max(1, MEGAPIXELS * 2**20 // (height * width))
