@@ -18,7 +18,7 @@ import torch
 from tensorboard.summary.writer import event_file_writer
 from torchvision.models import squeezenet1_1
 
-import cyclegan.inference.translator
+import cyclegan.inference.engines.torch_engine
 import cyclegan.training.tuning
 from cyclegan.recipe import Recipe
 from cyclegan.util.progress import Progress
@@ -39,7 +39,7 @@ def _any_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     Inductor takes from its cache what was compiled with other instructions, and then gives NaN.
     """
     with pytest.MonkeyPatch.context() as patch:
-        for module in (cyclegan.training.tuning, cyclegan.inference.translator):
+        for module in (cyclegan.training.tuning, cyclegan.inference.engines.torch_engine):
             patch.setattr(module, "has_bf16", lambda device: False)
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         yield

@@ -42,7 +42,7 @@ SOME = 16
 LARGE = 2**24
 """Pixels from which a picture is read and written by strips, in temporary files instead of RAM."""
 
-SMALLER = "a smaller --memory, or a smaller --size"
+SMALLER = "--memory with less, or a smaller --size"
 """The advice when memory runs out."""
 
 NOTHING: Pixels = np.empty((0, 0, 1), np.uint8)

@@ -18,7 +18,7 @@ from cyclegan.inference.bands.budget import Budget
 from cyclegan.inference.bands.translate import translate_in_bands
 from cyclegan.inference.engine import Engine
 from cyclegan.inference.inputs import Picture, batch_from, is_tensor, picture_from
-from cyclegan.machine.memory import one_by_one_if_need_be
+from cyclegan.machine.memory import free_memory, is_out_of_memory, one_by_one_if_need_be
 from cyclegan.types import Device, Direction, Precision
 from cyclegan.util.prefetch import prefetch
 
@@ -163,9 +163,15 @@ class Translator:
         Raises ValueError when the translation holds NaN.
         """
         with self._lock:
-            if len(pixels) == 1 and self.budget.is_exceeded(self.engine, *pixels.shape[1:3]):
-                return translate_in_bands(self.engine, pixels[0], self.target, self.budget, self.report)[None]
-            return self.engine.pixels(pixels, self.target)
+            height, width = pixels.shape[1:3]
+            if len(pixels) > 1 or not self.budget.is_exceeded(self.engine, height, width):
+                try:
+                    return self.engine.pixels(pixels, self.target)
+                except (RuntimeError, MemoryError) as error:
+                    if len(pixels) > 1 or self.engine.graph is None or not is_out_of_memory(error):
+                        raise
+                free_memory()  # here, not above: the error's traceback holds what the failed call had made
+            return translate_in_bands(self.engine, pixels[0], self.target, self.budget, self.report)[None]
 
     def translate_batch(self, images: Tensor) -> Tensor:
         """Translate (N, C, H, W) in [-1, 1] on any device to the same size and range, float32 on our device.

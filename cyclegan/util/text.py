@@ -86,3 +86,15 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+
+
+SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+"""The letters before the B of bytes, and how many bytes they stand for."""
+
+
+def bytes_from(text: str) -> int:
+    """Return the number of bytes that a text says: 2GB, 1.5 GiB, 800M. Raises ValueError for any other text."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?) *([kmgt]?i?)b?", text.strip().lower())
+    if found is None or found[2] not in SIZES:
+        raise ValueError(f"expected a size such as 2GB or 800MB, not {text}")
+    return int(float(found[1]) * SIZES[found[2]])

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from cyclegan.cli.codes import REFUSED, UNREADABLE
 from cyclegan.data.codecs import decode_pillow, metadata
+from cyclegan.data.picture import Pixels
 from cyclegan.data.read import read_image
 from cyclegan.inference import pipeline
 from cyclegan.inference.directory import Unfinished, translate_directory
@@ -78,7 +78,8 @@ def failing_at_large(work: Callable[..., Any], error: Exception) -> Callable[...
     """Wrap a function so that it raises the error for the large picture."""
 
     def failing(given: Any, *more: Any, **options: Any) -> Any:
-        size = given.shape[-1] if isinstance(given, Tensor) else len(getattr(given, "values", given))
+        values = getattr(given, "values", given)
+        size = values.shape[1]
         if size == LARGE:
             raise error
         return work(given, *more, **options)

@@ -153,7 +153,7 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
 @pytest.fixture
 def pays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every speed option worth a trial after 8 pictures, and accept any correct one, however slow."""
-    for module in (cyclegan.machine.levers, cyclegan.inference.translator):
+    for module in (cyclegan.machine.levers, cyclegan.inference.engines.torch_engine):
         monkeypatch.setattr(module, "may_pay", lambda *_: True)
     monkeypatch.setattr(cyclegan.machine.levers, "FASTER", 0.0)
     monkeypatch.setattr(cyclegan.machine.levers, "BURST", 1e-9)

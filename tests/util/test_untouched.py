@@ -128,8 +128,8 @@ def test_compiling_that_fails_leaves_the_programs_logging_alone(
         raise RuntimeError("no")
 
     translator = Translator.load(run, device="cpu", precision="float32", channels_last=False)
-    monkeypatch.setattr("cyclegan.inference.translator.has_compiler", lambda device: True)
-    monkeypatch.setattr("cyclegan.inference.translator.may_pay", lambda *words: True)
+    monkeypatch.setattr("cyclegan.inference.engines.torch_engine.has_compiler", lambda device: True)
+    monkeypatch.setattr("cyclegan.inference.engines.torch_engine.may_pay", lambda *words: True)
     monkeypatch.setattr("cyclegan.machine.levers.may_pay", lambda *words: True)
     monkeypatch.setattr(torch.nn.Module, "compile", fails)
     translator.torch.compile(torch.zeros(1, 3, 32, 32), 100)

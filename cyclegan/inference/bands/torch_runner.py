@@ -58,7 +58,7 @@ class TorchRunner:
 
     def images(self, pixels: Pixels) -> Tensor:
         """Return the images (1, C, h, W) in [-1, 1] of pixels (h, W, C)."""
-        images = torch.tensor(np.ascontiguousarray(pixels[None])).to(self.device).permute(0, 3, 1, 2)
+        images = torch.tensor(pixels[None]).to(self.device).permute(0, 3, 1, 2)
         return normalised(images).contiguous(memory_format=LAYOUT)
 
     @torch.inference_mode()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -137,7 +136,7 @@ class TorchEngine:
 
     def _images(self, pixels: Pixels) -> Tensor:
         """Return pictures (N, H, W, C) as images (N, C, H, W) in [-1, 1] on the device."""
-        there = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device, non_blocking=True)
+        there = torch.tensor(pixels).to(self.device, non_blocking=True)
         return normalised(there.permute(0, 3, 1, 2))
 
     def use(self, levers: Levers) -> None:

@@ -107,8 +107,8 @@ class Graph:
         return max(self.smallest, math.ceil(side / self.multiple) * self.multiple)
 
     def digest(self) -> str:
-        """Return the SHA-256 of the operations and weights."""
-        whole = hashlib.sha256()
+        """Return the SHA-256 of the operations, weights and sizes."""
+        whole = hashlib.sha256(f"{self.multiple} {self.smallest}".encode())
         for node in self.nodes.values():
             whole.update(repr(node).encode())
             for weights in (node.weight, node.bias):

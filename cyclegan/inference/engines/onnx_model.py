@@ -1,0 +1,121 @@
+"""A generator, or a part of it, as an ONNX model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cyclegan.inference.engines.onnx_ops import IR_VERSION, OPSET, Parts, add_node
+from cyclegan.inference.graph.nodes import INPUT, Graph, Node
+
+OUTPUT = "translations"
+"""The name of the output of a whole generator."""
+
+LARGEST = 2**31 - 2**20
+"""The largest model, in bytes, that fits into one file of ONNX, whose limit is 2 GiB."""
+
+
+def model_of(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return a whole generator as an ONNX model for images of any size.
+
+    Its input "images" (N, C, H, W) and its output "translations" are float32 in [-1, 1]; N, H and W are free. The
+    padding by reflection and the cropping are part of the model. `metadata` is stored in it.
+
+    Raises ModuleNotFoundError when `onnx` is not installed, and ValueError for a model above ONNX's limit.
+    """
+    parts = Parts()
+    padded = _padded(parts, graph)
+    for node in graph.nodes.values():
+        if node.op != "input":
+            renamed = {INPUT: padded}
+            add_node(parts, _renamed(node, renamed))
+    whole = parts.add("Concat", ["height", "width"], "sides", axis=0)
+    zeros, axes = parts.wholes(0, 0), parts.wholes(2, 3)
+    parts.add("Slice", [graph.output.name, zeros, whole, axes], OUTPUT)
+    sides = ["batch", None, "height", "width"]
+    inputs = {INPUT: [graph.inputs if side is None else side for side in sides]}
+    outputs = {OUTPUT: [graph.outputs if side is None else side for side in sides]}
+    return _bytes(parts, inputs, outputs, metadata or {})
+
+
+def part_of(nodes: Sequence[Node], inputs: Mapping[str, int], outputs: Sequence[str], fixed: Collection[str]) -> bytes:
+    """Return a part of a generator as an ONNX model, for banded inference.
+
+    `nodes` are those that it computes, each after its inputs. `inputs` are the names of earlier nodes, with their
+    numbers of channels; their outputs are given as (N, C, h, w) of any h and w. `outputs` are names of nodes. The
+    instance norms in `fixed` compute no statistics; they have two more inputs, NAME.mean and NAME.rstd, each
+    (N, C, 1, 1), and are (x - mean) * rstd. The inputs of the model are `inputs`, in order, and then the mean and the
+    rstd of each norm in the order of `nodes`.
+
+    Raises what `model_of` raises.
+    """
+    parts, shapes = Parts(), dict[str, list[int | str]]()
+    for name, channels in inputs.items():
+        shapes[name] = ["batch", channels, f"{name}.height", f"{name}.width"]
+    for node in nodes:
+        add_node(parts, node, fixed=node.name in fixed)
+        if node.name in fixed:
+            shapes |= {f"{node.name}.{what}": ["batch", node.channels, 1, 1] for what in ("mean", "rstd")}
+    channels_of = {node.name: node.channels for node in nodes}
+    free = {name: ["batch", channels_of[name], f"{name}.height", f"{name}.width"] for name in outputs}
+    return _bytes(parts, shapes, free, {})
+
+
+def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+    from dataclasses import replace
+
+    return replace(node, inputs=tuple(names.get(name, name) for name in node.inputs))
+
+
+def _padded(parts: Parts, graph: Graph) -> str:
+    """Add the padding of the images by reflection, as `nodes.mirrored` does it; returns the name of its output."""
+    shape = parts.add("Shape", [INPUT], "shape")
+    x = INPUT
+    for side, axis in (("height", 2), ("width", 3)):
+        length = parts.add("Slice", [shape, parts.wholes(axis), parts.wholes(axis + 1)], side)  # a list of one number
+        x = parts.add("Gather", [x, _mirrored(parts, graph, length)], f"{side}.padded", axis=axis)
+    return x
+
+
+def _mirrored(parts: Parts, graph: Graph, length: str) -> str:
+    """Add the computation of the source row of each padded row: 0 1 2 3 2 1 0 1 ...; returns the name of its output."""
+    one, two, none = parts.whole(1), parts.whole(2), parts.wholes(0)
+    multiple, smallest = parts.whole(graph.multiple), parts.whole(graph.smallest)
+
+    def step(op: str, inputs: Sequence[str], what: str) -> str:
+        return parts.add(op, inputs, f"{length}.{what}")
+
+    side = step("Squeeze", [length, none], "side")
+    raised = step("Add", [side, parts.whole(graph.multiple - 1)], "raised")
+    parts_of_it = step("Div", [raised, multiple], "multiples")
+    padded = step("Max", [step("Mul", [parts_of_it, multiple], "rounded"), smallest], "goal")
+    last = step("Sub", [side, one], "last")
+    period = step("Mul", [step("Max", [last, one], "turn"), two], "period")
+    position = step("Mod", [step("Range", [parts.whole(0), padded, one], "rows"), period], "position")
+    back = step("Sub", [period, position], "back")
+    return step("Min", [step("Min", [position, back], "reflected"), last], "source")
+
+
+def _bytes(
+    parts: Parts,
+    inputs: Mapping[str, Sequence[int | str | None]],
+    outputs: Mapping[str, Sequence[int | str | None]],
+    metadata: Mapping[str, str],
+) -> bytes:
+    from onnx import TensorProto, helper, numpy_helper
+
+    def values(shapes: Mapping[str, Sequence[int | str | None]]) -> list[Any]:
+        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+
+    if sum(array.nbytes for array in parts.constants.values()) > LARGEST:
+        raise ValueError("the generator is larger than the 2 GiB that fit into a file of ONNX")
+    constants = [numpy_helper.from_array(array, name) for name, array in parts.constants.items()]
+    graph = helper.make_graph(parts.nodes, "generator", values(inputs), values(outputs), constants)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="cyclegan"
+    )
+    helper.set_model_props(model, dict(metadata))
+    content: bytes = model.SerializeToString()
+    return content

@@ -1,0 +1,189 @@
+"""Translating in bands gives what translating at once gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cyclegan.data.format import PictureFormat
+from cyclegan.data.picture import Pixels
+from cyclegan.inference.bands.budget import Budget
+from cyclegan.inference.bands.plan import plan_of, stored_values
+from cyclegan.inference.bands.runner import Moments
+from cyclegan.inference.bands.sweep import Sweep
+from cyclegan.inference.engines.torch_engine import TorchEngine
+from cyclegan.inference.graph.trace import Untraceable, trace
+from cyclegan.inference.translator import Translator
+from cyclegan.networks.base import Generator
+from cyclegan.networks.blocks import BatchNorm
+from cyclegan.networks.config import ResnetConfig, UnetConfig
+
+GENERATORS: dict[str, ResnetConfig | UnetConfig] = {
+    "ResNet": ResnetConfig(width=4, blocks=3),
+    "antialiased": ResnetConfig(width=4, blocks=2, downsample="blur", upsample="blur", bias=True),
+    "resizing": ResnetConfig(width=4, blocks=2, upsample="resize", dropout=0.5),
+    "with a skip": ResnetConfig(width=4, blocks=1, skip=True),
+    "batch norm": ResnetConfig(width=4, blocks=2, norm="batch"),
+    "U-Net": UnetConfig(width=4, depth=5, norm="instance"),
+    "U-Net with batch norm": UnetConfig(width=4, depth=5),
+}
+
+SIZES = [(8, 8), (131, 70), (1, 9), (97, 5), (64, 333)]
+
+
+def generator(config: ResnetConfig | UnetConfig, inputs: int = 3, outputs: int = 3) -> Generator:
+    torch.manual_seed(0)
+    network = config.build(inputs, outputs).eval()
+    for norm in network.modules():
+        if isinstance(norm, BatchNorm):
+            assert norm.running_mean is not None and norm.running_var is not None
+            norm.running_mean.normal_(0, 0.1)
+            norm.running_var.uniform_(0.5, 2)
+    return network
+
+
+def picture(height: int, width: int, channels: int = 3) -> Pixels:
+    pixels: Pixels = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+    return pixels
+
+
+def plain_engine(network: nn.Module) -> TorchEngine:
+    return TorchEngine(network, device="cpu", precision="float32", channels_last=False)
+
+
+def in_bands(engine: TorchEngine, pixels: Pixels, band: int, **more: Any) -> Pixels:
+    graph = engine.graph
+    assert graph is not None
+    target = PictureFormat.of(graph.outputs)
+    out: Pixels = np.empty((*pixels.shape[:2], graph.outputs), np.uint8)
+    passes = plan_of(graph)
+    Sweep(graph, engine.runner(target), pixels, out, **more).run(passes, [band] * len(passes))
+    return out
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_bands_give_the_same_picture_as_all_at_once(name: str) -> None:
+    engine = plain_engine(generator(GENERATORS[name]))
+    for size in SIZES:
+        pixels = picture(*size)
+        expected = engine.pixels(pixels[None], PictureFormat())[0].astype(int)
+        for band in (1, 20, 64):
+            off = np.abs(in_bands(engine, pixels, band).astype(int) - expected)
+            assert off.max() <= 1 and np.mean(off > 0) < 0.001, (size, band)
+
+
+def test_bands_agree_in_floats_to_the_last_digits() -> None:
+    engine = plain_engine(generator(GENERATORS["ResNet"]))
+    target = PictureFormat(depth="float32", range=(0, 1))
+    pixels, graph = picture(90, 70), engine.graph
+    assert graph is not None
+    out: Pixels = np.empty((90, 70, 3), np.float32)
+    Sweep(graph, engine.runner(target), pixels, out).run(plan_of(graph), [16] * 99)
+    np.testing.assert_allclose(out, engine.pixels(pixels[None], target)[0], atol=2e-5)
+
+
+def test_bands_keep_other_numbers_of_channels() -> None:
+    engine = plain_engine(generator(GENERATORS["ResNet"], 5, 2))
+    pixels = picture(50, 40, 5)
+    expected = engine.pixels(pixels[None], PictureFormat.of(2))[0].astype(int)
+    assert np.abs(in_bands(engine, pixels, 12).astype(int) - expected).max() <= 1
+
+
+def test_a_resnet_stores_two_layers_of_a_quarter_of_the_size_and_computes_an_eighth_more() -> None:
+    with torch.device("meta"):
+        network = ResnetConfig().build()
+    graph = trace(network.to_empty(device="cpu"))
+    passes = plan_of(graph)
+    work = sum(node.multiplications for node in graph.nodes.values())
+    done = sum(node.multiplications for each in passes for node in each.nodes)
+    assert stored_values(passes, graph) == 2 * 16
+    assert done / work == pytest.approx(1.122, abs=0.001)
+
+
+def test_statistics_of_parts_join_to_those_of_the_whole() -> None:
+    values = np.random.default_rng(0).normal(100, 0.1, (3, 50, 7))
+    parts = [values[:, :1], values[:, 1:30], values[:, 30:]]
+    of = [Moments(part.mean((1, 2)), part.var((1, 2)), part[0].size) for part in parts]
+    joined = of[0].joined(of[1]).joined(of[2])
+    np.testing.assert_allclose(joined.mean, values.mean((1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(joined.variance, values.var((1, 2)), rtol=1e-9)
+    assert joined.number == 350
+
+
+def test_a_small_budget_is_kept_by_bands_and_gives_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, pixels = generator(GENERATORS["ResNet"]), picture(300, 200)
+    whole = Translator(network, device="cpu", precision="float32", channels_last=False)
+    shares: list[float] = []
+    whole.report = shares.append
+    expected = whole.translate_pixels(pixels[None])
+    assert not shares
+    monkeypatch.setattr(Budget, "room", lambda budget: 3 * 2**20)
+    banded = Translator(network, device="cpu", precision="float32", channels_last=False)
+    banded.report = shares.append
+    made = banded.translate_pixels(pixels[None])
+    assert np.abs(made.astype(int) - expected.astype(int)).max() <= 1
+    assert len(shares) > 20 and shares == sorted(shares) and shares[-1] == 1
+
+
+def test_what_fits_is_not_cut() -> None:
+    engine = plain_engine(generator(GENERATORS["ResNet"]))
+    assert not Budget(on_cpu=True).is_exceeded(engine, 512, 512)
+    assert Budget(on_cpu=True, memory=1).is_exceeded(engine, 512, 512)
+
+
+def test_layers_go_to_a_file_when_they_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, budget = trace(generator(GENERATORS["ResNet"])), Budget(on_cpu=True)
+    monkeypatch.setattr(Budget, "room", lambda budget: 2**30)
+    roomy = budget.bands(graph, 4000, 1000, 4)
+    monkeypatch.setattr(Budget, "room", lambda budget: 8 * 2**20)
+    tight = budget.bands(graph, 4000, 1000, 4)
+    assert not roomy.mapped and tight.mapped
+    assert max(tight.rows) < max(roomy.rows)
+
+
+def test_too_small_a_budget_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = trace(generator(GENERATORS["ResNet"]))
+    monkeypatch.setattr(Budget, "room", lambda budget: 2**20)
+    with pytest.raises(ValueError, match=r"a picture 1,000,000 pixels wide needs at least --memory \d+MB"):
+        Budget(on_cpu=True).bands(graph, 100, 1_000_000, 4)
+
+
+def test_a_picture_that_runs_out_of_memory_at_once_is_translated_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    translator = Translator(generator(GENERATORS["ResNet"]), device="cpu", precision="float32", channels_last=False)
+    expected = translator.translate_pixels(picture(60, 50)[None])
+
+    def full(*words: object) -> Pixels:
+        raise MemoryError
+
+    monkeypatch.setattr(translator.engine, "pixels", full)
+    assert np.abs(translator.translate_pixels(picture(60, 50)[None]).astype(int) - expected).max() <= 1
+
+
+def test_a_diverged_generator_is_told_in_bands_too() -> None:
+    network = generator(GENERATORS["ResNet"])
+    with torch.no_grad():
+        next(network.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match="the image contains NaN"):
+        in_bands(plain_engine(network), picture(40, 40), 8)
+
+
+def strange(network: Generator) -> Generator:
+    network.translate = lambda x: torch.sin(x)  # type: ignore[method-assign]  # another operation
+    return network
+
+
+@pytest.mark.parametrize(
+    "make, told",
+    [(lambda: nn.Identity(), "a Identity is not one"), (lambda: strange(generator(GENERATORS["ResNet"])), "sin")],
+)
+def test_a_network_of_other_operations_is_translated_at_once(make: Callable[[], nn.Module], told: str) -> None:
+    network = make()
+    with pytest.raises(Untraceable, match=told):
+        trace(network)
+    engine = plain_engine(network)
+    assert engine.graph is None and not Budget(on_cpu=True, memory=1).is_exceeded(engine, 100, 100)
