@@ -14,9 +14,9 @@ from cyclegan.data.files import UnreadableImage
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.frames import Frames
 from cyclegan.data.picture import Pixels
-from cyclegan.data.write import Output
 from cyclegan.data.write_frames import NewFrame, UnwritableFrames, can_hold_frames, told_cannot, write_frames
-from cyclegan.inference.prepare import Prepared, prepare
+from cyclegan.inference.options import Options
+from cyclegan.inference.prepare import Prepared, finish, prepare
 
 MOST = 8
 """The largest number of frames in a batch, so that few are held."""
@@ -62,31 +62,31 @@ def translated_frames(
     frames: Frames,
     path: Path,
     *,
-    size: int | None = None,
-    output: Output | None = None,
+    name: str = "",
+    options: Options | None = None,
     stopped: Callable[[], bool] = lambda: False,
     clipped: Callable[[], object] = lambda: None,
 ) -> Callable[[BinaryIO], None]:
     """Return a function that translates all frames and writes them to an open, seekable file named `path`.
 
     Frames are read, translated and written a batch at a time, of at most `MOST`; a thousand need no more memory than a
-    few. Each is translated like a picture of its own, with `size` pixels on its shorter side. The animation keeps its
-    durations and how often it plays, each page of TIFF its own size and tags. `stopped` is asked before each batch,
-    and `clipped` is called once if a frame has values outside the range of the domain.
+    few. Each is translated like a picture of its own, by the same `options`; `name` is the path of the source below the
+    folder of the sources, by which its mask is found. The animation keeps its durations and how often it plays, each
+    page of TIFF its own size and tags. `stopped` is asked before each batch, and `clipped` is called once if a frame
+    has values outside the range of the domain.
 
     Raises UnwritableFrames, as `check_frames` does. The function raises UnreadableImage for a frame that cannot be
     read or translated, UnwritableFrames for one that the format cannot store, Halted when `stopped`, OSError, and what
     `translate_pixels` raises.
     """
     check_frames(frames, path)
+    options = options or Options()
 
     def waiting() -> Iterator[_Waiting]:
         is_told = False
         for number, (picture, duration) in enumerate(frames, start=1):
             try:
-                prepared = prepare(picture, translator.source, size, frames.name)
-            except UnreadableImage:
-                raise
+                prepared = prepare(picture, translator.source, options)
             except ValueError as error:
                 what = "page" if frames.are_pages else "frame"
                 line = f"{frames.name} cannot be translated: {what} {number:,}: {error}"
@@ -104,9 +104,9 @@ def translated_frames(
                     raise Halted
                 pixels = translator.translate_pixels(np.stack([each.prepared.pixels for each in batch]))
                 for each, new in zip(batch, pixels, strict=True):
-                    yield _new(each, new, translator.target)
+                    yield _new(each, finish(each.prepared, new, options, name), translator.target)
 
-    return write_frames(path, made(), plays=frames.plays, space=translator.target.space, options=output)
+    return write_frames(path, made(), plays=frames.plays, space=translator.target.space, options=options.output)
 
 
 def _new(source: _Waiting, pixels: Pixels, target: PictureFormat) -> NewFrame:

@@ -23,7 +23,7 @@ FOLDER = ".cyclegan-translate"
 FOREIGN = "not known to be finished"
 CHANGED = "changed since they were written"
 ANOTHER_MODEL = "made by another model or direction"
-OTHER_OPTIONS = "made with another --size, --precision, --quality or --strip"
+OTHER_OPTIONS = "made with other options"
 ANOTHER_SOURCE = "whose source has changed"
 
 SUPERFLUOUS = 1000

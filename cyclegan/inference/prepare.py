@@ -1,4 +1,4 @@
-"""From a picture as its file holds it to the pixels that a generator gets, and back to a file."""
+"""From a picture as its file holds it to the pixels that a generator gets, and from its translation to the output."""
 
 from __future__ import annotations
 
@@ -6,39 +6,57 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from cyclegan.data.codecs.limits import most_pixels
 from cyclegan.data.convert import convert
-from cyclegan.data.files import UnreadableImage
 from cyclegan.data.fit import Size, scaled
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import FilePicture, Pixels
+from cyclegan.inference.detail import with_detail
+from cyclegan.inference.finish import finished
+from cyclegan.inference.options import Options
 
-NOTHING = np.empty((0, 0, 1), np.uint8)
+NOTHING: Pixels = np.empty((0, 0, 1), np.uint8)
 
 
 class Prepared(NamedTuple):
     """A picture that is ready to be translated."""
 
     pixels: Pixels
-    """(H, W, C) of the source domain."""
+    """(H, W, C) of the source domain, at the size at which it is translated."""
+    full: Pixels
+    """The source in the size of the output, if the output depends on it."""
     picture: FilePicture
-    """What its file held, without the values; transparency and missing parts have the size of the pixels."""
+    """What its file held, without the values; transparency and missing parts have the size of the output."""
     clipped: float
     """The share of its values outside the range of the domain."""
 
 
-def prepare(found: FilePicture, of: PictureFormat, size: int | None, name: str) -> Prepared:
-    """Convert a picture to the format of its domain, with `size` pixels on its shorter side if that is given.
+def prepare(found: FilePicture, of: PictureFormat, options: Options) -> Prepared:
+    """Convert a picture to the format of its domain, at the size at which it is translated.
 
-    `name` stands in errors. Raises ValueError when it has another number of channels, and UnreadableImage when it would
-    become too large.
+    Raises ValueError when it has another number of channels, and when it would become too large.
     """
     pixels, clipped = convert(found, of)
-    if size:
-        to = size_of(pixels, size, name)
-        pixels, found = scaled(pixels, to), mask_scaled(found, to)
-    return Prepared(pixels, replace(found, values=NOTHING, profile=None), clipped)
+    translated, output = options.sizing.of((pixels.shape[0], pixels.shape[1]), most_pixels())
+    seen = pixels if pixels.shape[:2] == translated else scaled(pixels, translated)
+    if output != pixels.shape[:2]:
+        found, pixels = mask_scaled(found, output), seen
+    full = pixels if options.needs_source else NOTHING
+    return Prepared(seen, full, replace(found, values=NOTHING, profile=None), clipped)
+
+
+def finish(prepared: Prepared, made: Pixels, options: Options, name: str) -> Pixels:
+    """Return the pixels of an output: the translation `made`, with what is kept of its source.
+
+    `name` is the path of the source below the folder of the sources, by which its mask is found.
+    """
+    if options.sizing.detail:
+        made = with_detail(prepared.full, prepared.pixels, made)
+    mask = None if options.masks is None else options.masks.of(name, (made.shape[0], made.shape[1]))
+    if not options.finish and mask is None:
+        return made
+    return finished(prepared.full, made, options.finish, mask)
 
 
 def mask_scaled(picture: FilePicture, size: Size) -> FilePicture:
@@ -51,16 +69,3 @@ def mask_scaled(picture: FilePicture, size: Size) -> FilePicture:
     if missing is not None:
         missing = scaled(missing.astype(np.float32)[..., None], size)[..., 0] > 0.5
     return replace(picture, alpha=alpha, missing=missing)
-
-
-def size_of(pixels: Pixels, shorter: int, name: str) -> Size:
-    """Return the size (H, W) at which the shorter side has `shorter` pixels; the aspect ratio is kept.
-
-    Raises UnreadableImage when the result has more pixels than Pillow's limit for reading, as for a long narrow strip.
-    """
-    factor = shorter / min(pixels.shape[:2])
-    height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and width * height > limit:
-        raise UnreadableImage(f"{name}: {width:,} x {height:,} pixels are over the limit; use a smaller --size")
-    return height, width

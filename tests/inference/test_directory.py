@@ -64,7 +64,7 @@ def pictures(tmp_path: Path) -> Path:
 
 CPU_FULL = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 21474836480 bytes.")
 GPU_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-TOO_LARGE = "24 x 24 pixels, out of memory{}; try a smaller --size, or a smaller picture"
+TOO_LARGE = "24 x 24 pixels, out of memory{}; try --memory with less, or a smaller --size"
 FAILURES = [
     (CPU_FULL, TOO_LARGE.format(" (20.0 GiB more were requested)")),
     (GPU_FULL, TOO_LARGE.format(" (2.0 GiB more were requested)")),
@@ -185,9 +185,9 @@ def test_a_disk_that_refuses_ends_it_with_what_was_done(
     number: int, translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_pictures(tmp_path / "in", 40, size=8)
-    seen: list[Tensor] = []
+    seen: list[Pixels] = []
 
-    def same(pixels: Tensor) -> Tensor:
+    def same(pixels: Pixels) -> Pixels:
         seen.append(pixels)
         return pixels
 

@@ -20,7 +20,10 @@ from cyclegan.data.picture import Pixels
 from cyclegan.data.read import read_bytes, read_picture
 from cyclegan.data.write import Output
 from cyclegan.data.write_frames import NewFrame, UnwritableFrames, write_frames
+from cyclegan.inference.finish import Finish
 from cyclegan.inference.frames import Halted, Translates, translated_frames
+from cyclegan.inference.options import Options
+from cyclegan.inference.sizes import Sizing
 from cyclegan.inference.stream import translate_stream
 from cyclegan.util.atomic import write_whole
 from tests.deep import FORMATS
@@ -79,7 +82,7 @@ def test_every_frame_is_translated_and_keeps_its_time(suffix: str, clear: bool, 
 
 def test_an_animation_can_change_its_format_and_its_size(tmp_path: Path) -> None:
     source = saved(tmp_path / "x.gif")
-    made = read_frames(translated(source, tmp_path / "y.webp", size=24))
+    made = read_frames(translated(source, tmp_path / "y.webp", options=Options(sizing=Sizing(size=24))))
     assert [frame.duration for frame in made] == [20.0 + 10 * i for i in range(7)]
     assert {frame.picture.values.shape for frame in made} == {(24, 32, 3)}
     assert read_frames(translated(source, tmp_path / "y.tif")).count == 7
@@ -100,6 +103,15 @@ def test_pages_keep_their_sizes_and_what_they_say(tmp_path: Path) -> None:
     assert [int(picture.values[0, 0, 0]) for picture in made] == [255, 205, 155]
     with tifffile.TiffFile(tmp_path / "y.tif") as file:
         assert [page.description for page in file.pages] == ["one", "two", "three"]
+
+
+def test_the_options_hold_for_each_frame(tmp_path: Path) -> None:
+    source, options = saved(tmp_path / "x.png"), Options(finish=Finish(strength=0.5))
+    for before, after in zip(
+        read_frames(source), read_frames(translated(source, tmp_path / "y.png", options=options)), strict=True
+    ):
+        blend = (before.picture.values.astype(int) + (255 - before.picture.values)) / 2
+        assert np.abs(after.picture.values - blend).max() <= 1
 
 
 def test_a_stack_of_sixteen_bits_stays_one(tmp_path: Path) -> None:
@@ -176,7 +188,9 @@ def test_a_stream_has_the_format_of_its_source(suffix: str, tmp_path: Path) -> N
 
 def test_a_stream_takes_another_format_and_a_size(tmp_path: Path) -> None:
     plain("RGB", RED)(path := tmp_path / "x.png")
-    made = translate_stream(Negative(), path.read_bytes(), Output(format="webp"), size=20)
+    made = translate_stream(
+        Negative(), path.read_bytes(), Options(output=Output(format="webp"), sizing=Sizing(size=20))
+    )
     with Image.open(io.BytesIO(made)) as image:
         assert (image.format, image.size) == ("WEBP", (20, 20))
 
@@ -203,4 +217,4 @@ def test_a_stream_that_cannot_be_translated_is_one_line(tmp_path: Path) -> None:
             translate_stream(Negative(), data)
     plain("RGB", GREY)(path := tmp_path / "x.png")
     with pytest.raises(ValueError, match="--output_format: expected one of"):
-        translate_stream(Negative(), path.read_bytes(), Output(format="xyz"))
+        translate_stream(Negative(), path.read_bytes(), Options(output=Output(format="xyz")))

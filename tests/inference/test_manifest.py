@@ -14,6 +14,8 @@ import torch
 from cyclegan.inference import manifest
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.manifest import NAME, FileState, How, Manifest, state_of
+from cyclegan.inference.options import Options
+from cyclegan.inference.sizes import Sizing
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import digest
 from cyclegan.networks.config import ResnetConfig
@@ -108,8 +110,8 @@ def test_what_is_not_as_it_was_finished_is_made_again_and_told(name: str, pictur
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "weights": ({"by": translator(1)}, "made by another model or direction"),
     "config": ({"by": translator(skip=True)}, "made by another model or direction"),
-    "size": ({"size": 12}, "made with another --size, --precision, --quality or --strip"),
-    "precision": ({"by": translator(precision="bf16")}, "made with another --size, --precision, --quality or --strip"),
+    "size": ({"options": Options(sizing=Sizing(size=12))}, "made with other options"),
+    "precision": ({"by": translator(precision="bf16")}, "made with other options"),
 }
 
 
