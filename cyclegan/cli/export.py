@@ -21,9 +21,14 @@ class Export:
     model: Positional[Path]
     """Run folder, checkpoint, generator file (.safetensors, .pth, a folder of .pth), or user/name on the hub."""
     out: Positional[Path]
-    """File to write, NAME.safetensors. README.md and NAME.png (test pictures) are written beside it."""
+    """File to write; its ending chooses the format: .safetensors (weights and config), .onnx, .xml (OpenVINO),
+    .pt2 (torch.export), .ts (TorchScript). README.md and NAME.png (test pictures) are written beside it."""
     direction: Annotated[Direction | None, arg(help_behavior_hint="(default: AtoB, or the model's only one)")] = None
     """Direction of the generator to export."""
+    int8: FlagCreatePairsOff[bool] = False
+    """Quantise the convolutions to int8, in .onnx or .xml: faster and smaller, and the pictures differ slightly."""
+    calibrate: Annotated[Path | None, arg(help_behavior_hint="(default: the pictures it was trained on)")] = None
+    """Folder of pictures that int8 is calibrated on."""
     push: Annotated[str | None, arg(metavar="USER/NAME", help_behavior_hint="")] = None
     """Repository on the Hugging Face hub to upload the files to. It is created if it does not exist."""
     private: FlagCreatePairsOff[bool] = False
@@ -31,8 +36,6 @@ class Export:
 
     def run(self) -> int:
         """Write the files, upload them, and print where they are."""
-        if self.out.suffix != ".safetensors":
-            raise ValueError(f"{self.out}: the name must end in .safetensors")
         if self.private and self.push is None:
             raise ValueError("--private needs --push USER/NAME")
 
@@ -42,15 +45,20 @@ class Export:
         if self.push is not None:
             check_name(self.push)
         with Progress("exporting") as progress:
-            exported = export(self.model, self.out, self.direction, repository=self.push, report=progress.report)
+            exported = export(
+                self.model, self.out, self.direction, int8=self.int8, calibrate=self.calibrate,
+                repository=self.push, report=progress.report,
+            )  # fmt: skip
         print(f"{shown(self.out)}: translates {exported.direction}")
+        for path in exported.beside:
+            print(f"{shown(path)}: its weights")
         for path, what in ((exported.card, "model card"), (exported.sheet, "contact sheet")):
             if path:
                 print(f"{shown(path)}: {what}")
         for note in exported.notes:
             print(note)
         if self.push is not None:
-            told, files = len(exported.notes), [exported.generator, exported.card, exported.sheet]
+            told, files = len(exported.notes), [exported.generator, *exported.beside, exported.card, exported.sheet]
             mebibytes = sum(path.stat().st_size for path in files if path) / 2**20
             print(f"uploading {mebibytes:,.1f} MiB to {self.push}", file=sys.stderr)
             address = push_export(exported, self.push, private=self.private)

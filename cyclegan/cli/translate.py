@@ -3,37 +3,65 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 from cyclegan.cli.codes import UNREADABLE
 from cyclegan.recipe import Compile, Switch
 from cyclegan.types import Device, Direction, Precision
 from cyclegan.util.progress import Progress
-from cyclegan.util.text import shown
+from cyclegan.util.text import bytes_from, shown
 
 if TYPE_CHECKING:
     from cyclegan.inference.directory import Outcome
+    from cyclegan.inference.options import Options
+    from cyclegan.inference.translator import Translator
+
+PARTS = 1000
+"""Parts of a picture in which progress is counted, because a large one takes minutes."""
 
 
 @dataclass(frozen=True)
-class Translate:
-    """Translate a picture, or a directory with its subdirectories."""
+class Size:
+    """How large pictures are, and how much memory they may take."""
 
-    model: Positional[Path]
-    """Run folder, checkpoint, generator file (.safetensors, .pth, a folder of .pth), or user/name on the hub."""
-    source: Positional[Path]
-    """Picture or directory to translate."""
-    out: Positional[Path]
-    """Directory for the translations. File names and subdirectories are kept."""
-    direction: Annotated[Direction | None, arg(help_behavior_hint="(default: AtoB, or the model's only one)")] = None
-    """Direction of the translation."""
     size: Annotated[int | None, arg(help_behavior_hint="(default: unchanged)")] = None
     """Resize pictures to this length of the shorter side, in pixels."""
+    scale: Annotated[float | None, arg(metavar="FACTOR", help_behavior_hint="")] = None
+    """Resize pictures by this factor."""
+    detail: FlagCreatePairsOff[bool] = False
+    """Translate at the training size (or --size, --scale), then bring back the full size and its detail."""
+    max_pixels: Annotated[int | None, arg(help_behavior_hint="(default: 89 million)")] = None
+    """Read pictures of up to this many pixels."""
+    memory: Annotated[str | None, arg(metavar="SIZE", help_behavior_hint="(default: most of what is free)")] = None
+    """Memory to use, such as 2GB. A picture that needs more is translated in bands, with the same result."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What of the source is kept."""
+
+    mask: Annotated[Path | None, arg(help_behavior_hint="")] = None
+    """Translate only where this picture is white, or the picture of the same name in this folder."""
+    feather: float = 0.0
+    """Soften the edges of masks, in pixels."""
+    strength: float = 1.0
+    """Mix the translation (1) with the source (0)."""
+    keep_colour: FlagCreatePairsOff[bool] = False
+    """Change only the luminance; the source keeps its colours."""
+    match_colour: FlagCreatePairsOff[bool] = False
+    """Move the colours of the translation to the statistics of the source's."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """How files are written."""
+
     output_format: Annotated[str | None, arg(metavar="SUFFIX", help_behavior_hint="(default: the source's)")] = None
     """Format of the translations: png, tif, jpg, ...; by default the source's, if it can store them."""
     quality: Annotated[int | None, arg(help_behavior_hint="(default: 95, for AVIF and HEIC 90)")] = None
@@ -42,50 +70,64 @@ class Translate:
     """Write no metadata of the source (EXIF, resolution, places, patients); it is kept by default."""
     resume: FlagCreatePairsOff[bool] = False
     """Skip pictures that this model already translated with these options."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What computes, and how."""
+
     device: Device = "auto"
     """Device to run on. `auto` picks CUDA, then MPS, then the CPU."""
+    engine: Literal["auto", "torch", "openvino", "onnxruntime"] = "auto"
+    """Library that runs the network. `auto` options are tested on the first picture, and used if correct and faster."""
     precision: Literal["auto"] | Precision = "auto"
-    """Numeric precision. `auto` options are tested on the first picture and used if correct and faster."""
+    """Numeric precision."""
     channels_last: Switch = "auto"
     """Use the channels-last (NHWC) memory layout."""
     compile: Compile = "auto"
     """Compile the network for each picture size; `simd256` limits the CPU's vectors to 256 bits."""
 
+
+@dataclass(frozen=True)
+class Translate:
+    """Translate a picture, or a directory with its subdirectories."""
+
+    model: Positional[Path]
+    """Run folder, checkpoint, generator file (.safetensors, .onnx, .xml, .pth, a folder of .pth), or user/name on
+    the hub."""
+    source: Positional[Path]
+    """Picture or directory to translate."""
+    out: Positional[Path]
+    """Directory for the translations. File names and subdirectories are kept."""
+    direction: Annotated[Direction | None, arg(help_behavior_hint="(default: AtoB, or the model's only one)")] = None
+    """Direction of the translation."""
+    size: OmitArgPrefixes[Size] = field(default_factory=Size)
+    mixing: OmitArgPrefixes[Mix] = field(default_factory=Mix)
+    file: OmitArgPrefixes[Files] = field(default_factory=Files)
+    speed: OmitArgPrefixes[Speed] = field(default_factory=Speed)
+
     def run(self) -> int:
         """Translate, and print the pictures that failed at the end."""
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"--size: must be at least 1, not {self.size}")
-        if self.quality is not None and not 1 <= self.quality <= 100:
-            raise ValueError(f"--quality: must be 1 to 100, not {self.quality}")
+        options, memory = self._options(), _bytes("--memory", self.size.memory)
 
-        from cyclegan.data.write import Output
+        from cyclegan.data.codecs.limits import at_most
         from cyclegan.inference.directory import Unfinished, translate_directory
-        from cyclegan.inference.options import Options
-        from cyclegan.inference.sizes import Sizing
-        from cyclegan.inference.translator import Translator
         from cyclegan.machine.memory_limit import only_what_is_there
 
-        translator = Translator.load(
-            self.model,
-            self.direction,
-            device=self.device,
-            precision=self.precision,
-            channels_last="auto" if self.channels_last == "auto" else self.channels_last == "on",
-            compile_=self.compile,
-        )
+        translator = self._translator(memory)
         limited = only_what_is_there() if translator.engine.on_cpu else nullcontext()
+        allowed = nullcontext() if self.size.max_pixels is None else at_most(self.size.max_pixels)
         try:
-            with limited, Progress("translating") as progress:
+            with limited, allowed, Progress("translating", size=PARTS) as progress:
+                for line in translator.notes:
+                    progress.note(line)
                 outcome = translate_directory(
                     translator,
                     self.source,
                     self.out,
-                    options=Options(
-                        sizing=Sizing(size=self.size),
-                        output=Output(format=self.output_format, quality=self.quality, strip=self.strip),
-                    ),
-                    resume=self.resume,
-                    report=progress.report,
+                    options=options,
+                    resume=self.file.resume,
+                    report=_reporter(translator, progress),
                     note=progress.note,
                 )
         except Unfinished as end:
@@ -94,8 +136,68 @@ class Translate:
         self._tell(outcome)
         return UNREADABLE if outcome.failed else 0
 
+    def _options(self) -> Options:
+        """Return how pictures are translated. Raises ValueError for values that are not possible."""
+        files, mix = self.file, self.mixing
+        if files.quality is not None and not 1 <= files.quality <= 100:
+            raise ValueError(f"--quality: must be 1 to 100, not {files.quality}")
+        if self.size.max_pixels is not None and self.size.max_pixels < 1:
+            raise ValueError(f"--max_pixels: must be at least 1, not {self.size.max_pixels}")
+        if mix.feather and mix.mask is None:
+            raise ValueError("--feather needs --mask")
+
+        from cyclegan.data.write import Output
+        from cyclegan.inference.finish import Finish
+        from cyclegan.inference.masks import Masks
+        from cyclegan.inference.options import Options
+        from cyclegan.inference.sizes import Sizing
+
+        return Options(
+            sizing=Sizing(size=self.size.size, scale=self.size.scale, detail=self.size.detail),
+            finish=Finish(strength=mix.strength, keep_colour=mix.keep_colour, match_colour=mix.match_colour),
+            masks=None if mix.mask is None else Masks(mix.mask, mix.feather),
+            output=Output(format=files.output_format, quality=files.quality, strip=files.strip),
+        )
+
+    def _translator(self, memory: int | None) -> Translator:
+        from cyclegan.inference.translator import Translator
+
+        speed = self.speed
+        return Translator.load(
+            self.model,
+            self.direction,
+            device=speed.device,
+            precision=speed.precision,
+            channels_last="auto" if speed.channels_last == "auto" else speed.channels_last == "on",
+            compile_=speed.compile,
+            engine=speed.engine,
+            memory=memory,
+        )
+
     def _tell(self, outcome: Outcome) -> None:
         skipped = f", {len(outcome.skipped)} already done" if outcome.skipped else ""
         print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}")
         for line in outcome.failed:
             print(line, file=sys.stderr)
+
+
+def _reporter(translator: Translator, progress: Progress) -> Callable[[int, int], None]:
+    """Return what reports pictures; the parts of a large one are reported too."""
+    last = [0, 0]
+
+    def report(done: int, total: int) -> None:
+        last[:] = done, total
+        progress.report(done * PARTS, total * PARTS)
+
+    translator.report = lambda share: progress.report(int((last[0] + share) * PARTS), last[1] * PARTS)
+    return report
+
+
+def _bytes(option: str, text: str | None) -> int | None:
+    """Return the bytes that an option says. Raises ValueError that names it."""
+    if text is None:
+        return None
+    try:
+        return bytes_from(text)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None

@@ -39,7 +39,7 @@ class Engine(Protocol):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the generator."""
+        """The SHA-256 of the generator, wherever it was loaded from."""
 
     @property
     def is_finite(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -30,12 +31,17 @@ class Stored(NamedTuple):
     direction: Direction
     network: Generator
     formats: Formats
+    trained: int | None
+    """The length of the shorter side of the pictures that it was trained on, in pixels, if known."""
 
 
-def write_generator(network: Generator, direction: Direction, path: Path, formats: Formats | None = None) -> None:
+def write_generator(
+    network: Generator, direction: Direction, path: Path, formats: Formats | None = None, trained: int | None = None
+) -> None:
     """Write a generator to a file that `Translator.load` can read without anything else.
 
-    `formats` are those of both domains; by default, 8-bit pictures.
+    `formats` are those of both domains; by default, 8-bit pictures. `trained` is the length of the shorter side of the
+    pictures that it was trained on, in pixels, if known.
 
     Raises OSError when the file cannot be written.
     """
@@ -43,6 +49,7 @@ def write_generator(network: Generator, direction: Direction, path: Path, format
     formats = formats or formats_of(network, direction)
     metadata = {"format": FORMAT, "direction": direction.value, "generator": json.dumps(asdict(network.config))}
     metadata |= {domain: json.dumps(asdict(format_)) for domain, format_ in formats.items()}
+    metadata |= {"trained_at": str(trained)} if trained else {}
     write_whole(path, save(weights, metadata))
 
 
@@ -84,7 +91,8 @@ def read_generator(path: Path) -> Stored:
         fill(network, weights)
     except ValueError as error:
         raise ValueError(f"{path}: its weights do not fit its config: {error}") from None
-    return Stored(direction, network, formats)
+    trained = metadata.get("trained_at", "")
+    return Stored(direction, network, formats, int(trained) if re.fullmatch("[1-9][0-9]{0,5}", trained) else None)
 
 
 def formats_of(network: Generator, direction: Direction) -> Formats:

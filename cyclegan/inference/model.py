@@ -13,6 +13,7 @@ from cyclegan.data.format import Formats
 from cyclegan.inference.generator_file import Stored, formats_of, read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_folder, import_generators, read_content
+from cyclegan.inference.sizes import trained_size
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.networks.base import Generator
 from cyclegan.recipe import Recipe
@@ -29,6 +30,8 @@ class Model:
     """The generator of each direction, with EMA weights if there are any; on the CPU."""
     formats: Formats
     """The formats of the pictures of both domains."""
+    trained: int | None = None
+    """The length of the shorter side of the pictures that it was trained on, in pixels, if known."""
     checkpoint: Checkpoint | None = None
     """The checkpoint of its run, without optimizers; None for generators that were stored without their run."""
 
@@ -104,7 +107,8 @@ def model_of(checkpoint: Checkpoint, path: Path) -> Model:
             fill(network, checkpoint.ema.get(direction.value) if checkpoint.ema else own)
         except ValueError as error:
             raise ValueError(f"{path}: its weights do not fit its recipe: {error}") from None
-    return Model(path, generators, checkpoint.recipe.data.formats, replace(checkpoint, optimizers={}))
+    data = checkpoint.recipe.data
+    return Model(path, generators, data.formats, trained_size(data), replace(checkpoint, optimizers={}))
 
 
 def _plain(path: Path, generators: Mapping[Direction, Generator]) -> Model:
@@ -114,4 +118,4 @@ def _plain(path: Path, generators: Mapping[Direction, Generator]) -> Model:
 
 
 def _stored(path: Path, files: Sequence[Stored]) -> Model:
-    return Model(path, {each.direction: each.network for each in files}, files[0].formats)
+    return Model(path, {each.direction: each.network for each in files}, files[0].formats, files[0].trained)

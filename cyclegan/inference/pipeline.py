@@ -138,7 +138,6 @@ class Pipeline:
     def _translated(self, pictures: Iterator[Picture], number: int) -> Iterator[Picture]:
         """Translate neighbours of one size in batches; pictures that could not be read are passed through."""
         seen: Counter[tuple[int, ...]] = Counter()
-        engine = self.translator.engine
         for shape, alike in groupby(pictures, key=lambda picture: picture.pixels.shape):
             if not shape[0]:
                 yield from alike
@@ -149,6 +148,7 @@ class Pipeline:
                     return
                 batched = (len(batch), *shape)
                 seen[batched] += 1
+                engine = self.translator.engine  # it may have changed
                 engine.expected = max(engine.expected, number * shape[0] * shape[1])
                 if seen[batched] == SOME:
                     share = seen[batched] / seen.total()  # of this size, if the rest is like the pictures so far

@@ -19,15 +19,19 @@ from cyclegan.inference.bands.translate import translate_in_bands
 from cyclegan.inference.engine import Engine
 from cyclegan.inference.inputs import Picture, batch_from, is_tensor, picture_from
 from cyclegan.machine.memory import free_memory, is_out_of_memory, one_by_one_if_need_be
-from cyclegan.types import Device, Direction, Precision
+from cyclegan.types import DOMAINS, Device, Direction, Precision
 from cyclegan.util.prefetch import prefetch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from cyclegan.inference.engines.choose import Wanted
     from cyclegan.inference.engines.torch_engine import TorchEngine
     from cyclegan.inference.model import Model
     from cyclegan.machine.compiler import Compile
+
+EXPORTED = (".onnx", ".xml")
+"""The endings of models that are run without torch."""
 
 READERS = 2
 """Number of threads that read pictures ahead in `translate_all`."""
@@ -42,10 +46,11 @@ class Translator:
     ```
 
     `network` is a generator, or an engine that runs one. `device` "auto" picks CUDA, then MPS, then the CPU. The speed
-    options `precision`, `channels_last` and `compile_` are used as given. Those on "auto" are tried once there are
-    enough pictures to benefit, and used if they are faster and give the same picture as plain float32 within a
-    tolerance. `memory` is the most bytes to use, by default what is free: a picture that would need more is translated
-    in bands, with the same result.
+    options `precision`, `channels_last`, `compile_` and `engine`, the library that runs the generator, are used as
+    given. Those on "auto" are tried once there are enough pictures to benefit, and used if they are faster and give the
+    same picture as plain float32 within a tolerance. `memory` is the most bytes to use, by default what is free: a
+    picture that would need more is translated in bands, with the same result. `trained` is the length of the shorter
+    side of the pictures that the network was trained on, in pixels, if known.
 
     `source` and `target` are the formats of the pictures; by default, 8-bit pictures with as many channels as the
     network has. Several threads may use one translator; one picture is computed at a time.
@@ -63,7 +68,9 @@ class Translator:
         precision: Literal["auto"] | Precision = "auto",
         channels_last: Literal["auto"] | bool = "auto",
         compile_: Literal["auto"] | Compile = "auto",
+        engine: Wanted = "auto",
         memory: int | None = None,
+        trained: int | None = None,
     ) -> None:
         if isinstance(network, Engine):
             self.engine: Engine = network
@@ -73,12 +80,19 @@ class Translator:
             self.engine = TorchEngine(
                 network, device=device, precision=precision, channels_last=channels_last, compile_=compile_
             )
+        self.precision, self.wanted = self.engine.precision, engine
+        """The precision and the engine that were asked for, or `auto`."""
+        self.notes: tuple[str, ...] = ()
+        """What the user should know about the model, one line each."""
+        self._undecided = engine != "torch" and not isinstance(network, Engine)
         self.source = source or PictureFormat.of(self.engine.inputs)
         self.target = target or PictureFormat.of(self.engine.outputs)
+        self.trained = trained
         self.budget = Budget(self.engine.on_cpu, memory)
         self.report: Callable[[float], object] = lambda share: None
         """Called with the share of a large picture that is done."""
         self._lock = threading.Lock()
+        self._came = 0
 
     @classmethod
     def load(
@@ -90,6 +104,7 @@ class Translator:
         precision: Literal["auto"] | Precision = "auto",
         channels_last: Literal["auto"] | bool = "auto",
         compile_: Literal["auto"] | Compile = "auto",
+        engine: Wanted = "auto",
         memory: int | None = None,
     ) -> Translator:
         """Load a translator from a run folder, a checkpoint, an exported generator, a published file or the hub.
@@ -99,6 +114,8 @@ class Translator:
 
         Raises what `open_model` raises, and ValueError for a direction that the model does not have.
         """
+        if Path(path).suffix in EXPORTED:
+            return cls._of_export(Path(path), direction, precision, engine, memory)
         from cyclegan.inference.model import open_model  # takes long, because of torch
 
         way = None if direction is None else Direction(direction)
@@ -112,8 +129,23 @@ class Translator:
             precision=precision,
             channels_last=channels_last,
             compile_=compile_,
+            engine=engine,
             memory=memory,
+            trained=model.trained,
         )
+
+    @classmethod
+    def _of_export(
+        cls, path: Path, direction: Direction | str | None, precision: str, engine: Wanted, memory: int | None
+    ) -> Translator:
+        """Load a translator from an ONNX or OpenVINO model, without torch."""
+        from cyclegan.inference.engines.exported import engine_of_export
+
+        run, about, notes = engine_of_export(path, direction, precision, engine)
+        formats = {name: about.formats.get(name) for name in DOMAINS}
+        own = cls(run, formats[about.direction.source], formats[about.direction.target], memory=memory)
+        own.trained, own.notes = about.trained, notes
+        return own
 
     @overload
     def translate(self, picture: Picture) -> Image.Image: ...
@@ -163,6 +195,7 @@ class Translator:
         Raises ValueError when the translation holds NaN.
         """
         with self._lock:
+            self._decide(pixels)
             height, width = pixels.shape[1:3]
             if len(pixels) > 1 or not self.budget.is_exceeded(self.engine, height, width):
                 try:
@@ -199,6 +232,17 @@ class Translator:
         """Return a good batch size for pictures of this size: 1 on a CPU, about 2 megapixels on a GPU."""
         return self.engine.batch_size(height, width)
 
+    def _decide(self, pixels: Pixels) -> None:
+        """Choose the engine in the first call that has enough pictures; see `choose_engine`."""
+        if not self._undecided:
+            return
+        from cyclegan.inference.engines.choose import choose_engine
+
+        self._came += pixels[..., 0].size
+        self.engine.expected = max(self.engine.expected, self._came)
+        if chosen := choose_engine(self.wanted, self.torch, pixels):
+            self.engine, self._undecided = chosen, False
+
     def _together(self, pictures: Sequence[Pixels]) -> Pixels:
         return self.translate_pixels(np.stack(pictures) if len(pictures) > 1 else pictures[0][None])
 
@@ -226,6 +270,7 @@ def plain_translators(model: Model, *, device: Device = "auto") -> dict[Directio
             precision="float32",
             channels_last=False,
             compile_="off",
+            engine="torch",
         )
         for direction, generator in model.generators.items()
     }

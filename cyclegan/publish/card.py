@@ -29,6 +29,16 @@ LEARNED = {
 }
 """A sentence for each kind of method; empty if the method is not known."""
 
+ALONE = {
+    ".pt2": "torch.export.load({}).module()",
+    ".ts": "torch.jit.load({})",
+    ".torchscript": "torch.jit.load({})",
+}
+"""What loads the formats that need no cyclegan."""
+
+EXTRAS = {".onnx": "onnx", ".xml": "openvino"}
+"""The extras of the package that other formats need."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
@@ -42,6 +52,10 @@ class Card:
     """The generator's config."""
     parameters: int
     """The generator's number of parameters."""
+    format: str = ""
+    """The format of the file, in a few words; empty for our own."""
+    checks: str = ""
+    """How the file was checked against torch, as sentences, if it is in another format."""
     versions: Mapping[str, str]
     """Versions of the programs that exported it."""
     formats: Formats = field(default_factory=dict)
@@ -133,6 +147,8 @@ def _parts(card: Card) -> Iterator[str]:
     described = {name: format_.described for name, format_ in card.formats.items()}
     yield from (f"Pictures of {name.upper()}: {told}." for name, told in described.items() if told)
     yield from filter(None, [card.origin])
+    if card.format:
+        yield f"The file is {plain(card.format)}. {plain(card.checks)}"
     if card.sheet:
         yield f"![input and translation of test pictures]({quote(card.sheet.encode(errors='surrogateescape'))})"
         yield "*Left: input from the test split. Right: its translation. The first pictures by name, not a selection.*"
@@ -153,6 +169,11 @@ def _parts(card: Card) -> Iterator[str]:
 
 
 def _use(card: Card) -> str:
+    suffix = PurePosixPath(card.file).suffix
+    if suffix in ALONE:
+        load = ALONE[suffix].format(json.dumps(one_line(card.file), ensure_ascii=False))
+        lines = f"import torch\n\nnetwork = {load}\ntranslations = network(images)  # both (N, C, H, W) in [-1, 1], any size"
+        return f"With PyTorch alone:\n\n{fenced(lines, 'python')}"
     name = card.repository or one_line(card.file)
     fetch = ", downloaded from the hub" if card.repository else ""
     plain_pictures = all(format_.is_plain for format_ in card.formats.values())
@@ -167,8 +188,9 @@ def _use(card: Card) -> str:
         else 'values = translator.translate_values("picture.tif")  # (H, W, C), in the units of the files',
     ])  # fmt: skip
     alone = f"\n\nThe path of a downloaded {code(card.file)} works in place of the name." if card.repository else ""
+    extra = f" (`pip install 'cyclegan[{EXTRAS[suffix]}]'`)" if suffix in EXTRAS else ""
     return (
-        f"With the package `cyclegan`, on a picture or a folder of pictures{fetch}:\n\n"
+        f"With the package `cyclegan`{extra}, on a picture or a folder of pictures{fetch}:\n\n"
         f"{fenced(line, 'bash')}\n\n{fenced(python, 'python')}{alone}"
     )
 

@@ -19,7 +19,6 @@ from cyclegan.data.convert import image_of, tensor_of
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.sheet import write_sheet
 from cyclegan.data.sources import sources, unseen_split
-from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.hub import is_hub_name, push, read_text
 from cyclegan.inference.model import open_model
 from cyclegan.inference.translator import Translator
@@ -27,6 +26,7 @@ from cyclegan.machine.memory import memory_told
 from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, read_evaluation
 from cyclegan.networks.base import Generator
 from cyclegan.publish.card import Card, card_text, code, marked, plain
+from cyclegan.publish.write_model import check_request, write_model
 from cyclegan.recipe import Recipe
 from cyclegan.types import Direction
 from cyclegan.util.atomic import write_whole
@@ -45,7 +45,9 @@ class Exported(NamedTuple):
     direction: Direction
     """The direction of the exported generator."""
     generator: Path
-    """The `.safetensors` file."""
+    """The file that was asked for."""
+    beside: list[Path]
+    """Other files of the model: the weights of OpenVINO's format."""
     card: Path | None
     """The model card: README.md, or NAME.md if README.md is another file; None if neither could be written."""
     sheet: Path | None
@@ -60,28 +62,31 @@ def export(
     out: Path,
     direction: Direction | None,
     *,
+    int8: bool = False,
+    calibrate: Path | None = None,
     repository: str | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:
     """Write a generator to the file `out`, with a model card and a contact sheet in the same folder.
 
-    `source` is anything that `open_model` opens. `direction` is by default AtoB, or the only one that the source has.
+    The ending of `out` chooses the format, `int8` and `calibrate` are as in `write_model`. `source` is anything that `open_model` opens. `direction` is by default AtoB, or the only one that the source has.
     `repository`, the name on the hub that it will be pushed to, is shown in the card. `report` is called with (done,
     total) in pictures of the contact sheet. `out` itself is replaced if it exists; a README.md, NAME.md or NAME.png is
     replaced only if an earlier export of `out` wrote it. Only sources with their recipe and data have a contact sheet.
 
     Returns the files written, and notes about what was left out.
 
-    Raises what `open_model` raises.
+    Raises what `open_model` and `write_model` raise.
     Raises ValueError when the source does not have the direction.
     Raises OSError when a file cannot be written.
     """
+    check_request(out, int8, calibrate)
     model = open_model(source, direction)
     direction, checkpoint = model.choose(direction), model.checkpoint
     network = model.generators[direction]
-    write_generator(network, direction, out, model.formats)
+    written = write_model(model, direction, out, int8=int8, calibrate=calibrate)
 
-    notes: list[str] = []
+    notes = [written.checks] if written.checks else []
     about = _about_run(source, checkpoint, direction, notes) if checkpoint else _about_file(source)
     page, old = _page(out)
     sheet = _sheet_path(out, old, notes)
@@ -96,15 +101,17 @@ def export(
         versions={"cyclegan": version("cyclegan"), "torch": version("torch"), "python": platform.python_version()},
         sheet=sheet.name if sheet else None,
         repository=repository,
+        format=written.format,
+        checks=written.checks,
         **about,
     )
     if page is None:
         notes.append(f"no model card: README.md and {shown(Path(out.stem))}.md exist and belong to something else")
-        return Exported(direction, out, None, sheet, notes)
+        return Exported(direction, out, written.files[1:], None, sheet, notes)
     if page.name != "README.md":
         notes.append(f"README.md exists and belongs to something else; the model card is {shown(page)}")
     write_whole(page, card_text(card).encode())
-    return Exported(direction, out, page, sheet, notes)
+    return Exported(direction, out, written.files[1:], page, sheet, notes)
 
 
 def push_export(exported: Exported, repository: str, *, private: bool) -> str:
@@ -117,7 +124,7 @@ def push_export(exported: Exported, repository: str, *, private: bool) -> str:
     Raises ValueError when the hub rejects the name or the card.
     """
     generator, card, sheet = exported.generator, exported.card, exported.sheet
-    files = {generator.name: generator} | ({sheet.name: sheet} if sheet else {})
+    files = {path.name: path for path in (generator, *exported.beside, sheet) if path}
     if card:
         there = read_text(repository, "README.md")
         free = there is None or _is_of(generator, there)

@@ -187,3 +187,18 @@ def test_a_network_of_other_operations_is_translated_at_once(make: Callable[[], 
         trace(network)
     engine = plain_engine(network)
     assert engine.graph is None and not Budget(on_cpu=True, memory=1).is_exceeded(engine, 100, 100)
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", GENERATORS)
+def test_other_engines_translate_in_bands_too(name: str, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(library)
+    network, pixels = generator(GENERATORS[name]), picture(131, 70)
+    expected = plain_engine(network).pixels(pixels[None], PictureFormat())[0].astype(int)
+    translator = Translator(network, device="cpu", precision="float32", engine=library)
+    small = translator.translate_pixels(pixels[None, :32, :32])
+    assert small.shape == (1, 32, 32, 3) and translator.engine.name == library
+    monkeypatch.setattr(Budget, "is_exceeded", lambda *words: True)
+    monkeypatch.setattr(Budget, "room", lambda budget: 2**21)
+    off = np.abs(translator.translate_pixels(pixels[None])[0].astype(int) - expected)
+    assert off.max() <= 1 and np.mean(off > 0) < 0.001

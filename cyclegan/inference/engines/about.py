@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from cyclegan.data.format import Formats, PictureFormat
 from cyclegan.inference.engines.sessions import EnginePrecision
@@ -26,8 +26,8 @@ class About:
     """The direction in which it translates."""
     formats: Formats = field(default_factory=dict)
     """The formats of the pictures of both domains."""
-    size: tuple[int, int] | None = None
-    """The height and width of the pictures that it was trained on, if known."""
+    trained: int | None = None
+    """The length of the shorter side of the pictures that it was trained on, in pixels, if known."""
     precision: EnginePrecision = "float32"
     """The precision of its convolutions."""
     digest: str = ""
@@ -35,8 +35,13 @@ class About:
 
     def texts(self) -> dict[str, str]:
         """Return the metadata."""
-        facts = {"format": FORMAT, "direction": self.direction.value, "precision": self.precision, "digest": self.digest}
-        size = {"training_size": json.dumps(self.size)} if self.size else {}
+        facts = {
+            "format": FORMAT,
+            "direction": self.direction.value,
+            "precision": self.precision,
+            "digest": self.digest,
+        }
+        size = {"trained_at": str(self.trained)} if self.trained else {}
         return facts | size | {name: json.dumps(asdict(format_)) for name, format_ in sorted(self.formats.items())}
 
 
@@ -53,7 +58,7 @@ def about_from(texts: Mapping[str, str]) -> About:
     if direction not in list(Direction) or precision not in get_args(EnginePrecision):
         raise ValueError("its direction or precision is not known")
     try:
-        size = TypeAdapter(tuple[int, int] | None).validate_json(texts.get("training_size", "null"), strict=False)
+        trained = TypeAdapter(PositiveInt | None).validate_json(texts.get("trained_at", "null"))
         formats = {name: TypeAdapter(PictureFormat).validate_json(texts.get(name, "{}")) for name in DOMAINS}
     except ValidationError as error:
         first = error.errors()[0]
@@ -61,7 +66,7 @@ def about_from(texts: Mapping[str, str]) -> About:
     return About(
         direction=Direction(direction),
         formats=formats,
-        size=size,
+        trained=trained,
         precision=precision,  # type: ignore[arg-type]  # checked above
         digest=texts.get("digest", "")[:64],
     )

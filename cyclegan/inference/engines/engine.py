@@ -130,5 +130,3 @@ def _rounded(graph: Graph, threads: int) -> Callable[[Array], Array]:
         return end(inputs)[0][:, :, :height, :width]
 
     return run
-
-

@@ -21,13 +21,17 @@ REPORTS = ("openvino_telemetry", "openvino_telemetry.backend")
 SILENCE = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
 """Environment variables that keep ONNX Runtime, when it is imported, from reports to its maker and from writing files."""
 
-ALLOCATION = re.compile(r"bad_alloc|allocat\w*\b.{0,40}(memory|bytes)|out of memory|could not create a (memory|primitive)")
+ALLOCATION = re.compile(
+    r"bad_alloc|allocat\w*\b.{0,40}(memory|bytes)|out of memory|could not create a (memory|primitive)"
+)
 """The messages of the libraries when memory runs out."""
 
 BYTES = re.compile(r"(?:size|allocate) ([0-9]{4,})")
 """How these messages give the size of the failed allocation."""
 
-PLACE = re.compile(r"Exception from \S+:\d+:|Check '.*?' failed at \S+:\d+:|\[ONNXRuntimeError\] : \d+ : \w+ :|/\S+\.cc:\d+")
+PLACE = re.compile(
+    r"Exception from \S+:\d+:|Check '.*?' failed at \S+:\d+:|\[ONNXRuntimeError\] : \d+ : \w+ :|/\S+\.cc:\d+"
+)
 """The places in a library's source that its messages name."""
 
 
@@ -65,7 +69,9 @@ def one_line_errors(name: str, kind: type[Exception]) -> Iterator[None]:
         text = str(error)
         if ALLOCATION.search(text):
             asked = BYTES.search(text)
-            raise MemoryError(f"could not allocate {asked[1]} bytes" if asked else "could not allocate memory") from None
+            raise MemoryError(
+                f"could not allocate {asked[1]} bytes" if asked else "could not allocate memory"
+            ) from None
         raise kind(f"{name}: {reason(kind(PLACE.sub('', text)))}") from None
 
 

@@ -15,8 +15,7 @@ from cyclegan.inference.engines.libraries import library, one_line_errors
 from cyclegan.inference.engines.sessions import EnginePrecision
 from cyclegan.inference.graph.nodes import Graph, Weights
 from cyclegan.inference.graph.text import graph_from
-from cyclegan.types import Direction
-from cyclegan.util.text import quoted, shown
+from cyclegan.util.text import shown
 
 SUFFIXES = (".onnx", ".xml")
 """The endings of the files that are read here."""

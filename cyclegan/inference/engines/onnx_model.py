@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from cyclegan.inference.engines.onnx_ops import IR_VERSION, OPSET, Parts, add_node
 from cyclegan.inference.graph.nodes import INPUT, Graph, Node
 

@@ -34,7 +34,10 @@ def quantised_onnx(graph: Graph, pictures: Sequence[Array], metadata: Mapping[st
     """
     quantization = library("onnxruntime.quantization")
     named = {node.name for node in graph.nodes.values() if node.op == "conv"} - kept(graph)
-    with tempfile.TemporaryDirectory() as folder, one_line_errors("ONNX Runtime cannot quantise this model", ValueError):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        one_line_errors("ONNX Runtime cannot quantise this model", ValueError),
+    ):
         before, after = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         before.write_bytes(model_of(graph, metadata))
         quantization.quantize_static(
@@ -89,7 +92,11 @@ def openvino_file(model: Any, metadata: Mapping[str, str]) -> OpenVinoFile:
 def kept(graph: Graph) -> set[str]:
     """Return the convolutions that stay float32: the first ones, which see the images, and the precise end."""
     end = {node.name for node in split_precise(graph).end}
-    return {node.name for node in graph.nodes.values() if node.weight is not None and (node.name in end or INPUT in node.inputs)}
+    return {
+        node.name
+        for node in graph.nodes.values()
+        if node.weight is not None and (node.name in end or INPUT in node.inputs)
+    }
 
 
 def _reader(pictures: Iterable[Array]) -> Iterator[dict[str, Array]]:

@@ -15,6 +15,7 @@ from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import Pixels
 from cyclegan.inference.bands.torch_runner import TorchRunner
 from cyclegan.inference.engine import Name
+from cyclegan.inference.engines.arrays import Images
 from cyclegan.inference.graph.nodes import Graph
 from cyclegan.inference.graph.trace import Untraceable, trace
 from cyclegan.inference.weights import digest
@@ -138,6 +139,30 @@ class TorchEngine:
         """Return pictures (N, H, W, C) as images (N, C, H, W) in [-1, 1] on the device."""
         there = torch.tensor(pixels).to(self.device, non_blocking=True)
         return normalised(there.permute(0, 3, 1, 2))
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether the device multiplies bf16 in hardware."""
+        return has_bf16(self.device)
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that torch uses on the CPU."""
+        return torch.get_num_threads()
+
+    def run_pixels(self, pixels: Pixels) -> Tensor:
+        """Translate pictures (N, H, W, C) with the current speed options; for measurements."""
+        return self.run(self._images(pixels)).cpu()
+
+    def plainly(self, images: Images) -> Images:
+        """Translate images (N, C, H, W) in [-1, 1] in plain float32, the reference for everything that is faster."""
+        before = self.levers
+        self.use(PLAIN)
+        try:
+            translated: Images = self.run(torch.from_numpy(images).to(self.device)).cpu().numpy()
+            return translated
+        finally:
+            self.use(before)
 
     def use(self, levers: Levers) -> None:
         """Use these speed options from now on."""

@@ -100,7 +100,9 @@ def _node(written: _Written, before: list[Node], weights: Callable[[str], Weight
     op, name = written.op, written.name
     number = ARITY.get(op, 1)
     if len(before) < 2 if op == "concat" else len(before) != number:
-        raise ValueError(f"graph: {name} has {len(before)} inputs, but {op} needs {number if op != 'concat' else 'more'}")
+        raise ValueError(
+            f"graph: {name} has {len(before)} inputs, but {op} needs {number if op != 'concat' else 'more'}"
+        )
     facts = {field.name: getattr(written, field.name) for field in fields(_Written)} | {"size": Fraction(written.size)}
     node = Node(**{key: value for key, value in facts.items() if key != "has_bias"})
     if (op == "input") != (name == INPUT):
