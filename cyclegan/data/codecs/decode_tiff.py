@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +20,7 @@ from cyclegan.data.codecs.decode_pillow import Said
 from cyclegan.data.codecs.limits import check_size, most_bytes
 from cyclegan.data.codecs.metadata import exif_in, kept_dpi, kept_exif, profile_of_camera, upright
 from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
-from cyclegan.data.codecs.tiff_stack import channels_of
+from cyclegan.data.codecs.tiff_stack import channels_of, page_numbers
 from cyclegan.data.picture import FilePicture, Kept, Kind, Values
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it logs every odd tag, by default to the terminal
@@ -62,19 +64,61 @@ def decode(data: bytes) -> FilePicture:
         page = first_page(file)
         if is_for_pillow(page):
             return decode_pillow.decode(data, "TIFF")
-        check(page, len(data))
-        values, alpha, kind = channels_in(as_rows(page.asarray(maxworkers=1), page), page)
-        if kind == "grey" and alpha is None and (stack := channels_of(file)) is not None:
-            values, kind = as_values(stack), "bands"
-        said = said_by(file, page, exif_in(data))
-        picture = picture_of(values, alpha, kind, page, said)
-        missing = picture.missing
-        return replace(
-            picture,
-            values=upright(values, said.turn),
-            alpha=None if alpha is None else upright(alpha, said.turn),
-            missing=None if missing is None else upright(missing, said.turn),
-        )
+        return _decoded(file, page, data, is_first=True)
+
+
+def decode_pages(data: bytes) -> Iterator[FilePicture]:
+    """Decode the pages of a TIFF file one after the other; each is a picture of its own kind. See `page_numbers`.
+
+    Raises almost anything on damaged files.
+    """
+    numbers = page_numbers(io.BytesIO(data))
+    if numbers == [0]:
+        yield decode(data)
+        return
+    with TiffFile(io.BytesIO(data)) as file, ExitStack() as stack:
+        image: Image.Image | None = None
+        for number in numbers:
+            page = file.pages[number]
+            if not isinstance(page, TiffPage):
+                raise ValueError("it is damaged")
+            if not is_for_pillow(page):
+                yield _decoded(file, page, data, is_first=False)
+                continue
+            check_size(page.imagewidth, page.imagelength, bytes_of_a_pixel=4)
+            image = image or stack.enter_context(Image.open(io.BytesIO(data), formats=["TIFF"]))
+            image.seek(number)
+            yield decode_pillow.picture_of(image)
+
+
+def _decoded(file: TiffFile, page: TiffPage, data: bytes, *, is_first: bool) -> FilePicture:
+    """Decode a page; if it is the first of a stack of grey channels, all of them."""
+    check(page, len(data))
+    values, alpha, kind = channels_in(as_rows(page.asarray(maxworkers=1), page), page)
+    if is_first and kind == "grey" and alpha is None and (stack := channels_of(file)) is not None:
+        values, kind = as_values(stack), "bands"
+    said = said_by(file, page, _exif_at(data, file, page))
+    picture = picture_of(values, alpha, kind, page, said)
+    missing = picture.missing
+    return replace(
+        picture,
+        values=upright(values, said.turn),
+        alpha=None if alpha is None else upright(alpha, said.turn),
+        missing=None if missing is None else upright(missing, said.turn),
+    )
+
+
+def _exif_at(data: bytes, file: TiffFile, page: TiffPage) -> Image.Exif:
+    """Return the EXIF data of a page; empty if it is damaged."""
+    if page.index == 0:
+        return exif_in(data)
+    exif = Image.Exif()
+    exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
+    try:
+        exif.load_from_fp(io.BytesIO(data), page.offset)
+    except Exception:  # damaged metadata can raise almost anything
+        return Image.Exif()
+    return exif
 
 
 def first_page(file: TiffFile) -> TiffPage:
