@@ -18,10 +18,10 @@ from cyclegan.data.codecs.decode_tiff import (
     first_page,
     is_for_pillow,
     picture_of,
-    said_by,
 )
 from cyclegan.data.codecs.metadata import exif_in
 from cyclegan.data.codecs.stored import BLOCK, Make, Stored
+from cyclegan.data.codecs.tiff_said import said_by
 from cyclegan.data.codecs.tiff_stack import stack_in
 from cyclegan.data.files import size_of_file
 from cyclegan.data.picture import FilePicture
