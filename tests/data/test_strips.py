@@ -22,6 +22,8 @@ from cyclegan.data.strips import Large, read_large
 from tests.deep import GEO, waves
 from tests.pictures import COLOURS, DAMAGE, DEEP, FORMATS, FRAMES, SIZES, Kind, turned
 
+pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+
 RGB, GREY = PictureFormat(), PictureFormat.of(1)
 DEEP_RGB = PictureFormat(depth="uint16", range=(0, 65_535))
 FLOATS = PictureFormat(channels=2, depth="float32", range=(-0.5, 1.5), colour="stored", view=(1,))
@@ -148,6 +150,33 @@ def test_every_layout_of_tiff_is_read_by_strips(layout: dict[str, Any], tmp_path
     kept = check_same(path, TILES, tmp_path, strip=50 * 4 * 7).picture.kept
     assert [code for code, *_ in kept.tiff_tags] == [33550, 33922, 42113]
     assert kept.size == (50, 50)
+
+
+def jpeg_inside(path: Path, values: np.ndarray, **options: Any) -> None:
+    tags = [(code, 12, len(numbers), numbers, True) for code, numbers in GEO.items()]
+    tifffile.imwrite(path, values, compression="jpeg", metadata=None, extratags=tags, **options)
+
+
+@pytest.mark.parametrize("layout", [{"tile": (16, 32)}, {"rowsperstrip": 16}, {}], ids=str)
+@pytest.mark.parametrize("colours", ["rgb", "ycbcr", "minisblack"])
+def test_jpeg_inside_tiff_is_read_by_strips(colours: str, layout: dict[str, Any], tmp_path: Path) -> None:
+    values, path = waves(0, 0, 255, channels=3, size=50).astype(np.uint8), tmp_path / "x.tif"
+    jpeg_inside(path, values if colours != "minisblack" else values[..., 0], photometric=colours, **layout)
+    large = check_same(path, RGB, tmp_path, strip=50 * 3 * 7)
+    assert [code for code, *_ in large.picture.kept.tiff_tags] == list(GEO)
+
+
+def test_damaged_jpeg_inside_tiff_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    jpeg_inside(path, noise(50, 50, 3), photometric="rgb", tile=(16, 32))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"\xff\xd9", b"\0\0"))
+    with pytest.raises(UnreadableImage, match="truncated: JPEG data have no end"):
+        read_large(path, RGB, tmp_path)
+    frame = data.index(b"\xff\xc0") + 5
+    path.write_bytes(data[:frame] + b"\xff\x00\xff\x00" + data[frame + 4 :])
+    with pytest.raises(UnreadableImage, match="its JPEG data are 65,280 x 65,280 pixels in 32 x 16"):
+        read_large(path, RGB, tmp_path)
 
 
 def test_parts_without_data_are_missing(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from cyclegan.data.codecs.decode_pillow import Said
 from cyclegan.data.codecs.limits import check_size, most_bytes
 from cyclegan.data.codecs.metadata import exif_in, upright
 from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
-from cyclegan.data.codecs.tiff_said import said_by
+from cyclegan.data.codecs.tiff_said import NODATA, said_by
 from cyclegan.data.codecs.tiff_stack import channels_of
-from cyclegan.data.picture import FilePicture, Kind, Values
+from cyclegan.data.picture import FilePicture, Kept, Kind, Values
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it logs every odd tag, by default to the terminal
 
@@ -52,7 +52,7 @@ def decode(data: bytes) -> FilePicture:
     with TiffFile(io.BytesIO(data)) as file:
         page = first_page(file)
         if is_for_pillow(page):
-            return decode_pillow.decode(data, "TIFF")
+            return _by_pillow(data, said_by(file, page, exif_in(data)).kept, page)
         check(page, len(data))
         values, alpha, kind = channels_in(as_rows(page.asarray(maxworkers=1), page), page)
         if kind == "grey" and alpha is None and (stack := channels_of(file)) is not None:
@@ -91,6 +91,15 @@ def picture_of(
         profile=said.profile,
         kept=said.kept,
     )
+
+
+def _by_pillow(data: bytes, kept: Kept, page: TiffPage) -> FilePicture:
+    """Return the picture that Pillow decodes, with the tags that it does not keep."""
+    picture = decode_pillow.decode(data, "TIFF")
+    if page.bitspersample != 8 or page.photometric == PALETTE:  # the values are no longer those of the file
+        tags = tuple(tag for tag in kept.tiff_tags if tag[0] != NODATA)
+        return replace(picture, kept=replace(kept, tiff_tags=tags, nodata=None))
+    return replace(picture, kept=kept, missing=without_data(picture.values, kept.nodata))
 
 
 def is_for_pillow(page: TiffPage) -> bool:
