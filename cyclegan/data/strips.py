@@ -149,4 +149,4 @@ def _converted(samples: npt.NDArray[Any], stored: Stored, to: PictureFormat, mak
 def _is_unchanged(pixels: Pixels, samples: npt.NDArray[Any], stored: Stored) -> bool:
     """Return whether converting the first rows of samples changed nothing, so that it changes no others."""
     said = stored.said
-    return said.turn == 1 and said.kept.nodata is None and np.shares_memory(pixels, samples)
+    return said.turn == 1 and said.kept.nodata is None and np.may_share_memory(pixels, samples)

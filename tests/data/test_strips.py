@@ -223,6 +223,28 @@ def test_other_formats_and_unknown_levels_are_left_to_reading_as_a_whole(tmp_pat
     assert [read_large(path, RGB, tmp_path) for path in tmp_path.iterdir()] == [None] * 3
 
 
+def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(noise(8, 8, 3)).save(path := tmp_path / "x.png")
+    monkeypatch.setattr("cyclegan.data.codecs.stored.size_of_file", lambda path: path.stat().st_size + 10)
+    with pytest.raises(UnreadableImage, match="truncated while it is read"):
+        read_large(path, RGB, tmp_path)
+
+
+def test_colours_as_they_are_stay_where_they_were_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(noise(20, 20, 3)).save(path := tmp_path / "x.png")
+    made: list[np.ndarray] = []
+
+    def make(shape: tuple[int, ...], kind: np.dtype, folder: Path) -> np.ndarray:
+        made.append(np.zeros(shape, kind))
+        return made[-1]
+
+    monkeypatch.setattr("cyclegan.data.strips.mapped", make)
+    large = read_large(path, RGB, tmp_path)
+    assert large is not None
+    assert len(made) == 2  # the samples, and the file
+    assert np.may_share_memory(large.pixels, made[0])
+
+
 def test_another_number_of_channels_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
     Image.fromarray(noise(64, 64, 3)).save(path := tmp_path / "x.png")
     path.write_bytes(path.read_bytes()[:-1000])
