@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from cyclegan.data.codecs import decode_pillow
