@@ -22,8 +22,8 @@ def write_pictures(folder: Path, number: int, size: int = 40, seed: int = 0) -> 
 
 def outputs(out: Path) -> dict[str, Path]:
     """The files below a directory by their names in it, without the hidden ones that a translation keeps there."""
-    files = (path for path in out.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(out).as_posix(): path for path in sorted(files)}
+    names = {path.relative_to(out).as_posix(): path for path in sorted(out.rglob("*")) if path.is_file()}
+    return {name: path for name, path in names.items() if not f"/{name}".count("/.")}
 
 
 def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:

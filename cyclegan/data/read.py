@@ -79,15 +79,25 @@ def read_picture(path: Path, *, at_least: int | None = None) -> FilePicture:
     """
     try:
         data = contents(path)
-        found = format_of(data[:HEAD], path)
+    except (OSError, ValueError, MemoryError) as error:
+        raise unreadable(shown(path), error) from error
+    return read_bytes(data, shown(path), at_least=at_least)
+
+
+def read_bytes(data: bytes, name: str, *, at_least: int | None = None) -> FilePicture:
+    """Read a picture from the bytes of its file, like `read_picture`; `name` stands in its errors.
+
+    The suffix of `name` matters only for formats without a signature.
+    """
+    try:
+        found = format_of(data[:HEAD], Path(name))
         if found is None:
             raise UnidentifiedImageError
         if found == "JPEG":
             return decode_pillow.decode(data, "JPEG", at_least)
-        picture = DECODERS[found](data)
-        return _with_holes(picture) if picture.values.dtype == np.float32 else picture
+        return with_holes(DECODERS[found](data))
     except Exception as error:  # decoders raise almost anything on damaged files
-        raise UnreadableImage(f"{shown(path)} cannot be read: {reason_of(error)}") from error
+        raise unreadable(name, error) from error
 
 
 def read_image(path: Path) -> Image.Image:
@@ -103,12 +113,22 @@ def read_image(path: Path) -> Image.Image:
         raise UnreadableImage(f"{shown(path)} cannot be read: {error}") from None
 
 
-def _with_holes(picture: FilePicture) -> FilePicture:
-    """Return a picture of floats whose pixels without any value are missing. Raises ValueError if none has one."""
+def with_holes(picture: FilePicture) -> FilePicture:
+    """Return a picture whose pixels without any value are missing, which only floats can say.
+
+    Raises ValueError if no pixel has a finite value.
+    """
+    if picture.values.dtype != np.float32:
+        return picture
     if not np.isfinite(picture.values).any():
         raise ValueError(NO_VALUE)
     holes: npt.NDArray[np.bool_] = np.all(np.isnan(picture.values), axis=2)
     return replace(picture, missing=holes) if picture.missing is None and holes.any() else picture
+
+
+def unreadable(name: str, error: Exception) -> UnreadableImage:
+    """Return the error about a file that cannot be read, in one line with its name and the reason."""
+    return UnreadableImage(f"{name} cannot be read: {reason_of(error)}")
 
 
 def reason_of(error: Exception) -> str:

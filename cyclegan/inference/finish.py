@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cyclegan.data.convert import LUMA
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import Pixels
-from cyclegan.data.strips import STRIP, strips
+from cyclegan.data.resample import STRIP, strips
 
 FEWEST_ROWS = 32
 """Rows of a strip, at least; those of a mask with a feather overlap."""

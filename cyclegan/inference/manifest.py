@@ -17,10 +17,13 @@ from cyclegan.util.text import shown
 NAME = ".cyclegan-translate.jsonl"
 """The name of the manifest, a hidden file in the directory: one line of JSON for each output."""
 
+FOLDER = ".cyclegan-translate"
+"""The hidden folder of the processes that translate into the directory now; the last one removes it."""
+
 FOREIGN = "not known to be finished"
 CHANGED = "changed since they were written"
 ANOTHER_MODEL = "made by another model or direction"
-OTHER_OPTIONS = "made with another --size, --precision, --quality or --strip"
+OTHER_OPTIONS = "made with other options"
 ANOTHER_SOURCE = "whose source has changed"
 
 SUPERFLUOUS = 1000
@@ -64,31 +67,27 @@ class Done(NamedTuple):
 
 
 class Manifest:
-    """Keeps the record of the directory `out`; a context manager. No other process may write to it while it is open.
+    """The record of the directory `out`: what every process has finished there. A context manager, to write to it.
 
+    It is read from the manifest and from the parts in `out/.cyclegan-translate`. Each process writes a part of its own,
+    `part`, so that lines never mix on a network disk; without one, it writes to the manifest, as only one process may.
     A line is written before its output is moved into place, so every finished output has one, however the process ends.
     A damaged line only affects its own output. Raises ValueError when the manifest is not a regular file, and Unwritten
     when it cannot be written.
     """
 
-    def __init__(self, out: Path, how: How) -> None:
-        self.out, self.how, self.path = out, how, out / NAME
+    def __init__(self, out: Path, how: How, part: Path | None = None) -> None:
+        self.out, self.how, self.path = out, how, part or out / NAME
         self.done: dict[str, Done] = {}
+        """The last record of each output."""
+        self._earlier: dict[str, list[Done]] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Manifest:
-        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
-            raise ValueError(f"{shown(self.path)}: not a file that cyclegan wrote; remove it")
-        lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
-        for line in lines:
-            with suppress(ValueError, RecursionError):
-                name, done = _parsed(line)
-                self.done[name] = done
-        if len(lines) > 2 * len(self.done) + SUPERFLUOUS:
-            write_whole(self.path, b"".join(_line(name, done) for name, done in self.done.items()))
+        self.read()
         try:
             self._file = self.path.open("ab", buffering=0)
-            if lines and lines[-1]:  # the last process was killed in the middle of a line
+            if _is_cut(self.path):  # the last process was killed in the middle of a line
                 self._file.write(b"\n")
         except OSError as error:
             raise Unwritten(self.path, error) from error
@@ -104,16 +103,26 @@ class Manifest:
                 if error is None:
                     raise Unwritten(self.path, problem) from problem
 
-    def doubt(self, name: Path, source: Path) -> str:
+    def read(self) -> None:
+        """Read the records again, with those that other processes have written since."""
+        self.done, self._earlier = {}, {}
+        for path in (self.out / NAME, *parts_in(self.out)):
+            for line in _lines(path):
+                with suppress(ValueError, RecursionError):
+                    self._know(*_parsed(line))
+
+    def doubt(self, name: str | Path, source: Path) -> str:
         """Return why the output of this name below `out` must be made again; empty if it need not.
 
         Raises FileNotFoundError when the output does not exist.
         """
-        output = FileState.of((self.out / name).lstat())
-        done = self.done.get(name.as_posix())
-        if done is None:
+        output, name = FileState.of((self.out / name).lstat()), Path(name).as_posix()
+        last = self.done.get(name)
+        if last is None:
             return FOREIGN
-        if done.output != output:
+        # A process that was killed between its line and its file leaves the file of an earlier line.
+        done = next((done for done in (last, *reversed(self._earlier.get(name, ()))) if done.output == output), None)
+        if done is None:
             return CHANGED
         if done.how.model != self.how.model:
             return ANOTHER_MODEL
@@ -130,6 +139,75 @@ class Manifest:
                     line = line[self._file.write(line) or 0 :]
         except OSError as error:
             raise Unwritten(self.path, error) from error
+
+    def _know(self, name: str, done: Done) -> None:
+        before = self.done.get(name)
+        if before is not None and before.output != done.output:
+            self._earlier.setdefault(name, []).append(before)
+        self.done[name] = done
+
+
+def parts_in(out: Path) -> list[Path]:
+    """Return the parts of the manifest of a directory that processes write, or have left when they were killed."""
+    return sorted((out / FOLDER).glob("*.jsonl"))
+
+
+def merge(out: Path, part: Path) -> None:
+    """Append a part to the manifest of a directory and remove it; only one process may do so at a time.
+
+    The manifest is rewritten when most of its lines are outdated. Raises Unwritten when it cannot be written; then the
+    part stays.
+    """
+    path = out / NAME
+    _check(path)
+    try:
+        if written := part.read_bytes():
+            begin = b"\n" if _is_cut(path) else b""  # a process that was killed may have left half a line in either
+            end = b"" if written.endswith(b"\n") else b"\n"
+            with path.open("ab") as file:
+                file.write(begin + written + end)
+                file.flush()
+                sync(file.fileno())
+        part.unlink()
+    except OSError as error:
+        raise Unwritten(path, error) from error
+    _shorten(path)
+
+
+def _is_cut(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+def _shorten(path: Path) -> None:
+    """Rewrite a manifest without its outdated lines, if it has many."""
+    done: dict[str, bytes] = {}
+    lines = _lines(path)
+    if len(lines) <= SUPERFLUOUS:
+        return
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            done[_parsed(line)[0]] = line
+    if len(lines) > 2 * len(done) + SUPERFLUOUS:
+        write_whole(path, b"".join(line + b"\n" for line in done.values()))
+
+
+def _check(path: Path) -> None:
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ValueError(f"{shown(path)}: not a file that cyclegan wrote; remove it")
+
+
+def _lines(path: Path) -> list[bytes]:
+    _check(path)
+    try:
+        return path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
 
 
 def state_of(path: Path) -> FileState | None:

@@ -78,6 +78,11 @@ def write_whole(
         raise Unwritten(path, error) from error
 
 
+def look_for_leftovers() -> None:
+    """Let `write_whole` look once more for temporary files of killed processes in each folder that it writes to."""
+    _remove_leftovers.cache_clear()
+
+
 def is_about_its_name(error: OSError) -> bool:
     """Return whether a file could not be opened or written because of its name, or of something else of that name."""
     return error.errno in NAMES

@@ -48,6 +48,20 @@ def try_lock(file: int) -> bool:
     return True
 
 
+def is_free(path: Path) -> bool | None:
+    """Return whether no process of this machine has the file locked; None if the file system has no locks.
+
+    Raises FileNotFoundError when there is no such file, and OSError when it cannot be opened.
+    """
+    file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        return try_lock(file)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
     """Create the lock file `path`, hold its lock inside the `with` block, then remove it.

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cyclegan.data.painted import photographs
 from cyclegan.data.picture import Pixels
-from cyclegan.data.strips import scaled_strips
+from cyclegan.data.resample import scaled_strips
 from cyclegan.inference.detail import with_detail
 from cyclegan.inference.finish import Finish, finished
 from cyclegan.inference.masks import SoftMask

@@ -16,8 +16,8 @@ from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
 from cyclegan.data.read import read_picture
 from cyclegan.data.sources import Source
+from cyclegan.data.stores import SUFFIXES
 from cyclegan.data.transforms import Augment
-from cyclegan.data.write import SUFFIXES
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.manifest import NAME
 from cyclegan.inference.options import Options
@@ -195,7 +195,7 @@ def test_a_link_in_the_place_of_an_output_is_replaced_and_not_followed(translato
     (tmp_path / "precious.png").write_bytes(b"precious")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / path.name).symlink_to(tmp_path / "precious.png")
-    translate_directory(translator, tmp_path / "in", tmp_path / "out")
+    translate_directory(translator, tmp_path / "in", tmp_path / "out", overwrite=True)
     assert (tmp_path / "precious.png").read_bytes() == b"precious"
     assert not (tmp_path / "out" / path.name).is_symlink()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cyclegan.cli.codes import MISTAKE, REFUSED, UNREADABLE
+from cyclegan.cli.codes import REFUSED, UNREADABLE
 from cyclegan.data.codecs import decode_pillow, metadata
 from cyclegan.data.picture import Pixels
 from cyclegan.data.read import read_image
 from cyclegan.inference import pipeline
-from cyclegan.inference.directory import LOCK, Unfinished, translate_directory
+from cyclegan.inference.directory import Unfinished, translate_directory
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.manifest import Manifest
 from cyclegan.inference.translator import Translator
@@ -29,7 +27,6 @@ from cyclegan.networks.config import ResnetConfig
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.types import Direction
 from cyclegan.util.atomic import Unwritten, write_whole
-from cyclegan.util.locks import locked
 from tests.cli.test_cli import run_main
 from tests.forked import Forks
 from tests.pictures import SUPERUSER
@@ -67,7 +64,7 @@ def pictures(tmp_path: Path) -> Path:
 
 CPU_FULL = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 21474836480 bytes.")
 GPU_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-TOO_LARGE = "24 x 24 pixels, out of memory{}; try a smaller --size, or a smaller picture"
+TOO_LARGE = "24 x 24 pixels, out of memory{}; try --memory with less, or a smaller --size"
 FAILURES = [
     (CPU_FULL, TOO_LARGE.format(" (20.0 GiB more were requested)")),
     (GPU_FULL, TOO_LARGE.format(" (2.0 GiB more were requested)")),
@@ -188,9 +185,9 @@ def test_a_disk_that_refuses_ends_it_with_what_was_done(
     number: int, translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_pictures(tmp_path / "in", 40, size=8)
-    seen: list[Tensor] = []
+    seen: list[Pixels] = []
 
-    def same(pixels: Tensor) -> Tensor:
+    def same(pixels: Pixels) -> Pixels:
         seen.append(pixels)
         return pixels
 
@@ -259,46 +256,6 @@ def test_a_directory_that_may_not_be_written_is_refused_at_once(generator: Path,
     assert run_main("translate", generator, pictures, out) == REFUSED
 
 
-def test_a_second_process_is_refused_in_one_line(generator: Path, pictures: Path, forks: Forks, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    with locked(out / LOCK):
-        second = forks.start("translate", generator, pictures, out, *PLAIN, log=tmp_path / "log")
-        assert second.wait() == MISTAKE
-    [line] = second.told.splitlines()
-    assert line.startswith(f"cyclegan: {out}: in use by process {os.getpid()} on ") and "; wait until it ends" in line
-    assert not outputs(out)
-
-
-def test_two_processes_at_once_leave_what_one_would(
-    generator: Path, tmp_path: Path, forks: Forks, translator: Translator
-) -> None:
-    write_pictures(tmp_path / "in", 30, size=16)
-    words = ("translate", generator, tmp_path / "in", tmp_path / "out", "--resume", *PLAIN)
-    both = [forks.start(*words, log=tmp_path / f"log{i}") for i in range(2)]
-    codes = [process.wait() for process in both]
-    assert set(codes) <= {0, MISTAKE} and 0 in codes, [process.told for process in both]
-    translate_directory(translator, tmp_path / "in", tmp_path / "peace")
-    alone = {name: path.read_bytes() for name, path in outputs(tmp_path / "peace").items()}
-    assert {name: path.read_bytes() for name, path in outputs(tmp_path / "out").items()} == alone
-    assert not (tmp_path / "out" / LOCK).exists() and not list((tmp_path / "out").glob("*.part"))
-
-
-def test_a_killed_process_keeps_nobody_out(generator: Path, tmp_path: Path, forks: Forks) -> None:
-    write_pictures(tmp_path / "in", 30, size=64)
-    words = ("translate", generator, tmp_path / "in", tmp_path / "out", "--resume", *PLAIN)
-    first = forks.start(*words, log=tmp_path / "log")
-    first.until(lambda: bool(outputs(tmp_path / "out")), pause=0.005)
-    first.send(signal.SIGKILL)
-    first.wait()
-    done = len(outputs(tmp_path / "out"))
-    assert done > 0
-    second = forks.start(*words, log=tmp_path / "second")
-    assert second.wait() == 0
-    assert second.told == f"{30 - done} translated to {tmp_path}/out, {done} already done\n"
-    assert not list((tmp_path / "out").glob("*.part")) and not (tmp_path / "out" / LOCK).exists()
-
-
 def test_a_disk_without_locks_is_told(translator: Translator, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(file: int) -> bool:
         raise OSError(errno.ENOLCK, "No locks available")
@@ -307,6 +264,4 @@ def test_a_disk_without_locks_is_told(translator: Translator, pictures: Path, mo
     notes: list[str] = []
     outcome = translate_directory(translator, pictures, pictures.parent / "out", note=notes.append)
     assert len(outcome.translated) == 5
-    assert notes == [
-        f"{pictures.parent}/out: cannot be locked on this file system; do not translate into it from another process"
-    ]
+    assert notes == [f"{pictures.parent}/out: has no file locks; start several processes on it one after the other"]

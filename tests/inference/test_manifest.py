@@ -14,6 +14,8 @@ import torch
 from cyclegan.inference import manifest
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.manifest import NAME, FileState, How, Manifest, state_of
+from cyclegan.inference.options import Options
+from cyclegan.inference.sizes import Sizing
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import digest
 from cyclegan.networks.config import ResnetConfig
@@ -36,13 +38,22 @@ def pictures(tmp_path: Path) -> Path:
 class Resumed:
     """The results of a second pass with --resume, after a change to the first one's outputs."""
 
-    def __init__(self, pictures: Path, change: Callable[[Path], object] = lambda out: None, **again: Any) -> None:
+    def __init__(
+        self,
+        pictures: Path,
+        change: Callable[[Path], object] = lambda out: None,
+        *,
+        overwrite: bool = False,
+        **again: Any,
+    ) -> None:
         out, self.notes = pictures.parent / "out", list[str]()
         if not out.exists():
             translate_directory(translator(), pictures, out)
         change(out)
         by = again.pop("by", translator())
-        outcome = translate_directory(by, pictures, out, resume=True, note=self.notes.append, **again)
+        outcome = translate_directory(
+            by, pictures, out, resume=True, overwrite=overwrite, note=self.notes.append, **again
+        )
         self.kept = [path.name for path in outcome.skipped]
         self.made = [path.name for path in outcome.translated]
         translate_directory(by, pictures, pictures.parent / "peace", **again)
@@ -91,7 +102,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_is_not_as_it_was_finished_is_made_again_and_told(name: str, pictures: Path) -> None:
     change, why = CHANGES[name]
-    resumed = Resumed(pictures, change)
+    resumed = Resumed(pictures, change, overwrite=True)
     assert (resumed.kept, resumed.made) == (["0.png", "2.png", "3.png"], ["1.png"])
     assert resumed.notes == [f"{pictures.parent}/out: translating 1 again, although an output exists: {why}"]
 
@@ -99,8 +110,8 @@ def test_what_is_not_as_it_was_finished_is_made_again_and_told(name: str, pictur
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "weights": ({"by": translator(1)}, "made by another model or direction"),
     "config": ({"by": translator(skip=True)}, "made by another model or direction"),
-    "size": ({"size": 12}, "made with another --size, --precision, --quality or --strip"),
-    "precision": ({"by": translator(precision="bf16")}, "made with another --size, --precision, --quality or --strip"),
+    "size": ({"options": Options(sizing=Sizing(size=12))}, "made with other options"),
+    "precision": ({"by": translator(precision="bf16")}, "made with other options"),
 }
 
 
@@ -115,7 +126,7 @@ def test_what_another_translator_made_is_made_again_and_told(name: str, pictures
 
 
 def test_what_nobody_recorded_is_made_again_and_told(pictures: Path) -> None:
-    resumed = Resumed(pictures, lambda out: (out / NAME).unlink())
+    resumed = Resumed(pictures, lambda out: (out / NAME).unlink(), overwrite=True)
     assert resumed.made == ALL
     assert resumed.notes == [
         f"{pictures.parent}/out: translating 4 again, although an output exists: 4 not known to be finished"
@@ -131,7 +142,7 @@ def test_every_reason_is_counted_in_one_line(pictures: Path) -> None:
         os.utime(out.parent / "in" / "3.png", ns=(0, 0))
 
     why = "2 whose source has changed, 1 not known to be finished, 1 changed since they were written"
-    assert Resumed(pictures, change).notes == [
+    assert Resumed(pictures, change, overwrite=True).notes == [
         f"{pictures.parent}/out: translating 4 again, although an output exists: {why}"
     ]
 
@@ -160,7 +171,7 @@ def test_a_damaged_line_loses_only_its_own_picture(name: str, pictures: Path) ->
         lost.append(json.loads(lines[-1])["output"])
         (out / NAME).write_bytes(b"".join(lines[:-1]) + DAMAGES[name](lines[-1]))
 
-    resumed = Resumed(pictures, damage)
+    resumed = Resumed(pictures, damage, overwrite=True)
     assert resumed.made == lost and len(resumed.kept) == 3
     again = Resumed(pictures)  # what was written after the damage counts
     assert again.kept == ALL and not again.notes
@@ -171,7 +182,7 @@ def test_a_damaged_line_in_the_middle_loses_only_its_own_picture(pictures: Path)
         lines = (out / NAME).read_bytes().splitlines(keepends=True)
         (out / NAME).write_bytes(lines[0] + lines[1][:30] + b"\n" + b"".join(lines[2:]))
 
-    assert len(Resumed(pictures, damage).made) == 1
+    assert len(Resumed(pictures, damage, overwrite=True).made) == 1
 
 
 def test_names_of_all_kinds_are_known_again(tmp_path: Path) -> None:

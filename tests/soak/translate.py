@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from cyclegan.cli.codes import UNREADABLE
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.read import read_image
-from cyclegan.inference.directory import LOCK
 from cyclegan.inference.generator_file import write_generator
-from cyclegan.inference.manifest import NAME
+from cyclegan.inference.job import LOCK
+from cyclegan.inference.manifest import FOLDER, NAME
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.types import Direction
 from cyclegan.util.text import shown
@@ -102,9 +102,12 @@ def count(out: Path) -> int:
 
 
 def written(out: Path) -> Written:
-    """What lies in OUT, but for its manifest and its lock: each file and the time of its writing."""
-    files = ((path, path.stat()) for path in out.rglob("*") if path.is_file() and path.name not in (NAME, LOCK))
-    return {path.relative_to(out): (about.st_ino, about.st_mtime_ns) for path, about in files}
+    """What lies in OUT, but for its manifest, its lock and the folder of the processes at work: each file and the time
+    of its writing.
+    """
+    names = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    files = ((name, (out / name).stat()) for name in names if name.parts[0] not in (NAME, LOCK, FOLDER))
+    return {name: (about.st_ino, about.st_mtime_ns) for name, about in files}
 
 
 def in_peace(forks: Forks, files: Files, out: Path, log: Path) -> tuple[list[float], float]:
@@ -196,7 +199,7 @@ def faults(files: Files, out: Path, peace: Path, log: Path, seen: Killed) -> lis
         "lines too many or too few": abs(len(lines) - len(files.broken) - 1),
         "passes that ended in their own way": sum(code not in (-signal.SIGKILL, right) for code in seen.codes),
         "last pass that did not end well": int(seen.codes[-1] != right),
-        "locks left": int((out / LOCK).exists()),
+        "locks left": int((out / LOCK).exists() or (out / FOLDER).exists()),
     }
     return [f"{number} {what}" for what, number in wrong.items() if number]
 
