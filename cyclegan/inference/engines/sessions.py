@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -80,9 +81,10 @@ def openvino_session(
         with one_line_errors("OpenVINO failed", RuntimeError):
             results = compiled.create_infer_request().infer(dict(inputs), share_inputs=True)
             outputs: list[Array] = [results[port] for port in compiled.outputs]
-            if _is_large(inputs):
+        if _is_large(inputs):
+            with suppress(RuntimeError):  # another thread computes; its call gives the memory back
                 compiled.release_memory()
-            return outputs
+        return outputs
 
     return run
 

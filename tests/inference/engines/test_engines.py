@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from cyclegan.inference.engines import sessions
 from cyclegan.inference.engines.agreement import difference, disagreement
 from cyclegan.inference.engines.engine import LibraryName, engine_of
 from cyclegan.inference.engines.onnx_model import model_of, part_of
@@ -83,22 +84,26 @@ def test_a_part_with_given_statistics_is_the_same_as_the_whole(library: LibraryN
     assert np.abs(made - whole).max() < 1e-5
 
 
-def test_engines_may_be_called_from_several_threads(library: LibraryName) -> None:
+@pytest.mark.parametrize("large", [0, 10**9])
+def test_engines_may_be_called_from_several_threads(
+    large: int, library: LibraryName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "LARGE", large)  # with 0, each call gives its memory back while others compute
     network = generator(CONFIGS["resnet"])
     engine = engine_of(trace(network), library, threads=1)
-    pictures = [images(16 + 4 * i, 20 + i) for i in range(4)]
+    pictures = [images(16 + 4 * i, 20 + i) for i in range(8)]
     made: dict[int, str] = {}
 
     def translate(number: int) -> None:
         translation = engine(pictures[number])
         made[number] = disagreement(translation, by_torch(network, pictures[number]), "float32")
 
-    threads = [threading.Thread(target=translate, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=translate, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert made == dict.fromkeys(range(4), "")
+    assert made == dict.fromkeys(range(8), "")
 
 
 def test_mistakes_are_one_line(library: LibraryName) -> None:
