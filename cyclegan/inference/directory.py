@@ -129,6 +129,7 @@ def translate_directory(
     with StopSignals() as stop, Job(out, work) as job, Manifest(out, how, job.part) as manifest:
         if not job.has_locks:
             say(f"{shown(out)}: has no file locks; start several processes on it one after the other")
+        job.shorten = manifest.is_long
         todo, claims = plan(files, named, manifest, resume=job.resume), Claims(job)
         foreign = todo.without(claims.names_in(files.names))  # claimed outputs are recorded later than we have read
         if foreign.refusal and not overwrite:
