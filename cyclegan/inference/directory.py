@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 SAMPLES = 8
 """Number of sources by which processes see that they translate the same pictures."""
 
-LOOK = 0.2
-"""Seconds between two looks at the last pictures of other processes."""
+SOON, LATER = 0.05, 2.0
+"""Seconds between two looks at the last pictures of other processes: at first, and in the end."""
 
 Report = Callable[[int, int], None]
 Say = Callable[[str], None]
@@ -160,7 +160,7 @@ def _through(
     pipeline: Pipeline, share: Share, run: Run, stopped: Callable[[], bool], waiting: Callable[[], None]
 ) -> None:
     """Translate what this process gets, and then what others leave when they die, until all is done or it stops."""
-    is_told = False
+    is_told, pause = False, SOON
     while not share.is_over:
         for picture in pipeline.through(share, len(share)):
             run.add(picture.path, picture.problem, picture.size[::-1] if picture.size else None)
@@ -170,7 +170,8 @@ def _through(
             if not is_told:
                 waiting()
                 is_told = True
-            time.sleep(LOOK)
+            time.sleep(pause)
+            pause = min(LATER, 1.5 * pause)
         if stopped() or pipeline.refused:
             return
 
