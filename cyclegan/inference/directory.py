@@ -20,6 +20,7 @@ from cyclegan.inference.options import Options
 from cyclegan.inference.outputs import check_names, check_sources, namer
 from cyclegan.inference.pipeline import Pipeline
 from cyclegan.inference.plan import Plan, plan
+from cyclegan.inference.sizes import advice
 from cyclegan.util.atomic import Unwritten
 from cyclegan.util.evenly import evenly
 from cyclegan.util.signals import Stopped, StopSignals
@@ -121,7 +122,7 @@ def translate_directory(
         note(line)
         tell(Note(text=line))
 
-    options = options or Options()
+    options = (options or Options()).known(translator.source, translator.target, translator.trained)
     sources = _sources(translator, source, out, options, say)
     files, named = sources.files, sources.named
     how = how_of(translator, options)
@@ -148,6 +149,9 @@ def translate_directory(
         run.end()
         if pipeline.clipped:
             say(_clipped_told(sorted(pipeline.clipped), translator.source))
+        if pipeline.advised and translator.trained:
+            first, *more = sorted(pipeline.advised)
+            say(advice(shown(first[0]), first[1], translator.trained, 1 + len(more)))
         if pipeline.refused:
             raise Unfinished(outcome, len(files), pipeline.refused) from pipeline.refused
     if stop.received and outcome.done < len(files):
@@ -255,7 +259,7 @@ def dry_run(
     `Plan.each` reads the beginning of each file. Raises FileNotFoundError and ValueError like `translate_directory`,
     but for files that would be overwritten, which the plan lists.
     """
-    options = options or Options()
+    options = (options or Options()).known(translator.source, translator.target, translator.trained)
     sources = _sources(translator, source, out, options, note)
     manifest = Manifest(out, how_of(translator, options))
     manifest.read()
