@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 SAMPLES = 8
 """Number of sources by which processes see that they translate the same pictures."""
 
-LOOK = 0.2
-"""Seconds between two looks at the last pictures of other processes."""
+SOON, LATER = 0.05, 2.0
+"""Seconds between two looks at the last pictures of other processes: at first, and in the end."""
 
 Report = Callable[[int, int], None]
 Say = Callable[[str], None]
@@ -130,6 +130,7 @@ def translate_directory(
     with StopSignals() as stop, Job(out, work) as job, Manifest(out, how, job.part) as manifest:
         if not job.has_locks:
             say(f"{shown(out)}: has no file locks; start several processes on it one after the other")
+        job.shorten = manifest.is_long
         todo, claims = plan(files, named, manifest, resume=job.resume), Claims(job)
         foreign = todo.without(claims.names_in(files.names))  # claimed outputs are recorded later than we have read
         if foreign.refusal and not overwrite:
@@ -163,7 +164,7 @@ def _through(
     pipeline: Pipeline, share: Share, run: Run, stopped: Callable[[], bool], waiting: Callable[[], None]
 ) -> None:
     """Translate what this process gets, and then what others leave when they die, until all is done or it stops."""
-    is_told = False
+    is_told, pause = False, SOON
     while not share.is_over:
         for picture in pipeline.through(share, len(share)):
             run.add(picture.path, picture.problem, picture.size[::-1] if picture.size else None)
@@ -173,7 +174,8 @@ def _through(
             if not is_told:
                 waiting()
                 is_told = True
-            time.sleep(LOOK)
+            time.sleep(pause)
+            pause = min(LATER, 1.5 * pause)
         if stopped() or pipeline.refused:
             return
 
