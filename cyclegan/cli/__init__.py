@@ -47,6 +47,10 @@ COMMANDS: dict[str, type[Command]] = {
 }
 
 
+RESUMABLE = ("train", "translate")
+"""The commands that have `--resume`."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with one of `codes`."""
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -128,7 +132,7 @@ def parse(name: str, arguments: list[str]) -> Command:
 
 def _continue(arguments: list[str]) -> str:
     """Return how to continue a command that was stopped, if it can be continued."""
-    if "resume" not in COMMANDS[arguments[0]].__dataclass_fields__:
+    if arguments[0] not in RESUMABLE:
         return ""
     words = as_typed(*(word for word in arguments if word != "--resume"), "--resume")
     return f"; continue with: {'torchrun ... -m ' if 'WORLD_SIZE' in os.environ else ''}cyclegan {words}"

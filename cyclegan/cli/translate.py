@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from cyclegan.inference.options import Options
     from cyclegan.inference.translator import Translator
 
+STREAM = Path("-")
+"""Stands for standard input and output."""
+
 PARTS = 1000
 """Parts of a picture in which progress is counted, because a large one takes minutes."""
 
@@ -70,6 +73,12 @@ class Files:
     """Write no metadata of the source (EXIF, resolution, places, patients); it is kept by default."""
     resume: FlagCreatePairsOff[bool] = False
     """Skip pictures that this model already translated with these options."""
+    overwrite: FlagCreatePairsOff[bool] = False
+    """Replace files that were not written by an earlier translation."""
+    dry_run: FlagCreatePairsOff[bool] = False
+    """Print what would be done, and change nothing."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print a line of JSON for each picture, note and problem."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +105,9 @@ class Translate:
     """Run folder, checkpoint, generator file (.safetensors, .onnx, .xml, .pth, a folder of .pth), or user/name on
     the hub."""
     source: Positional[Path]
-    """Picture or directory to translate."""
+    """Picture or directory to translate; `-` for the bytes of a picture on standard input."""
     out: Positional[Path]
-    """Directory for the translations. File names and subdirectories are kept."""
+    """Directory for the translations, with the names and subdirectories of SOURCE; `-` for standard output."""
     direction: Annotated[Direction | None, arg(help_behavior_hint="(default: AtoB, or the model's only one)")] = None
     """Direction of the translation."""
     size: OmitArgPrefixes[Size] = field(default_factory=Size)
@@ -109,32 +118,69 @@ class Translate:
     def run(self) -> int:
         """Translate, and print the pictures that failed at the end."""
         options, memory = self._options(), _bytes("--memory", self.size.memory)
+        if (self.source == STREAM) != (self.out == STREAM):
+            raise ValueError("give - for both SOURCE and OUT, or for neither")
 
         from cyclegan.data.codecs.limits import at_most
-        from cyclegan.inference.directory import Unfinished, translate_directory
         from cyclegan.machine.memory_limit import only_what_is_there
 
         translator = self._translator(memory)
         limited = only_what_is_there() if translator.engine.on_cpu else nullcontext()
         allowed = nullcontext() if self.size.max_pixels is None else at_most(self.size.max_pixels)
+        with limited, allowed:
+            if self.source == STREAM:
+                return self._stream(translator, options)
+            return self._plan(translator, options) if self.file.dry_run else self._directory(translator, options)
+
+    def _directory(self, translator: Translator, options: Options) -> int:
+        """Translate a picture or a directory."""
+        from cyclegan.inference.directory import Unfinished, translate_directory
+        from cyclegan.inference.events import as_line
+
         try:
-            with limited, allowed, Progress("translating", size=PARTS) as progress:
+            with Progress("translating", size=PARTS, speaks=not self.file.json) as progress:
+                note = (lambda line: None) if self.file.json else progress.note
                 for line in translator.notes:
-                    progress.note(line)
+                    note(line)
                 outcome = translate_directory(
                     translator,
                     self.source,
                     self.out,
                     options=options,
                     resume=self.file.resume,
+                    overwrite=self.file.overwrite,
                     report=_reporter(translator, progress),
-                    note=progress.note,
+                    note=note,
+                    tell=(lambda event: print(as_line(event), flush=True)) if self.file.json else lambda event: None,
                 )
         except Unfinished as end:
             self._tell(end.outcome)
             raise
         self._tell(outcome)
         return UNREADABLE if outcome.failed else 0
+
+    def _stream(self, translator: Translator, options: Options) -> int:
+        """Translate the bytes of a picture; nothing else is written to standard output."""
+        from cyclegan.inference.stream import translate_stream
+
+        known = options.known(translator.source, translator.target, translator.trained)
+        sys.stdout.buffer.write(translate_stream(translator, sys.stdin.buffer.read(), known))
+        return 0
+
+    def _plan(self, translator: Translator, options: Options) -> int:
+        """Print what would be done."""
+        from cyclegan.inference.directory import dry_run
+
+        def note(line: str) -> None:
+            print(line, file=sys.stderr)
+
+        plan = dry_run(translator, self.source, self.out, options=options, resume=self.file.resume, note=note)
+        problems = 0
+        for planned in plan.each():
+            print(planned.line)
+            problems += bool(planned.problem)
+        print(plan.told)
+        return UNREADABLE if problems else 0
 
     def _options(self) -> Options:
         """Return how pictures are translated. Raises ValueError for values that are not possible."""
@@ -175,8 +221,11 @@ class Translate:
         )
 
     def _tell(self, outcome: Outcome) -> None:
+        if self.file.json:
+            return
         skipped = f", {len(outcome.skipped)} already done" if outcome.skipped else ""
-        print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}")
+        elsewhere = f", {len(outcome.elsewhere)} by other processes" if outcome.elsewhere else ""
+        print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}{elsewhere}")
         for line in outcome.failed:
             print(line, file=sys.stderr)
 

@@ -268,8 +268,8 @@ def dry_run(
 
 def how_of(translator: Translator, options: Options) -> How:
     """Return what determines the outputs of a translator besides their sources."""
-    engine = translator.engine
-    return How(model=engine.digest, size=None, precision=engine.precision, written=str(options))
+    by = "" if translator.wanted in ("auto", "torch") else f"{translator.wanted} "
+    return How(model=translator.engine.digest, size=None, precision=f"{by}{translator.precision}", written=str(options))
 
 
 def _sources(translator: Translator, source: Path, out: Path, options: Options, note: Say) -> Sources:

@@ -44,7 +44,7 @@ def test_it_writes_one_direction_and_tells_what_it_found(
         f"{folder}/3_net_G_B.pth: {found}",
         f"{out}: translates BtoA",
     ]
-    direction, network, _ = read_generator(out)
+    direction, network, *_ = read_generator(out)
     assert direction == Direction.BtoA
     x, theirs = torch.rand(1, 3, 16, 16), trained(Resnet(), 1)
     torch.testing.assert_close(network(x), theirs(x), rtol=0, atol=2e-5)

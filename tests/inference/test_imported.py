@@ -87,7 +87,7 @@ def test_the_architecture_is_found_and_the_pictures_are_theirs(
 def test_a_file_of_ours_has_all_that_was_imported(tmp_path: Path) -> None:
     imported = open_model(save(trained(Resnet(kind="batch")).state_dict(), tmp_path / "7_net_G_B.pth")).generators[BtoA]
     write_generator(imported, BtoA, tmp_path / "g.safetensors")
-    direction, read, _ = read_generator(tmp_path / "g.safetensors")
+    direction, read, *_ = read_generator(tmp_path / "g.safetensors")
     x = torch.rand(1, 3, 16, 16)
     assert direction == BtoA and torch.equal(imported.eval()(x), read.eval()(x))
 

@@ -133,7 +133,7 @@ def test_a_tensor_comes_back_as_a_tensor_of_its_shape(translator: Translator) ->
 
 FLOATS = BYTES / 255.0
 REFUSED: dict[str, tuple[Any, str]] = {
-    "nothing": (None, "cannot translate a NoneType: give a path, a Pillow image"),
+    "nothing": (None, "cannot translate a NoneType: give a path, the bytes of a file"),
     "a list": ([[0, 0, 0]], "cannot translate a list: give"),
     "a stream": (io.BytesIO(), "cannot translate a BytesIO: give"),
     "a picture without pixels": (Image.new("RGB", (0, 4)), "no pixels"),
