@@ -26,7 +26,8 @@ from cyclegan.data.format import Depth
 from cyclegan.data.kinds import READ
 from cyclegan.data.picture import Kept
 from cyclegan.data.read import read_picture
-from cyclegan.data.write import SUFFIXES, encoded, suffix_for
+from cyclegan.data.stores import SUFFIXES, suffix_for
+from cyclegan.data.write import encoded
 from cyclegan.methods import MethodConfig
 from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.recipe import Recipe, recipe_from

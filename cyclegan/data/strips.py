@@ -62,7 +62,7 @@ def read_large(path: Path, to: PictureFormat, folder: Path | None = None, *, str
     What it needs beside strips of `strip` samples lies in temporary files in `folder`, see `mapped`. Reads JPEG, PNG
     and TIFF; a progressive JPEG takes two bytes of RAM for each of its samples, a compressed TIFF the size of its
     largest strip.
-    Returns None for what has to be read as a whole: other formats; JPEG, fax, palettes and stacks of pages inside TIFF;
+    Returns None for what has to be read as a whole: other formats; fax, palettes and stacks of pages inside TIFF;
     values whose black and white are not known before all of them are.
     Raises what `read_picture` and `convert` raise, and NoRoom when `folder` has no room.
     """
@@ -149,4 +149,4 @@ def _converted(samples: npt.NDArray[Any], stored: Stored, to: PictureFormat, mak
 def _is_unchanged(pixels: Pixels, samples: npt.NDArray[Any], stored: Stored) -> bool:
     """Return whether converting the first rows of samples changed nothing, so that it changes no others."""
     said = stored.said
-    return said.turn == 1 and said.kept.nodata is None and np.shares_memory(pixels, samples)
+    return said.turn == 1 and said.kept.nodata is None and np.may_share_memory(pixels, samples)

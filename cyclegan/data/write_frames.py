@@ -12,7 +12,8 @@ import numpy.typing as npt
 from cyclegan.data.codecs.contents import Contents
 from cyclegan.data.format import Space
 from cyclegan.data.picture import Kept, Values
-from cyclegan.data.write import SUFFIXES, Output, OutputFormat, contents_of
+from cyclegan.data.stores import SUFFIXES, OutputFormat
+from cyclegan.data.write import Output, contents_of
 from cyclegan.util.text import one_line, shown
 
 Write = Callable[[Iterable[tuple[Contents, "float | None"]], int, BinaryIO], None]

@@ -15,7 +15,8 @@ from cyclegan.data.codecs.contents import Contents
 from cyclegan.data.convert import values_of
 from cyclegan.data.format import PictureFormat, Space
 from cyclegan.data.picture import Kept, Pixels, Values
-from cyclegan.data.write import Output, OutputFormat, contents_of, encoded, format_for, unwritable
+from cyclegan.data.stores import OutputFormat, format_for
+from cyclegan.data.write import Output, contents_of, encoded, unwritable
 
 SAMPLES = 2**21
 """Samples of a strip."""

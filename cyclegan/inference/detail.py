@@ -42,9 +42,10 @@ def with_detail(
 
     The translation is enlarged, and gets the detail that reducing took from the source, times a local matrix of gains:
     those of the linear function from the colours of the reduced source to those of its translation, in windows around
-    each pixel (the guided filter of He et al. 2013, fast as by He and Sun 2015). So detail is weak where the
-    translation is dark, inverted where it is inverted, has its colours, and is left out where the translation shows
-    something else. The result has the type and the channels of `small_translated`; those of the source may be others.
+    each pixel (the guided filter of He et al. 2013, fast as by He and Sun 2015). So detail has the colours of the
+    translation, is weak where it is dark and inverted where it is inverted, and leaves faint traces at most where it
+    shows something else. The result has the type and the channels of `small_translated`; those of the source may be
+    others.
 
     Compared by looking, on photographs at a quarter of their size: the guided filter itself loses the strokes that the
     source does not have, and differs from the translation by 5 to 17 of 255 when it is reduced again, here 1 to 2.

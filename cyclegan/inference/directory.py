@@ -20,6 +20,7 @@ from cyclegan.inference.options import Options
 from cyclegan.inference.outputs import check_names, check_sources, namer
 from cyclegan.inference.pipeline import Pipeline
 from cyclegan.inference.plan import Plan, plan
+from cyclegan.inference.sizes import advice
 from cyclegan.util.atomic import Unwritten
 from cyclegan.util.evenly import evenly
 from cyclegan.util.signals import Stopped, StopSignals
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 SAMPLES = 8
 """Number of sources by which processes see that they translate the same pictures."""
 
-LOOK = 0.2
-"""Seconds between two looks at the last pictures of other processes."""
+SOON, LATER = 0.05, 2.0
+"""Seconds between two looks at the last pictures of other processes: at first, and in the end."""
 
 Report = Callable[[int, int], None]
 Say = Callable[[str], None]
@@ -121,7 +122,7 @@ def translate_directory(
         note(line)
         tell(Note(text=line))
 
-    options = options or Options()
+    options = (options or Options()).known(translator.source, translator.target, translator.trained)
     sources = _sources(translator, source, out, options, say)
     files, named = sources.files, sources.named
     how = how_of(translator, options)
@@ -129,6 +130,7 @@ def translate_directory(
     with StopSignals() as stop, Job(out, work) as job, Manifest(out, how, job.part) as manifest:
         if not job.has_locks:
             say(f"{shown(out)}: has no file locks; start several processes on it one after the other")
+        job.shorten = manifest.is_long
         todo, claims = plan(files, named, manifest, resume=job.resume), Claims(job)
         foreign = todo.without(claims.names_in(files.names))  # claimed outputs are recorded later than we have read
         if foreign.refusal and not overwrite:
@@ -147,6 +149,9 @@ def translate_directory(
         run.end()
         if pipeline.clipped:
             say(_clipped_told(sorted(pipeline.clipped), translator.source))
+        if pipeline.advised and translator.trained:
+            first, *more = sorted(pipeline.advised)
+            say(advice(shown(first[0]), first[1], translator.trained, 1 + len(more)))
         if pipeline.refused:
             raise Unfinished(outcome, len(files), pipeline.refused) from pipeline.refused
     if stop.received and outcome.done < len(files):
@@ -159,7 +164,7 @@ def _through(
     pipeline: Pipeline, share: Share, run: Run, stopped: Callable[[], bool], waiting: Callable[[], None]
 ) -> None:
     """Translate what this process gets, and then what others leave when they die, until all is done or it stops."""
-    is_told = False
+    is_told, pause = False, SOON
     while not share.is_over:
         for picture in pipeline.through(share, len(share)):
             run.add(picture.path, picture.problem, picture.size[::-1] if picture.size else None)
@@ -169,7 +174,8 @@ def _through(
             if not is_told:
                 waiting()
                 is_told = True
-            time.sleep(LOOK)
+            time.sleep(pause)
+            pause = min(LATER, 1.5 * pause)
         if stopped() or pipeline.refused:
             return
 
@@ -253,7 +259,7 @@ def dry_run(
     `Plan.each` reads the beginning of each file. Raises FileNotFoundError and ValueError like `translate_directory`,
     but for files that would be overwritten, which the plan lists.
     """
-    options = options or Options()
+    options = (options or Options()).known(translator.source, translator.target, translator.trained)
     sources = _sources(translator, source, out, options, note)
     manifest = Manifest(out, how_of(translator, options))
     manifest.read()

@@ -11,7 +11,10 @@ import numpy.typing as npt
 from cyclegan.data.convert import LUMA
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import Pixels
-from cyclegan.data.resample import strips
+from cyclegan.data.resample import STRIP, strips
+
+FEWEST_ROWS = 32
+"""Rows of a strip, at least; those of a mask with a feather overlap."""
 
 Shares = npt.NDArray[np.float32]
 """(H, W, C) in [0, 1], the range of a domain."""
@@ -45,7 +48,7 @@ class Finish:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"--strength: must be 0 to 1, not {self.strength:g}")
         if self.keep_colour and self.match_colour:
-            raise ValueError("--keep_colour and --match_colour exclude each other: all colours kept match already")
+            raise ValueError("--keep_colour and --match_colour exclude each other; give one of them")
 
     def __bool__(self) -> bool:
         return self != Finish()
@@ -88,14 +91,15 @@ def finished(
     range of the target domain; grey is repeated for colour, and colour becomes luma for grey. `keep_colour` needs three
     channels in both, and the others as many in both, or one and three; see `Finish.check`.
 
-    Colours are kept or matched first, and the result is mixed with the source then. Works in strips of `rows` rows,
-    whose height does not change the result. All arrays may be mapped files; `out`, which is filled and returned if it
-    is given, may be `translated` itself.
+    Colours are kept or matched first, all over the picture; then the result is mixed with the source. Works in strips
+    of `rows` rows, whose height does not change the result. All arrays may be mapped files; `out`, which is filled and
+    returned if it is given, may be `translated` itself.
     """
     if not how and mask is None and out is None:
         return translated
     result: Pixels = np.empty_like(translated) if out is None else out
     move = matching(source, translated, rows) if how.match_colour else None
+    rows = rows or max(FEWEST_ROWS, STRIP // translated.shape[1])
     for part in strips(translated.shape[:2], rows):
         own, new = _like(source[part], translated), _shares(translated[part])
         if move is not None:
@@ -112,9 +116,9 @@ def with_colour_of(source: Shares, translated: Shares) -> Shares:
     """Return the luma of a translation with the chroma of its source, all (H, W, 3) in [0, 1].
 
     It is Y' of one and Cb and Cr of the other (ITU-R BT.601). Where such a colour does not exist, it gets less chroma,
-    so that luma and hue stay. On photographs, this looks like L* of one with a* and b* of the other, which takes ten
-    times as long and needs the primaries of the space. To scale linear light instead keeps the ratio of the colours,
-    which makes bright parts gaudy, and white specks of dark ones.
+    so that luma and hue stay. On photographs, L* of one with a* and b* of the other (CIELAB) looks nearly the same,
+    takes twice as long, and needs the primaries of the space. Linear light that is scaled to the other luminance keeps
+    the saturation, but makes bright parts gaudy and turns the noise of dark ones into specks.
     """
     weights = np.array(LUMA, np.float32)
     luma, chroma = (translated @ weights)[..., None], source - (source @ weights)[..., None]
@@ -142,9 +146,9 @@ def matching(source: Pixels, translated: Pixels, rows: int | None = None) -> Mov
     """Return the map that gives a translation the mean and the covariance of its source's colours.
 
     Of all linear maps that do, it moves colours least: the Monge-Kantorovich map of normal distributions (Pitie and
-    Kokaram 2007, eq. 10). On photographs, it looks much better than to match each channel of Lab or RGB by itself
-    (Reinhard et al. 2001): a yellowish translation of a white cup keeps a yellow rim then, and red turns to purple. In
-    Lab, the map looks the same as in RGB. No direction is stretched by more than `LARGEST_GAIN`.
+    Kokaram 2007). On photographs it looks better than to match the mean and the deviation of each channel of Lab or RGB
+    (Reinhard et al. 2001), which leaves a yellow rim on the yellowish translation of a white cup and turns red to
+    purple. In Lab, the map looks the same as in RGB. No direction is stretched by more than `LARGEST_GAIN`.
     """
     (after, wanted), (before, found) = _moments(source, translated, rows), _moments(translated, translated, rows)
     faint = FAINT * np.eye(len(found))

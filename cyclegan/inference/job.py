@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from cyclegan.inference.manifest import FOLDER, FileState, How, merge, parts_in
+from cyclegan.inference.manifest import FOLDER, FileState, How, merge, parts_in, shorten
 from cyclegan.util.atomic import Unwritten
 from cyclegan.util.locks import Busy, is_free, locked, try_lock
 from cyclegan.util.text import one_line, shown
@@ -78,6 +78,8 @@ class Job:
         """The keys of the blocks that processes had claimed which were all killed."""
         self.joined = False
         """Whether others were at work already."""
+        self.shorten = False
+        """Whether the last process is to rewrite the manifest without outdated lines; set by who has read it."""
         self.has_locks = True
         """Whether the file system has locks."""
         self.part, self._member = self.folder / f"{self.name}.jsonl", self.folder / f"{self.name}.member"
@@ -180,6 +182,8 @@ class Job:
         if not others:
             for part in parts_in(self.out):
                 merge(self.out, part)
+            if self.shorten:
+                shorten(self.out)
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _create(self) -> None:

@@ -27,7 +27,7 @@ OTHER_OPTIONS = "made with other options"
 ANOTHER_SOURCE = "whose source has changed"
 
 SUPERFLUOUS = 1000
-"""The file is rewritten when it has this many outdated lines more than current ones."""
+"""The manifest is rewritten when it has this many outdated lines more than current ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +81,8 @@ class Manifest:
         self.done: dict[str, Done] = {}
         """The last record of each output."""
         self._earlier: dict[str, list[Done]] = {}
+        self.is_long = False
+        """Whether most of its lines are outdated."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> Manifest:
@@ -105,11 +107,13 @@ class Manifest:
 
     def read(self) -> None:
         """Read the records again, with those that other processes have written since."""
-        self.done, self._earlier = {}, {}
+        self.done, self._earlier, number = {}, {}, 0
         for path in (self.out / NAME, *parts_in(self.out)):
             for line in _lines(path):
                 with suppress(ValueError, RecursionError):
                     self._know(*_parsed(line))
+                number += 1
+        self.is_long = number > 2 * len(self.done) + SUPERFLUOUS
 
     def doubt(self, name: str | Path, source: Path) -> str:
         """Return why the output of this name below `out` must be made again; empty if it need not.
@@ -155,8 +159,7 @@ def parts_in(out: Path) -> list[Path]:
 def merge(out: Path, part: Path) -> None:
     """Append a part to the manifest of a directory and remove it; only one process may do so at a time.
 
-    The manifest is rewritten when most of its lines are outdated. Raises Unwritten when it cannot be written; then the
-    part stays.
+    Raises Unwritten when it cannot be written; then the part stays.
     """
     path = out / NAME
     _check(path)
@@ -171,7 +174,6 @@ def merge(out: Path, part: Path) -> None:
         part.unlink()
     except OSError as error:
         raise Unwritten(path, error) from error
-    _shorten(path)
 
 
 def _is_cut(path: Path) -> bool:
@@ -184,17 +186,13 @@ def _is_cut(path: Path) -> bool:
         return file.read(1) != b"\n"
 
 
-def _shorten(path: Path) -> None:
-    """Rewrite a manifest without its outdated lines, if it has many."""
-    done: dict[str, bytes] = {}
-    lines = _lines(path)
-    if len(lines) <= SUPERFLUOUS:
-        return
-    for line in lines:
+def shorten(out: Path) -> None:
+    """Rewrite the manifest of a directory without its outdated lines; only one process may do so at a time."""
+    lines = dict[str, bytes]()
+    for line in _lines(out / NAME):
         with suppress(ValueError, RecursionError):
-            done[_parsed(line)[0]] = line
-    if len(lines) > 2 * len(done) + SUPERFLUOUS:
-        write_whole(path, b"".join(line + b"\n" for line in done.values()))
+            lines[_parsed(line)[0]] = line + b"\n"
+    write_whole(out / NAME, b"".join(lines.values()))
 
 
 def _check(path: Path) -> None:

@@ -28,6 +28,9 @@ GREY = PictureFormat(channels=1, colour="stored", view=(1,))
 LARGEST_FEATHER = 1000.0
 """The largest feather, in pixels."""
 
+FINE = 4.0
+"""The feather, in pixels, that is enough for a mask to be enlarged without a visible difference."""
+
 TOLERANCE = 0.02
 """By how much the aspect ratio of a mask may differ from that of its picture, beside the rounding of its sides."""
 
@@ -48,12 +51,22 @@ class SoftMask:
     It is Pillow's, of three boxes in 8 bits, which follows the exact one to 3 of 255 along an edge.
     """
 
+    @classmethod
+    def of(cls, values: npt.NDArray[np.uint8], size: Size, feather: float = 0.0) -> SoftMask:
+        """Return a mask; one with a wide feather is softened here and now, at a size at which that is quick."""
+        reduced = int(feather / FINE)
+        if reduced < 2:
+            return cls(values, size, feather)
+        small = max(1, round(size[0] / reduced)), max(1, round(size[1] / reduced))
+        soft = _blurred(scaled_rows(values, small, slice(0, small[0]), BILINEAR)[..., 0], feather / reduced)
+        return cls(soft[..., None], size)
+
     def __getitem__(self, part: slice, /) -> npt.NDArray[np.float32]:
         halo = ceil(3 * self.feather) + 6 if self.feather else 0
         above, below = max(0, part.start - halo), min(self.size[0], part.stop + halo)
         rows = scaled_rows(self.values, self.size, slice(above, below), BILINEAR)[..., 0]
         if self.feather:
-            rows = np.asarray(Image.fromarray(rows).filter(ImageFilter.GaussianBlur(self.feather)))
+            rows = _blurred(rows, self.feather)
         soft: npt.NDArray[np.float32] = rows[part.start - above : part.stop - above].astype(np.float32) / np.float32(
             255
         )
@@ -64,8 +77,8 @@ class Masks:
     """One mask for all pictures, or a folder with the mask of each, which has its name with any suffix.
 
     White is translated, and black is kept. `feather` is that of `SoftMask`.
-    Raises FileNotFoundError when there is no such picture or folder, ValueError for another `feather` than 0 to
-    `LARGEST_FEATHER`, and UnreadableImage when the one mask cannot be read.
+    Raises FileNotFoundError when there is no such picture or folder, and ValueError for another `feather` than 0 to
+    `LARGEST_FEATHER` and when the one mask cannot be read.
     """
 
     def __init__(self, path: Path, feather: float = 0.0) -> None:
@@ -75,7 +88,7 @@ class Masks:
             raise FileNotFoundError(f"--mask: {shown(path)}: no such picture or folder")
         self.path, self.feather = path, feather
         self._names: dict[str, list[str]] = defaultdict(list)
-        self._only = None if path.is_dir() else mask_values(read_picture(path))
+        self._only = None if path.is_dir() else _read(path)
         if self._only is None:
             for name in find_images(path).names:
                 self._names[_stem(name)].append(name)
@@ -107,17 +120,12 @@ class Masks:
         Raises ValueError when there is none, when it cannot be read, and when it has another shape than the picture.
         """
         path = self.file_of(name)
-        try:
-            values = mask_values(read_picture(path)) if self._only is None else self._only
-        except UnreadableImage as error:
-            raise ValueError(str(error)) from None
-        except ValueError as error:
-            raise ValueError(f"{shown(path)} is no mask: {error}") from None
+        values = _read(path) if self._only is None else self._only
         (height, width), (rows, columns) = values.shape[:2], size
         if abs(width * rows - height * columns) > max(TOLERANCE * width * rows, rows, columns):
             shape = f"the shape of its mask is another: {by((height, width))} pixels"
             raise ValueError(f"{shape} in {shown(path)}, and {by(size)} in the picture")
-        return SoftMask(values, size, self.feather)
+        return SoftMask.of(values, size, self.feather)
 
 
 def mask_values(picture: FilePicture) -> npt.NDArray[np.uint8]:
@@ -139,6 +147,20 @@ def mask_values(picture: FilePicture) -> npt.NDArray[np.uint8]:
     if not len(seen) or (seen == seen[0]).all():
         return (opacity * 255).round().astype(np.uint8)
     return (opacity * grey).round().astype(np.uint8)
+
+
+def _read(path: Path) -> npt.NDArray[np.uint8]:
+    """Return the mask in a file. Raises ValueError, in one line that names the file."""
+    try:
+        return mask_values(read_picture(path))
+    except UnreadableImage as error:
+        raise ValueError(str(error)) from None
+    except ValueError as error:
+        raise ValueError(f"{shown(path)} is no mask: {error}") from None
+
+
+def _blurred(values: npt.NDArray[np.uint8], feather: float) -> npt.NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(values).filter(ImageFilter.GaussianBlur(feather)))
 
 
 def _stem(name: str) -> str:

@@ -11,7 +11,8 @@ from cyclegan.data.codecs.signature import HEAD, format_of
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.kinds import READ, kind_of
 from cyclegan.data.listing import Listing, split_suffix
-from cyclegan.data.write import SUFFIXES, Output, suffix_for
+from cyclegan.data.stores import SUFFIXES, suffix_for
+from cyclegan.data.write import Output
 from cyclegan.util.text import shown
 
 

@@ -30,6 +30,7 @@ from cyclegan.inference.finish import finished
 from cyclegan.inference.frames import Halted, translated_frames
 from cyclegan.inference.manifest import FileState, Manifest, state_of
 from cyclegan.inference.options import Options
+from cyclegan.inference.sizes import is_much_larger
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.memory import free_memory, is_out_of_memory, told
 from cyclegan.util.atomic import Unwritten, is_about_its_name, write_whole
@@ -97,6 +98,8 @@ class Pipeline:
         self.named, self.options = named, options
         self.clipped: list[Path] = []
         """The pictures of whose values more than `CLIPPED` are outside the range of the domain."""
+        self.advised: list[tuple[Path, Size]] = []
+        """The pictures that are translated at a much larger size than the training's, and that size (H, W)."""
         self.refused: Unwritten | None = None
         """The error that ended the pipeline early, such as a full disk; None if there was none."""
         self.alone: set[tuple[int, ...]] = set()
@@ -122,6 +125,8 @@ class Pipeline:
             if clipped > CLIPPED:
                 self.clipped.append(path)
             translated, output = self.options.sizing.of((pixels.shape[0], pixels.shape[1]), most_pixels())
+            if is_much_larger(translated, self.translator.trained):
+                self.advised.append((path, translated))
             seen = _scaled(pixels, translated)
             if output != pixels.shape[:2]:
                 found, pixels = _mask_scaled(found, output), seen

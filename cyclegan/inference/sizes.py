@@ -13,7 +13,7 @@ LARGEST_SCALE = 16.0
 """The largest `--scale`."""
 
 MUCH_LARGER = 4.0
-"""How many times its training size a model's textures look wrong at; up to 2, pictures hardly differ."""
+"""How many times its training size a picture has when its textures look like grain; at 2, strokes are only finer."""
 
 
 class Sizes(NamedTuple):

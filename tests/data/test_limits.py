@@ -12,6 +12,8 @@ from cyclegan.data.files import UnreadableImage
 from cyclegan.data.read import read_picture
 from tests.pictures import plain
 
+pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+
 
 def test_the_limit_is_that_of_pillow_and_is_restored() -> None:
     before = most_pixels()

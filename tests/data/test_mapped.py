@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,14 +76,6 @@ def test_a_file_system_that_cannot_reserve_is_filled_with_zeros(
 def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(NoRoom, match=r"in .*nowhere"):
         mapped((10,), np.uint8, tmp_path / "nowhere")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc counts blocks of files without a name")
-def test_all_room_is_reserved_at_once(tmp_path: Path) -> None:
-    array = mapped((2**22,), np.uint8, tmp_path)
-    name = next(line.split()[5] for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in line)
-    assert name  # the mapping is that of a file in the folder
-    assert array.nbytes == 2**22
 
 
 def test_the_usual_folder_is_that_of_the_user_or_on_a_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from cyclegan.data.folder import Folder
 from cyclegan.data.loader import Loader
 from cyclegan.data.read import read_picture
 from cyclegan.data.sources import Source
+from cyclegan.data.stores import SUFFIXES
 from cyclegan.data.transforms import Augment
-from cyclegan.data.write import SUFFIXES
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.manifest import NAME
 from cyclegan.inference.options import Options

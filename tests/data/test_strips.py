@@ -22,6 +22,8 @@ from cyclegan.data.strips import Large, read_large
 from tests.deep import GEO, waves
 from tests.pictures import COLOURS, DAMAGE, DEEP, FORMATS, FRAMES, SIZES, Kind, turned
 
+pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+
 RGB, GREY = PictureFormat(), PictureFormat.of(1)
 DEEP_RGB = PictureFormat(depth="uint16", range=(0, 65_535))
 FLOATS = PictureFormat(channels=2, depth="float32", range=(-0.5, 1.5), colour="stored", view=(1,))
@@ -150,6 +152,33 @@ def test_every_layout_of_tiff_is_read_by_strips(layout: dict[str, Any], tmp_path
     assert kept.size == (50, 50)
 
 
+def jpeg_inside(path: Path, values: np.ndarray, **options: Any) -> None:
+    tags = [(code, 12, len(numbers), numbers, True) for code, numbers in GEO.items()]
+    tifffile.imwrite(path, values, compression="jpeg", metadata=None, extratags=tags, **options)
+
+
+@pytest.mark.parametrize("layout", [{"tile": (16, 32)}, {"rowsperstrip": 16}, {}], ids=str)
+@pytest.mark.parametrize("colours", ["rgb", "ycbcr", "minisblack"])
+def test_jpeg_inside_tiff_is_read_by_strips(colours: str, layout: dict[str, Any], tmp_path: Path) -> None:
+    values, path = waves(0, 0, 255, channels=3, size=50).astype(np.uint8), tmp_path / "x.tif"
+    jpeg_inside(path, values if colours != "minisblack" else values[..., 0], photometric=colours, **layout)
+    large = check_same(path, RGB, tmp_path, strip=50 * 3 * 7)
+    assert [code for code, *_ in large.picture.kept.tiff_tags] == list(GEO)
+
+
+def test_damaged_jpeg_inside_tiff_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    jpeg_inside(path, noise(50, 50, 3), photometric="rgb", tile=(16, 32))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"\xff\xd9", b"\0\0"))
+    with pytest.raises(UnreadableImage, match="truncated: JPEG data have no end"):
+        read_large(path, RGB, tmp_path)
+    frame = data.index(b"\xff\xc0") + 5
+    path.write_bytes(data[:frame] + b"\xff\x00\xff\x00" + data[frame + 4 :])
+    with pytest.raises(UnreadableImage, match="its JPEG data are 65,280 x 65,280 pixels in 32 x 16"):
+        read_large(path, RGB, tmp_path)
+
+
 def test_parts_without_data_are_missing(tmp_path: Path) -> None:
     values = waves(0, 10, 20, channels=2).astype(np.float32)
     values[30:] = -1
@@ -192,6 +221,28 @@ def test_other_formats_and_unknown_levels_are_left_to_reading_as_a_whole(tmp_pat
     tifffile.imwrite(tmp_path / "x.tif", np.ones((8, 8), np.float32))
     tifffile.imwrite(tmp_path / "y.tif", np.ones((8, 8), np.uint32))
     assert [read_large(path, RGB, tmp_path) for path in tmp_path.iterdir()] == [None] * 3
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(noise(8, 8, 3)).save(path := tmp_path / "x.png")
+    monkeypatch.setattr("cyclegan.data.codecs.stored.size_of_file", lambda path: path.stat().st_size + 10)
+    with pytest.raises(UnreadableImage, match="truncated while it is read"):
+        read_large(path, RGB, tmp_path)
+
+
+def test_colours_as_they_are_stay_where_they_were_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(noise(20, 20, 3)).save(path := tmp_path / "x.png")
+    made: list[np.ndarray] = []
+
+    def make(shape: tuple[int, ...], kind: np.dtype, folder: Path) -> np.ndarray:
+        made.append(np.zeros(shape, kind))
+        return made[-1]
+
+    monkeypatch.setattr("cyclegan.data.strips.mapped", make)
+    large = read_large(path, RGB, tmp_path)
+    assert large is not None
+    assert len(made) == 2  # the samples, and the file
+    assert np.may_share_memory(large.pixels, made[0])
 
 
 def test_another_number_of_channels_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from cyclegan.data.codecs.icc import profile_of
 from cyclegan.data.files import UnwritableImage
 from cyclegan.data.picture import Kept
 from cyclegan.data.read import read_picture
-from cyclegan.data.write import SUFFIXES, Output, encoded, suffix_for
+from cyclegan.data.stores import SUFFIXES, suffix_for
+from cyclegan.data.write import Output, encoded
 from tests.pictures import dicom
 
 

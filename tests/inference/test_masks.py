@@ -38,27 +38,29 @@ def test_white_is_translated_and_black_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("feather", [0.0, 0.7, 3.0, 20.0])
 @pytest.mark.parametrize("size", [(40, 30), (80, 60), (20, 15), (120, 90)])
 def test_strips_equal_the_whole(feather: float, size: tuple[int, int]) -> None:
-    mask = SoftMask(square()[..., None], size, feather)
+    mask = SoftMask.of(square()[..., None], size, feather)
     whole = mask[0 : size[0]]
     for rows in (1, 7, 16):
         parts = [mask[top : min(top + rows, size[0])] for top in range(0, size[0], rows)]
         assert np.array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.parametrize("feather", [0.0, 5.0, 50.0])
 @pytest.mark.parametrize("level", [0, 255])
-def test_one_level_stays_exactly_so_when_scaled_and_feathered(level: int) -> None:
-    mask = SoftMask(np.full((20, 15, 1), level, np.uint8), (40, 30), feather=5)
+def test_one_level_stays_exactly_so_when_scaled_and_feathered(level: int, feather: float) -> None:
+    mask = SoftMask.of(np.full((20, 15, 1), level, np.uint8), (40, 30), feather)
     assert (mask[WHOLE] == level / 255).all()
 
 
-def test_feather_is_the_standard_deviation_of_a_gaussian() -> None:
+@pytest.mark.parametrize("feather", [3.0, 7.5, 10.0, 17.0])
+def test_feather_is_the_standard_deviation_of_a_gaussian(feather: float) -> None:
     edge = np.zeros((40, 200, 1), np.uint8)
     edge[:, 100:] = 255
-    soft = SoftMask(edge, (40, 200), feather=10)[slice(20, 21)][0]
+    soft = SoftMask.of(edge, (40, 200), feather)[slice(20, 21)][0]
     slope = np.diff(soft.astype(np.float64))
     at = np.arange(len(slope))
     centre = (slope * at).sum()
-    assert np.sqrt((slope * (at - centre) ** 2).sum()) == pytest.approx(10, rel=0.03)
+    assert np.sqrt((slope * (at - centre) ** 2).sum()) == pytest.approx(feather, rel=0.03)
     assert centre == pytest.approx(99, abs=0.1)
 
 
@@ -116,6 +118,14 @@ def test_a_damaged_mask_of_a_folder_is_a_problem_of_its_picture(tmp_path: Path) 
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match="cannot be read"):
         Masks(tmp_path).of("a.png", (40, 30))
+
+
+def test_a_picture_that_is_no_mask_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.zeros((40, 30, 5), np.uint8))
+    with pytest.raises(ValueError, match=r"mask\.npy is no mask: it has 5 channels"):
+        Masks(tmp_path / "mask.npy")
+    with pytest.raises(ValueError, match=r"mask\.npy is no mask: it has 5 channels"):
+        Masks(tmp_path).of("mask.jpg", (40, 30))
 
 
 def test_a_mask_that_is_not_there_and_a_wrong_feather_are_refused(tmp_path: Path) -> None:

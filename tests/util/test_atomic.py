@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 import pytest
 from PIL import Image
 
-from cyclegan.data.write import SUFFIXES, write_image
+from cyclegan.data.stores import SUFFIXES
+from cyclegan.data.write import write_image
 from cyclegan.util import atomic
 from cyclegan.util.atomic import PART, Unwritten, write_whole
 from cyclegan.util.locks import try_lock

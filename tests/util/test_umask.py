@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from cyclegan.data.fetch import _unpack
-from cyclegan.data.write import SUFFIXES, write_image
+from cyclegan.data.stores import SUFFIXES
+from cyclegan.data.write import write_image
 from cyclegan.recipe import write_recipe
 from tests.cli.test_cli import run_main
 from tests.tiny import tiny_recipe, write_pictures

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,8 +17,9 @@ from tifffile import TiffFile, TiffPage
 from cyclegan.data.codecs import decode_pillow
 from cyclegan.data.codecs.decode_pillow import Said
 from cyclegan.data.codecs.limits import check_size, most_bytes
-from cyclegan.data.codecs.metadata import exif_in, kept_dpi, kept_exif, profile_of_camera, upright
+from cyclegan.data.codecs.metadata import exif_in, upright
 from cyclegan.data.codecs.samples import as_alpha, as_values, divided, of_sixteen_bits, without_data
+from cyclegan.data.codecs.tiff_said import NODATA, said_by
 from cyclegan.data.codecs.tiff_stack import channels_of, page_numbers
 from cyclegan.data.picture import FilePicture, Kept, Kind, Values
 
@@ -46,14 +46,6 @@ COLOURS: dict[int, tuple[int, Kind]] = {
 }
 """The number of channels of each photometric interpretation, and what they are."""
 
-KEPT_TAGS = (269, 270, 271, 272, 306, 315, 33432, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844, 50909)
-"""What it shows, where and when it was taken, by what and whom; GeoTIFF; GDAL's metadata; RPC and GDAL's geometry."""
-
-PLACES = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 50844, 50909})
-
-DESCRIPTION, SOFTWARE, GDAL_METADATA, NODATA, ICC_PROFILE = 270, 305, 42112, 42113, 34675
-ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
-
 
 def decode(data: bytes) -> FilePicture:
     """Decode the first page of a TIFF file, or all its pages if it declares them to be channels (OME, ImageJ).
@@ -63,7 +55,7 @@ def decode(data: bytes) -> FilePicture:
     with TiffFile(io.BytesIO(data)) as file:
         page = first_page(file)
         if is_for_pillow(page):
-            return decode_pillow.decode(data, "TIFF")
+            return _by_pillow(data, said_by(file, page, exif_in(data)).kept, page)
         return _decoded(file, page, data, is_first=True)
 
 
@@ -146,21 +138,13 @@ def picture_of(
     )
 
 
-def said_by(file: TiffFile, page: TiffPage, exif: Image.Exif) -> Said:
-    """Return what a file says about its first page."""
-    turn = page.tags.valueof(ORIENTATION, 1)
-    profile, tags = page.tags.valueof(ICC_PROFILE), _tags(file, page, turn)
-    if DESCRIPTION not in {code for code, *_ in tags}:  # of the layout of the file, which its writer added
-        for code in (DESCRIPTION, SOFTWARE):
-            exif.pop(code, None)
-    kept = Kept(
-        exif=kept_exif(exif),
-        dpi=_dpi(page),
-        tiff_tags=tags,
-        nodata=_nodata(page),
-        size=(page.imagewidth, page.imagelength),
-    )
-    return Said(turn, bytes(profile) if isinstance(profile, bytes) and profile else profile_of_camera(exif), kept)
+def _by_pillow(data: bytes, kept: Kept, page: TiffPage) -> FilePicture:
+    """Return the picture that Pillow decodes, with the tags that it does not keep."""
+    picture = decode_pillow.decode(data, "TIFF")
+    if page.bitspersample != 8 or page.photometric == PALETTE:  # the values are no longer those of the file
+        tags = tuple(tag for tag in kept.tiff_tags if tag[0] != NODATA)
+        return replace(picture, kept=replace(kept, tiff_tags=tags, nodata=None))
+    return replace(picture, kept=kept, missing=without_data(picture.values, kept.nodata))
 
 
 def is_for_pillow(page: TiffPage) -> bool:
@@ -228,36 +212,3 @@ def _window(page: TiffPage, kind: Kind) -> tuple[float, float] | None:
     """Return black and white of grey and bands of an unusual number of bits, which stay as they are; RGB is scaled."""
     bits = int(page.bitspersample)
     return None if kind == "rgb" or bits in (8, 16, 24, 32, 64) else (0.0, float(2**bits - 1))
-
-
-def _nodata(page: TiffPage) -> float | None:
-    """Return the value of pixels without data, which GDAL writes as a text."""
-    try:
-        return float(str(page.tags.valueof(NODATA)).strip(" \0"))
-    except ValueError:
-        return None
-
-
-def _dpi(page: TiffPage) -> tuple[float, float] | None:
-    """Return pixels per inch; a resolution without a unit is only the shape of a pixel."""
-    unit = {2: 1.0, 3: 2.54}.get(page.tags.valueof(RESOLUTION_UNIT, 2))
-    try:
-        across, down = page.tags.valueof(X_RESOLUTION), page.tags.valueof(Y_RESOLUTION)
-        return None if unit is None else kept_dpi((unit * across[0] / across[1], unit * down[0] / down[1]))
-    except (TypeError, IndexError, ZeroDivisionError):
-        return None
-
-
-def _tags(file: TiffFile, page: TiffPage, turn: int) -> tuple[tuple[int, int, int, Any], ...]:
-    """Return the tags that an output keeps; those of places do not hold for a picture that was turned."""
-    kept = []
-    for code in KEPT_TAGS:
-        if (tag := page.tags.get(code)) is None or (turn != 1 and code in PLACES):
-            continue
-        value = tag.value
-        if code == DESCRIPTION and (file.is_ome or file.is_imagej or page.is_shaped or not isinstance(value, str)):
-            continue  # it describes the layout of the file
-        if code == GDAL_METADATA:  # statistics of the values no longer hold
-            value = re.sub(r'\s*<Item name="STATISTICS_[^>]*>[^<]*</Item>', "", str(value))
-        kept.append((code, int(tag.dtype), int(tag.count), value))
-    return tuple(kept)

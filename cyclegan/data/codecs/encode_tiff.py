@@ -72,6 +72,7 @@ def write(file: IO[bytes], samples: Any, contents: Contents, **options: Any) -> 
         **options,
     )
     _add_directories(file, exif, directories)
+    file.seek(0, io.SEEK_END)
 
 
 def placed(contents: Contents) -> tuple[Tag, ...]:
@@ -135,4 +136,3 @@ def _add_directories(file: IO[bytes], exif: Image.Exif, placeholders: list[int])
         file.seek(offset)
         kind, numbers = (LONG8, "QQ") if is_big else (LONG, "II")
         file.write(struct.pack(f"<HH{numbers}", int(PLACEHOLDERS[code]), kind, 1, begin))
-    file.seek(0, io.SEEK_END)

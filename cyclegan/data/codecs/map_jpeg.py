@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a segment after them: restarts, the start of the picture."""
 END = 0xD9
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of the segment that states the size."""
 
 
 def open_jpeg(path: Path) -> Stored | None:
@@ -49,13 +52,24 @@ def open_jpeg(path: Path) -> Stored | None:
     return Stored(shape=(*size, channels), dtype=np.dtype(np.uint8), said=said, decode=decode, picture=picture)
 
 
-def is_complete(data: memoryview) -> bool:
-    """Return whether the first picture of a JPEG file has its end, by its markers (ITU-T T.81, B.1)."""
-    at = 0
-    while (found := MARKER.search(data, at)) is not None:
+def is_complete(data: bytes | memoryview) -> bool:
+    """Return whether the first picture of a JPEG file has its end."""
+    return any(marker == END for marker, _ in _markers(data))
+
+
+def size_in(data: bytes | memoryview) -> tuple[int, int]:
+    """Return the size (H, W) that a JPEG file states. Raises ValueError if it states none."""
+    at = next((at for marker, at in _markers(data) if marker in FRAMES), None)
+    if at is None:
+        raise ValueError("its JPEG data are damaged")
+    return int.from_bytes(data[at + 3 : at + 5], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+
+
+def _markers(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
+    """Yield each marker up to the end of the first picture, and where its segment begins (ITU-T T.81, B.1)."""
+    at, marker = 0, 0
+    while marker != END and (found := MARKER.search(data, at)) is not None:
         marker, at = found[1][0], found.end()
-        if marker == END:
-            return True
+        yield marker, at
         if marker not in ALONE:
             at += int.from_bytes(data[at : at + 2], "big")
-    return False

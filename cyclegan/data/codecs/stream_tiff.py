@@ -13,7 +13,10 @@ from cyclegan.data.codecs import encode_tiff
 from cyclegan.data.codecs.contents import Contents
 
 TILE = 256
-"""Pixels on a side of a tile."""
+"""Pixels on a side of a tile, unless the picture is very wide."""
+
+SAMPLES = 2**24
+"""Most samples of a strip."""
 
 MOST_BYTES = 2**32 - 2**25
 """Most bytes of pixels in a file that is not BigTIFF: deflate may fail to make noise smaller."""
@@ -26,7 +29,10 @@ THREADS = min(4, os.cpu_count() or 1)
 
 def rows_of_a_strip(whole: Contents) -> int:
     """Return how many rows a strip has: those of a tile."""
-    return TILE
+    rows = TILE
+    while rows > 16 and rows * whole.samples_of_a_row > SAMPLES:
+        rows //= 2
+    return rows
 
 
 def write(file: BinaryIO, whole: Contents, strips: Iterable[Contents]) -> None:
@@ -39,7 +45,7 @@ def write(file: BinaryIO, whole: Contents, strips: Iterable[Contents]) -> None:
         whole,
         shape=(height, width, channels) if channels > 1 else (height, width),
         dtype=dtype,
-        tile=(TILE, TILE),
+        tile=(rows_of_a_strip(whole), TILE),
         bigtiff=width * height * channels * dtype.itemsize > MOST_BYTES,
         maxworkers=THREADS,
         buffersize=BUFFER,
