@@ -89,14 +89,17 @@ class Job:
     def __enter__(self) -> Job:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
-            with self._alone() as self.has_locks:
-                self._join()
         except FileExistsError:
             raise FileExistsError(f"{shown(self.out)}: is a file; choose a directory for the translations") from None
+        except OSError as error:
+            raise Unwritten(self.out, error) from error
+        try:
+            with self._alone() as self.has_locks:
+                self._join()
         except Unwritten:
             raise
         except OSError as error:
-            raise Unwritten(self.out, error) from error
+            raise Unwritten(self.folder, error) from error
         self._heart = threading.Thread(target=self._live, daemon=True)
         self._heart.start()
         return self
