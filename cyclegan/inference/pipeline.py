@@ -16,15 +16,18 @@ from cyclegan.data.codecs.limits import most_pixels
 from cyclegan.data.convert import CLIPPED, convert, values_of
 from cyclegan.data.files import UnreadableImage, UnwritableImage
 from cyclegan.data.fit import Size, scaled
+from cyclegan.data.frames import Frames, frame_count, read_frames
 from cyclegan.data.picture import FilePicture, Pixels
 from cyclegan.data.read import read_picture
 from cyclegan.data.resample import scaled_strips
 from cyclegan.data.shapes import size_of
 from cyclegan.data.strips import read_large
 from cyclegan.data.write import encoded
+from cyclegan.data.write_frames import UnwritableFrames
 from cyclegan.data.write_strips import streamed, strips_of
 from cyclegan.inference.detail import with_detail
 from cyclegan.inference.finish import finished
+from cyclegan.inference.frames import Halted, translated_frames
 from cyclegan.inference.manifest import FileState, Manifest, state_of
 from cyclegan.inference.options import Options
 from cyclegan.inference.sizes import is_much_larger
@@ -64,6 +67,8 @@ class Picture(NamedTuple):
     """The source at the size at which it is translated, if the output depends on it."""
     size: Size | None = None
     """The size (H, W) of the output."""
+    frames: Frames | None = None
+    """The frames or pages of its file, if it has more than one; they are translated while they are written."""
     source_picture: FilePicture | None = None
     """What its file held, without the values."""
     problem: str = ""
@@ -114,6 +119,8 @@ class Pipeline:
     def _read(self, path: Path) -> Picture:
         picture = Picture(path, state_of(path))
         try:
+            if frame_count(path) > 1:
+                return picture._replace(frames=read_frames(path))
             pixels, clipped, found = self._decoded(path)
             if clipped > CLIPPED:
                 self.clipped.append(path)
@@ -194,8 +201,10 @@ class Pipeline:
                 self._file(picture, output),
                 ready=lambda about: self.manifest.add(name, FileState.of(about), picture.source),
             )
-        except UnwritableImage as error:
+        except (UnwritableImage, UnwritableFrames, UnreadableImage) as error:
             return picture.failed(str(error))
+        except Halted:
+            return None
         except (MemoryError, RuntimeError, ValueError) as error:
             return picture.failed(_problem(picture, error))
         except Unwritten as error:
@@ -203,10 +212,20 @@ class Pipeline:
                 return picture.failed(str(error))
             self.refused = error
             return None
-        return picture._replace(pixels=NOTHING, full=NOTHING, small=NOTHING)
+        return picture._replace(frames=None, pixels=NOTHING, full=NOTHING, small=NOTHING)
 
     def _file(self, picture: Picture, path: Path) -> bytes | Callable[[BinaryIO], object]:
         """Return the file of a translation, with what its source says and still holds."""
+        if picture.frames is not None:
+            return translated_frames(
+                self.translator,
+                picture.frames,
+                path,
+                name=self._name(picture),
+                options=self.options,
+                stopped=lambda: bool(self.refused or self.stopped()),
+                clipped=lambda: self.clipped.append(picture.path),
+            )
         source, target = picture.source_picture, self.translator.target
         assert source is not None
         pixels = self._finished(picture)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from torch import nn
 
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.format import RGB_PICTURES, PictureFormat
@@ -20,11 +21,13 @@ from cyclegan.data.picture import Pixels
 from cyclegan.data.read import read_bytes, read_picture
 from cyclegan.data.write import Output
 from cyclegan.data.write_frames import NewFrame, UnwritableFrames, write_frames
+from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.finish import Finish
 from cyclegan.inference.frames import Halted, Translates, translated_frames
 from cyclegan.inference.options import Options
 from cyclegan.inference.sizes import Sizing
 from cyclegan.inference.stream import translate_stream
+from cyclegan.inference.translator import Translator
 from cyclegan.util.atomic import write_whole
 from tests.deep import FORMATS
 from tests.pictures import GREY, RED, plain
@@ -218,3 +221,23 @@ def test_a_stream_that_cannot_be_translated_is_one_line(tmp_path: Path) -> None:
     plain("RGB", GREY)(path := tmp_path / "x.png")
     with pytest.raises(ValueError, match="--output_format: expected one of"):
         translate_stream(Negative(), path.read_bytes(), Options(output=Output(format="xyz")))
+
+
+def test_a_directory_keeps_its_animations_and_pages(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    saved(source / "a.gif")
+    plain("RGB", RED)(source / "b.png")
+    pages(source / "c.tif")
+    saved(source / "d.webp", number=3)
+    data = (source / "a.gif").read_bytes()
+    (source / "e.gif").write_bytes(data[: len(data) * 2 // 3])
+    translator = Translator(nn.Identity(), device="cpu", precision="float32")
+    outcome = translate_directory(translator, source, out)
+    assert [path.name for path in outcome.translated] == ["a.gif", "b.png", "c.tif", "d.webp"]
+    assert [frame.duration for frame in read_frames(out / "a.gif")] == [20.0 + 10 * i for i in range(7)]
+    assert [read_frames(out / name).count for name in ("a.gif", "b.png", "c.tif", "d.webp")] == [7, 1, 3, 3]
+    assert len(outcome.failed) == 1 and "e.gif, frame" in outcome.failed[0]
+    assert len(translate_directory(translator, source, out, resume=True).skipped) == 4
+    outcome = translate_directory(translator, source, tmp_path / "jpg", options=Options(output=Output(format="jpg")))
+    assert len(outcome.failed) == 4 and len(outcome.translated) == 1
