@@ -47,22 +47,10 @@ COMMANDS: dict[str, type[Command]] = {
 }
 
 
-OF_TORCH = frozenset(
-    [
-        "albumentations",
-        "cv2",
-        "huggingface_hub",
-        "imagehash",
-        "jinja2",
-        "kornia",
-        "safetensors",
-        "scipy",
-        "tensorboard",
-        "torch",
-        "torch_fidelity",
-        "torchvision",
-    ]
-)
+OF_TORCH = {
+    "albumentations", "cv2", "huggingface_hub", "imagehash", "jinja2", "kornia", "safetensors", "scipy", "tensorboard",
+    "torch", "torch_fidelity", "torchvision",
+}  # fmt: skip
 """The libraries that the extra `torch` installs."""
 
 WITHOUT_TORCH = "needs torch, which is not installed; run: pip install 'cyclegan[torch]'"
