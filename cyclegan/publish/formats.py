@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cyclegan.inference.engines.about import About
-from cyclegan.inference.engines.engine import engine_from
 from cyclegan.inference.engines.libraries import library
 from cyclegan.inference.engines.model_file import GRAPH
 from cyclegan.inference.engines.onnx_model import model_of
 from cyclegan.inference.engines.onnx_ops import OPSET
 from cyclegan.inference.engines.quantise import openvino_file, quantised_onnx, quantised_openvino
+from cyclegan.inference.engines.session_engine import engine_from
 from cyclegan.inference.engines.sessions import Array
 from cyclegan.inference.graph.nodes import Graph
 from cyclegan.inference.graph.text import graph_text

@@ -25,9 +25,9 @@ from torch import Tensor
 
 from cyclegan.data.format import PictureFormat
 from cyclegan.inference.engines.agreement import difference
-from cyclegan.inference.engines.engine import LibraryName, engine_from, engine_of
 from cyclegan.inference.engines.libraries import installed
 from cyclegan.inference.engines.quantise import quantised_onnx, quantised_openvino
+from cyclegan.inference.engines.session_engine import LibraryName, engine_from, engine_of
 from cyclegan.inference.engines.sessions import Array, EnginePrecision
 from cyclegan.inference.graph.trace import trace
 from cyclegan.inference.model import open_model

@@ -14,9 +14,9 @@ from cyclegan.data.picture import Pixels
 from cyclegan.inference.engine import Engine, Name
 from cyclegan.inference.engines.agreement import disagreement
 from cyclegan.inference.engines.arrays import images_of
-from cyclegan.inference.engines.engine import LibraryName, engine_of
 from cyclegan.inference.engines.libraries import installed
 from cyclegan.inference.engines.library_engine import LibraryEngine
+from cyclegan.inference.engines.session_engine import LibraryName, engine_of
 from cyclegan.inference.engines.sessions import EnginePrecision
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cyclegan.inference.engines.about import About
-from cyclegan.inference.engines.engine import LibraryName
 from cyclegan.inference.engines.libraries import installed
 from cyclegan.inference.engines.library_engine import LibraryEngine
 from cyclegan.inference.engines.model_file import read_model_file
+from cyclegan.inference.engines.session_engine import LibraryName
 from cyclegan.util.text import shown
 
 

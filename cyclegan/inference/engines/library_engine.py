@@ -12,7 +12,7 @@ from cyclegan.data.picture import Pixels
 from cyclegan.inference.bands.session_runner import SessionRunner
 from cyclegan.inference.engine import Name
 from cyclegan.inference.engines.arrays import images_of, pixels_of
-from cyclegan.inference.engines.engine import SessionEngine, session_of
+from cyclegan.inference.engines.session_engine import SessionEngine, session_of
 from cyclegan.inference.engines.sessions import Session
 from cyclegan.inference.graph.nodes import Graph
 
@@ -66,7 +66,6 @@ class LibraryEngine:
         """Return what computes bands; the generator has a graph."""
         assert self.graph is not None
         name, precision = self.session.name, self.session.precision
-        assert name != "torch"
 
         def session(model: bytes, precisely: bool) -> Session:
             return session_of(name, model, "float32" if precisely else precision, self.threads)

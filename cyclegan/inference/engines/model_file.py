@@ -10,8 +10,8 @@ import numpy as np
 
 from cyclegan.data.format import PictureFormat
 from cyclegan.inference.engines.about import About, about_from, is_ours
-from cyclegan.inference.engines.engine import LibraryName, SessionEngine, engine_from, engine_of
 from cyclegan.inference.engines.libraries import library, one_line_errors
+from cyclegan.inference.engines.session_engine import LibraryName, SessionEngine, engine_from, engine_of
 from cyclegan.inference.engines.sessions import EnginePrecision
 from cyclegan.inference.graph.nodes import Graph, Weights
 from cyclegan.inference.graph.text import graph_from

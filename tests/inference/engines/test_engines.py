@@ -10,9 +10,9 @@ import pytest
 
 from cyclegan.inference.engines import sessions
 from cyclegan.inference.engines.agreement import difference, disagreement
-from cyclegan.inference.engines.engine import LibraryName, engine_of
 from cyclegan.inference.engines.onnx_model import model_of, part_of
 from cyclegan.inference.engines.precise import split_precise
+from cyclegan.inference.engines.session_engine import LibraryName, engine_of
 from cyclegan.inference.engines.sessions import Session, onnxruntime_session, openvino_session
 from cyclegan.inference.graph.nodes import INPUT
 from cyclegan.inference.graph.trace import trace

@@ -1,10 +1,10 @@
-"""What translates images: torch, ONNX Runtime or OpenVINO."""
+"""A generator in a session of ONNX Runtime or OpenVINO."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -19,47 +19,31 @@ from cyclegan.inference.engines.sessions import (
 )
 from cyclegan.inference.graph.nodes import INPUT, Graph, mirrored
 
-EngineName = Literal["torch", "onnxruntime", "openvino"]
-"""The libraries that run generators."""
-
 LibraryName: TypeAlias = Literal["onnxruntime", "openvino"]
+"""The libraries other than torch that run generators."""
 
 
-class Engine(Protocol):
-    """Translates images."""
+class SessionEngine:
+    """A generator that is run by ONNX Runtime or OpenVINO. It may be called from several threads.
 
-    name: EngineName
-    precision: EnginePrecision
-    inputs: int
-    """The number of channels of the images."""
-    outputs: int
-    """The number of channels of the translations."""
-    graph: Graph | None
-    """The operations, for banded inference; None for a model that can only be run as a whole."""
-    digest: str
-    """The SHA-256 of the operations and weights."""
+    `graph` are its operations, for banded inference; None for a model that can only be run as a whole. `digest` is the
+    SHA-256 of the operations and weights.
+    """
+
+    def __init__(
+        self, name: LibraryName, precision: EnginePrecision, inputs: int, outputs: int, digest: str,
+        run: Callable[[Array], Array], graph: Graph | None = None,
+    ) -> None:  # fmt: skip
+        self.name: LibraryName = name
+        self.precision: EnginePrecision = precision
+        self.inputs, self.outputs, self.digest, self.graph = inputs, outputs, digest, graph
+        self._run = run
 
     def __call__(self, images: Array) -> Array:
         """Translate images (N, inputs, H, W) in [-1, 1], of any size, to (N, outputs, H, W) in [-1, 1].
 
         Raises MemoryError when memory runs out, and RuntimeError for any other failure, in one line.
         """
-
-
-class SessionEngine:
-    """A generator that is run by ONNX Runtime or OpenVINO; see `Engine`. It may be called from several threads."""
-
-    def __init__(
-        self, name: LibraryName, precision: EnginePrecision, inputs: int, outputs: int, digest: str,
-        run: Callable[[Array], Array], graph: Graph | None = None,
-    ) -> None:  # fmt: skip
-        self.name: EngineName = name
-        self.precision: EnginePrecision = precision
-        self.inputs, self.outputs, self.digest, self.graph = inputs, outputs, digest, graph
-        self._run = run
-
-    def __call__(self, images: Array) -> Array:
-        """Translate images; see `Engine`."""
         return self._run(np.ascontiguousarray(images, dtype=np.float32))
 
 
