@@ -269,7 +269,7 @@ def dry_run(
 def how_of(translator: Translator, options: Options) -> How:
     """Return what determines the outputs of a translator besides their sources."""
     by = "" if translator.wanted in ("auto", "torch") else f"{translator.wanted} "
-    return How(model=translator.engine.digest, size=None, precision=f"{by}{translator.precision}", written=str(options))
+    return How(model=translator.engine.digest, precision=f"{by}{translator.precision}", written=str(options))
 
 
 def _sources(translator: Translator, source: Path, out: Path, options: Options, note: Say) -> Sources:

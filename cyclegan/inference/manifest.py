@@ -36,12 +36,10 @@ class How:
 
     model: str
     """SHA-256 of the generator's config and weights."""
-    size: int | None
-    """Pixels of the shorter side; None for the size of the source."""
     precision: str
     """The precision that was asked for, or "auto"."""
     written: str = ""
-    """The options of the files besides their suffix: quality, strip."""
+    """The other options, see `Options.__str__`."""
 
 
 class FileState(NamedTuple):
@@ -220,7 +218,7 @@ def _line(name: str, done: Done) -> bytes:
     how = done.how
     fields = {"output": name, "bytes": done.output.bytes, "time": done.output.time}
     fields |= {"source_bytes": done.source.bytes, "source_time": done.source.time}
-    fields |= {"model": how.model, "size": how.size, "precision": how.precision, "written": how.written}
+    fields |= {"model": how.model, "precision": how.precision, "written": how.written}
     return json.dumps(fields).encode() + b"\n"
 
 
@@ -230,10 +228,10 @@ def _parsed(line: bytes) -> tuple[str, Done]:
     match fields:
         case {
             "output": str(name), "bytes": int(size), "time": int(time), "source_bytes": int(source_bytes),
-            "source_time": int(source_time), "model": str(model), "size": int() | None as shorter,
-            "precision": str(precision),
+            "source_time": int(source_time), "model": str(model), "precision": str(precision),
         }:  # fmt: skip
-            written = fields.get("written", "")
-            how = How(model=model, size=shorter, precision=precision, written=written)
+            shorter = fields.get("size")  # of earlier versions
+            options = f"size {shorter} {fields.get('written', '')}" if shorter else str(fields.get("written", ""))
+            how = How(model=model, precision=precision, written=options.strip())
             return name, Done(FileState(size, time), FileState(source_bytes, source_time), how)
     raise ValueError("not a line of a manifest")

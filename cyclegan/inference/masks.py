@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from math import ceil
@@ -94,7 +95,12 @@ class Masks:
                 self._names[_stem(name)].append(name)
 
     def __str__(self) -> str:
-        return f"mask {shown(self.path)}" + (f" feather {self.feather:g}" if self.feather else "")
+        """The masks in a few words, which are others once a file has changed."""
+        names = [name for alike in self._names.values() for name in alike]
+        files = [self.path / name for name in sorted(names)] or [self.path]
+        states = [(path.name, about.st_size, about.st_mtime_ns) for path in files if (about := path.stat())]
+        state = hashlib.sha256(repr(states).encode()).hexdigest()[:8]
+        return f"mask {shown(self.path)} {state}" + (f" feather {self.feather:g}" if self.feather else "")
 
     def file_of(self, name: str) -> Path:
         """Return the file of the mask for a picture, whose `name` is its path below the folder of pictures.

@@ -43,6 +43,7 @@ class Translator:
     ```python
     translator = Translator.load("runs/monet2photo", "BtoA")
     painted = translator.translate(Image.open("photo.jpg"))
+    painted = await asyncio.to_thread(translator.translate, "photo.jpg")
     ```
 
     `network` is a generator, or an engine that runs one. `device` "auto" picks CUDA, then MPS, then the CPU. The speed
@@ -179,6 +180,13 @@ class Translator:
         """Yield the translations of pictures of any sizes, in order; the next ones are read while one is computed.
 
         `pictures` may be a list or a generator without an end. On a GPU, neighbours of one size go together.
+
+        >>> import numpy
+        >>> from cyclegan.networks.config import ResnetConfig
+        >>> translator = Translator(ResnetConfig(width=4, blocks=1).build(), device="cpu")
+        >>> frames = (numpy.zeros((30 + i, 40, 3), numpy.uint8) for i in range(3))
+        >>> [image.size for image in translator.translate_all(frames)]
+        [(40, 30), (40, 31), (40, 32)]
 
         Raises what `translate` raises.
         """

@@ -246,7 +246,7 @@ def test_ten_thousand_outputs_are_looked_up_at_once(tmp_path: Path, monkeypatch:
     """Each file is looked up on the disk once, and the manifest is read once."""
     source = tmp_path / "source"
     source.touch()
-    how, state = How(model="x", size=None, precision="auto"), state_of(source)
+    how, state = How(model="x", precision="auto"), state_of(source)
     with Manifest(tmp_path, how) as written:
         for i in range(10_000):
             written.add(Path(f"{i}.png"), FileState(i, i), state)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -169,5 +171,15 @@ def test_transparent_parts_of_a_grey_mask_are_kept(tmp_path: Path) -> None:
 
 def test_it_is_told_in_a_few_words(tmp_path: Path) -> None:
     path = save(tmp_path / "mask.png", square())
-    assert str(Masks(path)) == f"mask {path}"
-    assert str(Masks(path, 2.5)) == f"mask {path} feather 2.5"
+    assert re.fullmatch(rf"mask {re.escape(str(path))} [0-9a-f]{{8}}", str(Masks(path)))
+    assert str(Masks(path, 2.5)) == f"{Masks(path)} feather 2.5"
+
+
+@pytest.mark.parametrize("given", ["mask.png", "."])
+def test_a_changed_mask_is_another_mask(given: str, tmp_path: Path) -> None:
+    """So that `--resume` translates again."""
+    path = save(tmp_path / "mask.png", square())
+    before = str(Masks(tmp_path / given))
+    assert str(Masks(tmp_path / given)) == before
+    os.utime(path, ns=(1, 1))
+    assert str(Masks(tmp_path / given)) != before

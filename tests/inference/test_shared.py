@@ -34,7 +34,7 @@ from tests.patience import until
 from tests.tiny import outputs, write_pictures
 
 PLAIN = ("--device", "cpu", "--precision", "float32")
-HOW = How(model="x", size=None, precision="float32")
+HOW = How(model="x", precision="float32")
 
 
 def network() -> ResnetGenerator:

@@ -1,6 +1,8 @@
+import doctest
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from torch import nn
 import cyclegan
 import cyclegan.inference.engines.torch_engine
 import cyclegan.inference.pipeline
+import cyclegan.inference.translator
 import cyclegan.machine.levers
 from cyclegan.checkpoint import newest_checkpoint
 from cyclegan.data.picture import Pixels
@@ -335,3 +338,45 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=name):
             Translator.load(tmp_path / name)
     assert not (tmp_path / "touched").exists()
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    ran = doctest.testmod(cyclegan.inference.translator)
+    assert ran.attempted >= 5 and not ran.failed
+
+
+def test_pictures_of_any_sizes_and_kinds_are_translated_in_order_and_read_ahead(
+    translator: Translator, tmp_path: Path
+) -> None:
+    picture(30, 20).save(tmp_path / "a.png")
+    array = np.asarray(picture(12, 40))
+    asked: list[int] = []
+
+    def pictures() -> Iterator[object]:
+        for i, each in enumerate([tmp_path / "a.png", (tmp_path / "a.png").read_bytes(), picture(), array] * 3):
+            asked.append(i)
+            yield each
+
+    made = translator.translate_all(pictures())  # type: ignore[arg-type]
+    assert next(made).size == (30, 20) and 1 < len(asked) < 12
+    assert [image.size for image in made] == [
+        (30, 20),
+        (37, 21),
+        (12, 40),
+        *[(30, 20), (30, 20), (37, 21), (12, 40)] * 2,
+    ]
+
+
+def test_several_threads_may_use_one_translator(translator: Translator) -> None:
+    pictures = [picture(20 + i, 30) for i in range(12)]
+    expected = [translator.translate(each).tobytes() for each in pictures]
+    with ThreadPoolExecutor(4) as threads:
+        assert [image.tobytes() for image in threads.map(translator.translate, pictures)] == expected
+
+
+def test_bytes_of_a_file_are_translated_like_the_file(translator: Translator, tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.jpg")
+    there = translator.translate(tmp_path / "a.jpg")
+    assert translator.translate((tmp_path / "a.jpg").read_bytes()).tobytes() == there.tobytes()
+    with pytest.raises(ValueError, match="^the picture cannot be read: "):
+        translator.translate(b"no picture")
