@@ -378,5 +378,5 @@ def test_bytes_of_a_file_are_translated_like_the_file(translator: Translator, tm
     picture().save(tmp_path / "a.jpg")
     there = translator.translate(tmp_path / "a.jpg")
     assert translator.translate((tmp_path / "a.jpg").read_bytes()).tobytes() == there.tobytes()
-    with pytest.raises(ValueError, match="^the picture cannot be read: "):
+    with pytest.raises(ValueError, match=r"^the picture cannot be read: "):
         translator.translate(b"no picture")
