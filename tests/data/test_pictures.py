@@ -164,7 +164,7 @@ def test_a_strip_is_not_scaled_beyond_the_limit(translator: Translator, tmp_path
     )
     assert list(outcome.translated) == [good]
     [line] = outcome.failed
-    assert "strip.png: 1,000,000 x 100 pixels are over the limit" in line
+    assert "strip.png cannot be translated: 1000000 x 100 pixels are over the limit" in line
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
