@@ -19,7 +19,7 @@ from cyclegan.inference.model import open_model
 from cyclegan.publish import formats
 from cyclegan.publish.checked import sizes_for
 from cyclegan.publish.export import export
-from cyclegan.publish.torch_models import METADATA, RUNNERS
+from cyclegan.publish.torch_models import METADATA, RUNNERS, jit
 from cyclegan.types import Direction
 from tests.inference.engines.generators import CONFIGS, SIZES, by_torch, generator, images
 from tests.tiny import write_pictures
@@ -58,7 +58,7 @@ def test_an_export_for_another_library_is_read_and_says_how_it_was_checked(
 @pytest.mark.parametrize("suffix", [".pt2", ".ts"])
 def test_an_export_for_torch_keeps_nothing_for_gradients(suffix: str, stored: Path, tmp_path: Path) -> None:
     path = export(stored, tmp_path / f"g{suffix}", None).generator
-    module = torch.export.load(path).module() if suffix == ".pt2" else torch.jit.load(path)  # as others do
+    module = torch.export.load(path).module() if suffix == ".pt2" else jit.load(path)  # as others do
     assert not module(torch.zeros(1, 3, 16, 16)).requires_grad
 
 
