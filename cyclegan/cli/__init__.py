@@ -47,6 +47,14 @@ COMMANDS: dict[str, type[Command]] = {
 }
 
 
+OF_TORCH = {
+    "albumentations", "cv2", "huggingface_hub", "imagehash", "jinja2", "kornia", "safetensors", "scipy", "tensorboard",
+    "torch", "torch_fidelity", "torchvision",
+}  # fmt: skip
+"""The libraries that the extra `torch` installs."""
+
+WITHOUT_TORCH = "needs torch, which is not installed; run: pip install 'cyclegan[torch]'"
+
 RESUMABLE = ("train", "translate")
 """The commands that have `--resume`."""
 
@@ -79,7 +87,8 @@ def _main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except (ValueError, OSError, ImportError) as error:
-        print(f"cyclegan: {one_line(_told(error), 2000)}", file=sys.stderr)
+        line = _told(error) if getattr(error, "name", None) not in OF_TORCH else f"{arguments[0]} {WITHOUT_TORCH}"
+        print(f"cyclegan: {one_line(line, 2000)}", file=sys.stderr)
         return code_of(error)
     except (MemoryError, RuntimeError) as error:
         from cyclegan.machine.memory import is_out_of_memory, told  # not at the top: importing torch takes seconds

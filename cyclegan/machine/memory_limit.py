@@ -42,7 +42,19 @@ def only_what_is_there() -> Iterator[None]:
 def free_bytes() -> int:
     """Return the free bytes of the machine, or of this container or job if it has fewer; 4 GiB if they are unknown."""
     room = _room() if sys.platform == "linux" else None
-    return UNKNOWN if room is None else room
+    return UNKNOWN if room is None else min(room, _within_limit())
+
+
+def _within_limit() -> int:
+    """Return the bytes that this process may still allocate, see `only_what_is_there`."""
+    if sys.platform != "linux":
+        return sys.maxsize
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(0, limit - 1024 * _fields(Path("/proc/self/status"))["VmData:"])
 
 
 def _room() -> int | None:

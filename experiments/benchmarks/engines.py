@@ -118,7 +118,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     source = PictureFormat.of(network.inputs)
     pictures = pictures_in(args.pictures, source, args.number) if args.pictures else []
     squares = [cut(pictures, number, (args.size, args.size), network.inputs) for number in range(args.number)]
-    mixed = [cut(pictures, number, size, network.inputs) for number, size in enumerate(MIXED)]
+    mixed = [cut(pictures, number, size, network.inputs) for number, size in enumerate(MIXED[: args.mixed])]
     starts, engines = {}, {}
     for name, build in builders(network, args, squares[:8]).items():
         begin = time.perf_counter()
@@ -136,7 +136,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     real = (
         features.of(map(torch.from_numpy, pictures_in(args.real, source, 10_000))) if features and args.real else None
     )
-    megapixels = sum(height * width for height, width in MIXED) / 2**20
+    megapixels = sum(height * width for height, width in MIXED[: args.mixed]) / 2**20
     return {
         "settings": {name: str(value) for name, value in vars(args).items()},
         "machine": f"{platform.machine()}, {platform.processor()}, {args.threads} threads",
@@ -184,6 +184,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64, help="channels of the generator (ngf)")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks of the generator")
     parser.add_argument("--turns", type=int, default=7, help="measurements of each engine")
+    parser.add_argument("--mixed", type=int, default=len(MIXED), choices=range(1, len(MIXED) + 1), help="other sizes")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="measure torch.compile too")
     parser.add_argument("--network", default="squeezenet1_1", help="network for KID")

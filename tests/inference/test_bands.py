@@ -87,6 +87,22 @@ def test_bands_agree_in_floats_to_the_last_digits() -> None:
     np.testing.assert_allclose(out, engine.pixels(pixels[None], target)[0], atol=2e-5)
 
 
+@pytest.mark.parametrize("library", ["torch", "onnxruntime", "openvino"])
+def test_a_blank_picture_stays_blank(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A norm divides the rounding of a constant channel by the root of its eps: it must be exactly 0."""
+    if library != "torch":
+        pytest.importorskip(library)
+    network = generator(ResnetConfig(width=4, blocks=3, bias=True))
+    blank: Pixels = np.full((1, 90, 70, 3), (200, 31, 77), np.uint8)
+    expected = plain_engine(network).pixels(blank, PictureFormat())[0].astype(int)
+    translator = Translator(network, device="cpu", precision="float32", engine=library)
+    translator.translate_pixels(picture(32, 32)[None])
+    monkeypatch.setattr(Budget, "is_exceeded", lambda *words: True)
+    monkeypatch.setattr(Budget, "room", lambda budget: 2**21)
+    made = translator.translate_pixels(blank)[0]
+    assert np.abs(made.astype(int) - expected).max() <= 1
+
+
 def test_bands_keep_other_numbers_of_channels() -> None:
     engine = plain_engine(generator(GENERATORS["ResNet"], 5, 2))
     pixels = picture(50, 40, 5)

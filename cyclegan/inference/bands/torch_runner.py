@@ -83,9 +83,11 @@ class TorchRunner:
         return [made[name] for name in part.outputs]
 
     def _normalised(self, x: Tensor, moments: tuple[Any, Any], eps: float) -> Tensor:
-        mean, variance = (torch.tensor(each, dtype=torch.float32, device=self.device) for each in moments)
-        normal = F.batch_norm(x, mean, variance, eps=eps)
-        return normal.to(x.dtype)
+        mean, variance = (
+            torch.tensor(each, dtype=torch.float32, device=self.device)[:, None, None] for each in moments
+        )
+        normal = x - mean  # first, see `moments`; F.batch_norm multiplies first
+        return normal.mul_(torch.rsqrt(variance + eps)).to(x.dtype)
 
     def cut(self, rows: Tensor, begin: int, end: int) -> Tensor:
         """Return the rows `begin` to `end` of these rows, which share their memory."""
@@ -102,9 +104,12 @@ class TorchRunner:
     def moments(self, rows: Tensor) -> Moments:
         """Return the mean and variance of each channel, computed in float32."""
         values = rows.permute(0, 2, 3, 1).reshape(-1, rows.shape[1]).float()  # torch.var_mean is slow in this layout
-        mean = values.mean(dim=0)
-        variance = (values - mean).square_().mean(dim=0)
-        return Moments(mean.double().cpu().numpy(), variance.double().cpu().numpy(), len(values))
+        first = values[0].clone()
+        # Exactly 0 in a constant channel, whose rounding the norm would magnify:
+        shifted = values - first if values.data_ptr() == rows.data_ptr() else values.sub_(first)
+        mean = shifted.mean(dim=0)
+        variance = shifted.sub_(mean).square_().mean(dim=0)
+        return Moments((first.double() + mean.double()).cpu().numpy(), variance.double().cpu().numpy(), len(values))
 
     def pixels(self, rows: Tensor) -> Pixels:
         """Return translations (1, C, h, W) in [-1, 1] as pixels (h, W, C). Raises ValueError for NaN."""

@@ -22,7 +22,7 @@ SILENCE = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
 """Environment variables that keep ONNX Runtime, when imported, from reports to its maker and from writing files."""
 
 ALLOCATION = re.compile(
-    r"bad_alloc|allocat\w*\b.{0,40}(memory|bytes)|out of memory|could not create a (memory|primitive)"
+    r"bad_alloc|alloc\w*\b.{0,40}(memory|bytes)|out of memory|could not create a (memory|primitive)"
 )
 """The messages of the libraries when memory runs out."""
 
