@@ -19,6 +19,9 @@ from cyclegan.networks.base import Generator
 from cyclegan.recipe import Recipe
 from cyclegan.types import Direction
 
+FOR_OTHERS = (".pt2", ".ts", ".torchscript")
+"""The endings of exports that hold a program of torch instead of weights and a config."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -87,6 +90,8 @@ def open_model(path: Path | str, direction: Direction | None = None) -> Model:
         raise FileNotFoundError(f"{path}: no such run folder, checkpoint or generator")
     if path.suffix == ".safetensors":
         return _stored(path, [read_generator(path)])
+    if path.suffix in FOR_OTHERS:
+        raise ValueError(f"{path}: a model for other programs; translate with the .safetensors or .onnx of an export")
     content = read_content(path)
     if is_checkpoint(content):
         return model_of(checkpoint_from(content, path), path)

@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ class _Whole(nn.Module):
 
     def __init__(self, network: Generator) -> None:
         super().__init__()
-        self.network = network
+        self.network = deepcopy(network).requires_grad_(False)  # or else who loads it keeps all layers for gradients
         self.multiple, self.smallest = network.multiple, network.smallest
 
     def forward(self, images: Tensor) -> Tensor:

@@ -139,6 +139,12 @@ def test_a_png_keeps_any_time(milliseconds: float, tmp_path: Path) -> None:
     )
 
 
+def test_a_gif_that_compressing_makes_larger_is_written(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    path = saved(tmp_path / "x.gif", [NewFrame(noise, duration=40.0), NewFrame(noise[::-1], duration=40.0)])
+    assert path.stat().st_size > 2 * 96 * 128 and read_frames(path).count == 2
+
+
 def test_a_gif_keeps_the_palette_while_it_serves(tmp_path: Path) -> None:
     """A smooth picture that moves a little: its still part stays the same to the last pixel."""
     across = np.linspace(0, 255, 64).astype(np.uint8)

@@ -15,10 +15,11 @@ from cyclegan.inference.engines.model_file import read_model_file
 from cyclegan.inference.engines.sessions import Array
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.graph.nodes import Graph
+from cyclegan.inference.model import open_model
 from cyclegan.publish import formats
 from cyclegan.publish.checked import sizes_for
 from cyclegan.publish.export import export
-from cyclegan.publish.torch_models import METADATA, RUNNERS
+from cyclegan.publish.torch_models import METADATA, RUNNERS, jit
 from cyclegan.types import Direction
 from tests.inference.engines.generators import CONFIGS, SIZES, by_torch, generator, images
 from tests.tiny import write_pictures
@@ -53,6 +54,14 @@ def test_an_export_for_another_library_is_read_and_says_how_it_was_checked(
     assert [path.suffix for path in exported.beside] == ([] if suffix == ".onnx" else [".bin"])
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.load. is deprecated:FutureWarning")
+@pytest.mark.parametrize("suffix", [".pt2", ".ts"])
+def test_an_export_for_torch_keeps_nothing_for_gradients(suffix: str, stored: Path, tmp_path: Path) -> None:
+    path = export(stored, tmp_path / f"g{suffix}", None).generator
+    module = torch.export.load(path).module() if suffix == ".pt2" else jit.load(path)  # as others do
+    assert not module(torch.zeros(1, 3, 16, 16)).requires_grad
+
+
 @pytest.mark.parametrize(("suffix", "kind"), [(".pt2", "resnet"), (".ts", "resnet"), (".ts", "unet instance")])
 def test_an_export_for_torch_alone_takes_any_size(suffix: str, kind: str, tmp_path: Path) -> None:
     network = generator(CONFIGS[kind])
@@ -62,6 +71,8 @@ def test_an_export_for_torch_alone_takes_any_size(suffix: str, kind: str, tmp_pa
     for height, width in SIZES:
         pictures = images(height, width, number=2)
         assert not disagreement(translate(pictures), by_torch(network, pictures), "float32")
+    with pytest.raises(ValueError, match=rf"g\{suffix}: a model for other programs; translate with the .safetensors"):
+        open_model(exported.generator)
     told = {METADATA: ""}
     if suffix == ".pt2":
         torch.export.load(exported.generator, extra_files=told)
