@@ -30,6 +30,9 @@ BAYER = np.array([[0, 32, 8, 40, 2, 34, 10, 42], [48, 16, 56, 24, 50, 18, 58, 26
                   [15, 47, 7, 39, 13, 45, 5, 37], [63, 31, 55, 23, 61, 29, 53, 21]], np.float32) / 63 - 0.5  # fmt: skip
 """The ordered dither of Bayer (1973), -0.5 to 0.5: unlike spread errors, it stays where it is from frame to frame."""
 
+ROOM = 4096
+"""More than the bytes of a frame's headers and palette."""
+
 LONGEST = 65_535
 """The longest duration, in hundredths of a second."""
 
@@ -82,7 +85,8 @@ def _frame(indexed: Indexed, hundredths: int, transparent: bool) -> bytes:
     clear = len(indexed.palette) if transparent else 0
     table = np.zeros((COLOURS, 3), np.uint8)
     table[: len(indexed.palette)] = indexed.palette
-    data = bytes(imagecodecs.gif_encode(indexed.indices, colormap=table))  # Pillow would change the indices
+    room = 2 * indexed.indices.size + ROOM  # LZW takes at most 12 bits a pixel; imagecodecs reserves 8
+    data = bytes(imagecodecs.gif_encode(indexed.indices, colormap=table, out=room))  # Pillow would change the indices
     at = GIF_HEAD + table.size
     disposal = 2 if transparent else 1  # clear the picture before the next frame, or leave it
     control = struct.pack("<BBBBHBB", 0x21, 0xF9, 4, disposal << 2 | transparent, hundredths, clear, 0)
