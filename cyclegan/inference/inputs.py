@@ -16,7 +16,7 @@ from cyclegan.data.convert import convert
 from cyclegan.data.files import UnreadableImage
 from cyclegan.data.format import RGB_PICTURES, PictureFormat
 from cyclegan.data.picture import FilePicture, Pixels
-from cyclegan.data.read import read_picture
+from cyclegan.data.read import read_bytes, read_picture
 from cyclegan.util.text import reason
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def picture_from(source: Picture, of: PictureFormat = RGB_PICTURES) -> Pixels:
     """
     if isinstance(source, str | os.PathLike):
         return convert(read_picture(Path(source)), of).pixels
+    if isinstance(source, bytes):
+        return convert(read_bytes(source, "the picture"), of).pixels
     if isinstance(source, np.ndarray):
         picture = _coloured(source) if of.is_plain else _in_units(source, of)
     elif not isinstance(source, Image.Image):

@@ -75,7 +75,7 @@ def test_python_translates_as_the_command_line_does(make: Any, translator: Trans
     make(path)
     translate_directory(translator, path, tmp_path / "out")
     expected = Image.open(tmp_path / "out" / "x.png").convert("RGB")
-    for given in (path, str(path), Image.open(path)):
+    for given in (path, str(path), path.read_bytes(), Image.open(path)):
         translated = translator.translate(given)
         assert (translated.size, translated.tobytes()) == (expected.size, expected.tobytes())
 
@@ -176,6 +176,11 @@ def test_all_else_is_refused_in_one_line_that_says_what_to_give(
     with pytest.raises(ValueError, match=told) as caught:
         translator.translate(given)
     assert "\n" not in str(caught.value)
+
+
+def test_bytes_that_are_no_picture_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"the picture cannot be read"):
+        picture_from(b"not a picture")
 
 
 def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
