@@ -10,7 +10,9 @@ import hashlib
 import os
 import re
 import runpy
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +83,19 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 
 
 def cyclegan(words: list[str]) -> None:
-    """Run `cyclegan WORDS` in the folder that HERE names."""
+    """Run `cyclegan WORDS` in the folder that HERE names, from the file INPUT to the file OUTPUT if they are named."""
     _prepare()
     from cyclegan.cli import main
 
-    main(words)
+    if "INPUT" not in os.environ:
+        return main(words)
+    with (
+        Path(os.environ["INPUT"]).open(encoding="utf-8") as given,
+        Path(os.environ["OUTPUT"]).open("w", encoding="utf-8") as taken,
+    ):
+        sys.stdin = given
+        with redirect_stdout(taken):
+            main(words)
 
 
 def python(words: list[str]) -> None:

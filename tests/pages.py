@@ -52,10 +52,18 @@ def shell(page: str) -> list[str]:
     return [line for block in blocks(page, "bash") for line in lines(block)]
 
 
+REDIRECTED = re.compile(r" (?P<sign>[<>]) (?P<file>\S+)")
+
+
+def redirected(line: str) -> dict[str, str]:
+    """The files that a command line reads from (`<`) and writes to (`>`), by these signs."""
+    return {found["sign"]: found["file"] for found in REDIRECTED.finditer(line)}
+
+
 def of_cyclegan(line: str) -> list[str] | None:
     """The words after `cyclegan` in a command line, also where torchrun or srun starts it; None for another program."""
     if found := re.search(r"(?:^|^\w+=\S+ |^(?:torchrun|srun) .* -m )cyclegan (?P<rest>.*)", line):
-        return shlex.split(found["rest"].removesuffix("'"))
+        return shlex.split(REDIRECTED.sub("", found["rest"]).removesuffix("'"))
     return None
 
 

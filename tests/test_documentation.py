@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import ExifTags, Image
+from tyro.conf import OmitArgPrefixes
 
 from cyclegan.cli import COMMANDS, parse
 from cyclegan.cli.their_options import TEST, TRAIN
@@ -73,9 +74,11 @@ def keys(config: Any, above: str = "") -> Iterator[str]:
     """Every dotted key of a config, of all kinds."""
     hints = get_type_hints(config, include_extras=True)
     for field in fields(config):
-        yield f"{above}{field.name}"
+        bare = OmitArgPrefixes in get_args(hints[field.name])
+        if not bare:
+            yield f"{above}{field.name}"
         for part in _dataclasses(hints[field.name]):
-            yield from keys(part, f"{above}{field.name}.")
+            yield from keys(part, above if bare else f"{above}{field.name}.")
 
 
 def _dataclasses(hint: Any) -> Iterator[Any]:

@@ -20,13 +20,14 @@ import pytest
 import tifffile
 import torch
 import yaml
+from PIL import Image
 
 from tests.deep import waves, write_slices, write_tiles
 from tests.documented import on_the_line, tiny, write_recipes
 from tests.forked import Forks
 from tests.inference.authors_layout import Resnet, trained
 from tests.inference.fake_hub import FakeHub, fake_hub
-from tests.pages import DOCS, PAGES, Block, blocks, lines, of_cyclegan, saved
+from tests.pages import DOCS, PAGES, Block, blocks, lines, of_cyclegan, redirected, saved
 from tests.pictures import dicom
 from tests.tiny import write_pictures
 
@@ -64,9 +65,9 @@ class Here:
             if any(line.startswith(beginning) for beginning in NOT_RUN):
                 continue
             assert words, f"neither a command of cyclegan nor in NOT_RUN: {line}"
-            self.command(words, together=line.startswith("torchrun"))
+            self.command(words, redirected(line), together=line.startswith("torchrun"))
 
-    def command(self, words: list[str], *, together: bool) -> None:
+    def command(self, words: list[str], files: dict[str, str], *, together: bool) -> None:
         if words[0] == "train":
             default = next((f"runs/{Path(word).stem}" for word in words if word.endswith(".yaml")), "runs/cyclegan")
             if "--resume" not in words:
@@ -78,7 +79,8 @@ class Here:
             if "--fake" in words:  # pictures of one size, whatever earlier lines have put there
                 shutil.rmtree(translated := self.folder / words[words.index("--fake") + 1])
                 write_pictures(translated, 5, seed=6)
-        self.start("cyclegan", *on_the_line(words, self.features), together=together)
+        streams = {"INPUT": files["<"], "OUTPUT": files[">"]} if files else {}
+        self.start("cyclegan", *on_the_line(words, self.features), together=together, **streams)
         if words[0] == "init":
             recipe = self.folder / words[2]
             short = tiny(yaml.safe_load(recipe.read_text(encoding="utf-8")), self.features)
@@ -96,13 +98,13 @@ class Here:
             if run and not (self.folder / run[0]).exists():
                 shutil.copytree(self.folder / "finished", self.folder / run[0])
 
-    def start(self, what: str, *words: str, together: bool = False) -> None:
-        main = f"tests.documented:{what}"
+    def start(self, what: str, *words: str, together: bool = False, **more: str) -> None:
+        main, environment = f"tests.documented:{what}", self.environment | more
         self.log.write_text("", encoding="utf-8")
         if together:
-            started = self.forks.start_together(PROCESSES, *words, log=self.log, main=main, **self.environment)
+            started = self.forks.start_together(PROCESSES, *words, log=self.log, main=main, **environment)
         else:
-            started = [self.forks.start(*words, log=self.log, main=main, **self.environment)]
+            started = [self.forks.start(*words, log=self.log, main=main, **environment)]
         ended = [process.wait() for process in started]
         assert not any(ended), f"{what} {words} exited with {ended}:\n{self.log.read_text(encoding='utf-8')}"
 
@@ -155,6 +157,18 @@ def write_deep(data: Path) -> None:
             write_pictures(data / "sar" / name, 4, seed=seed)
 
 
+def write_photos(folder: Path) -> None:
+    """Write what docs/translate.md translates: photographs, their masks, an animation, a scan of several pages."""
+    photos = write_pictures(folder / "photos", 2, seed=5)
+    shutil.copy(photos[0], folder / "photo.jpg")
+    for mask in (folder / "cup.png", *(folder / "masks" / photo.name for photo in photos)):
+        mask.parent.mkdir(exist_ok=True)
+        Image.new("L", (40, 40), 128).save(mask)
+    first, *others = [Image.open(photo) for photo in photos]
+    first.save(folder / "dance.gif", save_all=True, append_images=others, duration=[100, 40], loop=0)
+    first.save(folder / "scan.tif", save_all=True, append_images=others)
+
+
 @pytest.fixture(scope="module")
 def finished(
     tmp_path_factory: pytest.TempPathFactory, _server: Forks, weights: Path, services: tuple[FakeHub, dict[str, str]]
@@ -165,8 +179,7 @@ def finished(
         for data in ("data/horse2zebra", "data/monet2photo", "data/maps", "my/pictures"):
             write_pictures(folder / data / name, 9, seed=seed)
     write_deep(folder / "data")
-    [photo, *_] = write_pictures(folder / "photos", 2, seed=5)
-    shutil.copy(photo, folder / "photo.jpg")
+    write_photos(folder)
     (folder / "translated").mkdir()
     (folder / "checkpoints" / "horse2zebra").mkdir(parents=True)
     for seed, name in enumerate(("latest_net_G_A.pth", "latest_net_G_B.pth")):

@@ -26,7 +26,7 @@ PAGES = {
 INSTEAD = {"README.md": "index.md", "data/README.md": "data.md"}
 """Files that have a longer counterpart on the site."""
 
-COPIED = ("LICENSE", "experiments/*.yaml", "experiments/pictures/*.png")
+COPIED = ("LICENSE", "experiments/*.yaml", "experiments/pictures/*.png", "experiments/pictures/*.jpg")
 """Files that pages show or link to."""
 
 LINK = re.compile(r"(?<=\]\()(?P<target>[^)#:\s]+)(?=[)#])")

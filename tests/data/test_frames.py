@@ -131,6 +131,12 @@ def test_hundredths_of_a_gif_add_up(tmp_path: Path) -> None:
     assert set(times) == {30.0, 40.0} and sum(time or 0 for time in times) == 1000
 
 
+def test_a_gif_of_noise_has_room_for_frames_of_any_size(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frames = [NewFrame(random.integers(0, 256, (side, side, 3), np.uint8), duration=40.0) for side in (200, 200)]
+    assert read_frames(saved(tmp_path / "x.gif", frames)).count == 2
+
+
 @pytest.mark.parametrize("milliseconds", [1000 / 30, 0.0, 1001 / 24, 90_000.0])
 def test_a_png_keeps_any_time(milliseconds: float, tmp_path: Path) -> None:
     frames = [still(i)._replace(duration=milliseconds) for i in range(2)]

@@ -30,8 +30,8 @@ BAYER = np.array([[0, 32, 8, 40, 2, 34, 10, 42], [48, 16, 56, 24, 50, 18, 58, 26
                   [15, 47, 7, 39, 13, 45, 5, 37], [63, 31, 55, 23, 61, 29, 53, 21]], np.float32) / 63 - 0.5  # fmt: skip
 """The ordered dither of Bayer (1973), -0.5 to 0.5: unlike spread errors, it stays where it is from frame to frame."""
 
-ROOM = 2048
-"""Bytes for all in the file of a frame that is not its pixels."""
+ROOM = 4096
+"""More than the bytes of a frame's headers and palette."""
 
 LONGEST = 65_535
 """The longest duration, in hundredths of a second."""
@@ -85,7 +85,7 @@ def _frame(indexed: Indexed, hundredths: int, transparent: bool) -> bytes:
     clear = len(indexed.palette) if transparent else 0
     table = np.zeros((COLOURS, 3), np.uint8)
     table[: len(indexed.palette)] = indexed.palette
-    room = 2 * indexed.indices.size + ROOM  # noise grows to 1.5 times its size, for which its own buffer is too small
+    room = 2 * indexed.indices.size + ROOM  # LZW takes at most 12 bits a pixel; imagecodecs reserves 8
     data = bytes(imagecodecs.gif_encode(indexed.indices, colormap=table, out=room))  # Pillow would change the indices
     at = GIF_HEAD + table.size
     disposal = 2 if transparent else 1  # clear the picture before the next frame, or leave it
