@@ -114,7 +114,7 @@ def main() -> None:
     for size in args.megapixels:
         words = [sys.executable, __file__, "--one", "--megapixels", str(size), "--precision", args.precision]
         words += ["--memory", args.memory] if args.memory else []
-        done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
+        done = subprocess.run(words, stdout=subprocess.PIPE, check=True, encoding="utf-8")
         results.append(json.loads(done.stdout.splitlines()[-1]))
         print(results[-1], flush=True)
         if args.json:

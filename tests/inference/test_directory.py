@@ -152,12 +152,12 @@ def test_a_picture_too_large_for_the_memory_of_this_machine_is_translated_in_ban
     generator: Path, tmp_path: Path, forks: Forks
 ) -> None:
     small = write_pictures(tmp_path / "in", 3, size=16)
-    Image.new("RGB", (3000, 2000)).save(small[1], compress_level=1)
+    Image.new("RGB", (2000, 1500)).save(small[1], compress_level=1)
     words = ("translate", generator, tmp_path / "in", tmp_path / "out", *PLAIN, "--engine", "torch")
-    process = forks.start(*words, log=tmp_path / "log", LIMIT_MEMORY=str(900 * 2**20))
+    process = forks.start(*words, log=tmp_path / "log", LIMIT_MEMORY=str(700 * 2**20))
     assert process.wait() == 0, process.told
     assert process.told == f"3 translated to {tmp_path}/out\n"
-    assert Image.open(tmp_path / "out" / "1.png").size == (3000, 2000)
+    assert Image.open(tmp_path / "out" / "1.png").size == (2000, 1500)
 
 
 def disk_that_refuses(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
