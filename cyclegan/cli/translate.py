@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -135,7 +135,14 @@ class Translate:
     def _directory(self, translator: Translator, options: Options) -> int:
         """Translate a picture or a directory."""
         from cyclegan.inference.directory import Unfinished, translate_directory
-        from cyclegan.inference.events import as_line
+        from cyclegan.inference.events import Event, Started, as_line
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Started):
+                direction = translator.direction.value if translator.direction else ""
+                event = replace(event, model=shown(self.model), direction=direction, engine=translator.engine.name)
+            if self.file.json:
+                print(as_line(event), flush=True)
 
         try:
             with Progress("translating", size=PARTS, speaks=not self.file.json) as progress:
@@ -151,7 +158,7 @@ class Translate:
                     overwrite=self.file.overwrite,
                     report=_reporter(translator, progress),
                     note=note,
-                    tell=(lambda event: print(as_line(event), flush=True)) if self.file.json else lambda event: None,
+                    tell=tell,
                 )
         except Unfinished as end:
             self._tell(end.outcome)

@@ -121,6 +121,10 @@ def is_much_larger(translated: Size, trained: int | None) -> bool:
 
 def advice(name: str, translated: Size, trained: int, number: int = 1) -> str:
     """Return a line about a picture, and `number - 1` others, that are much larger than those of the training."""
-    has = f"{name} has {by(translated)} pixels" + (f", and {number - 1:,} more are as large" if number > 1 else "")
+    has = f"{name} has {by(translated)} pixels" + _more(number - 1)
     options = f"--detail, --size {trained} or --scale {trained / min(translated):.1g}"
     return f"{has}, but the model was trained at {trained}, so its textures will be fine-grained; try {options}"
+
+
+def _more(number: int) -> str:
+    return f", and {number:,} more {'is' if number == 1 else 'are'} as large" if number else ""

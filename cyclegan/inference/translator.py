@@ -83,6 +83,8 @@ class Translator:
             )
         self.precision, self.wanted = self.engine.precision, engine
         """The precision and the engine that were asked for, or `auto`."""
+        self.direction: Direction | None = None
+        """The direction, if it is known."""
         self.notes: tuple[str, ...] = ()
         """What the user should know about the model, one line each."""
         self._undecided = engine != "torch" and not isinstance(network, Engine)
@@ -122,7 +124,7 @@ class Translator:
         way = None if direction is None else Direction(direction)
         model = open_model(path, way)
         chosen = model.choose(way)
-        return cls(
+        own = cls(
             model.generators[chosen],
             model.formats[chosen.source],
             model.formats[chosen.target],
@@ -134,6 +136,8 @@ class Translator:
             memory=memory,
             trained=model.trained,
         )
+        own.direction = chosen
+        return own
 
     @classmethod
     def _of_export(
@@ -145,7 +149,7 @@ class Translator:
         run, about, notes = engine_of_export(path, direction, precision, engine)
         formats = {name: about.formats.get(name) for name in DOMAINS}
         own = cls(run, formats[about.direction.source], formats[about.direction.target], memory=memory)
-        own.trained, own.notes = about.trained, notes
+        own.trained, own.notes, own.direction = about.trained, notes, about.direction
         return own
 
     @overload

@@ -22,6 +22,9 @@ layouts, statistics, and blocks that are free but not given back. Measured with 
 SHARE = 0.7
 """The share of the free memory that may be used, unless `memory` says how much."""
 
+BESIDE = 2**27
+"""Bytes of a budget that are left for reading, converting and writing the pictures before and after."""
+
 ROOMY = 2**30
 """Bytes of a band; larger bands are not faster."""
 
@@ -49,7 +52,7 @@ class Budget:
         """Return the bytes that may still be used."""
         if not self.on_cpu:
             return self.memory or SHARE * _free_on_gpu()
-        return SHARE * free_bytes() if self.memory is None else self.memory - own_bytes()
+        return SHARE * free_bytes() if self.memory is None else self.memory - own_bytes() - BESIDE
 
     def is_exceeded(self, engine: Engine, height: int, width: int) -> bool:
         """Return whether a picture of this size must be translated in bands."""
