@@ -186,7 +186,8 @@ class Translate:
         for planned in plan.each():
             print(planned.line)
             problems += bool(planned.problem)
-        print(plan.told)
+        if plan.told:
+            print(plan.told)
         return UNREADABLE if problems else 0
 
     def _options(self) -> Options:
