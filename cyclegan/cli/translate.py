@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 STREAM = Path("-")
 """Stands for standard input and output."""
 
+FOR_FILES = ("resume", "overwrite", "dry_run", "json")
+"""Options that have no meaning for a stream."""
+
 PARTS = 1000
 """Parts of a picture in which progress is counted, because a large one takes minutes."""
 
@@ -120,6 +123,8 @@ class Translate:
         options, memory = self._options(), _bytes("--memory", self.size.memory)
         if (self.source == STREAM) != (self.out == STREAM):
             raise ValueError("give - for both SOURCE and OUT, or for neither")
+        if self.source == STREAM and (words := [name for name in FOR_FILES if getattr(self.file, name)]):
+            raise ValueError(f"--{words[0]} is for files, not for - -")
 
         from cyclegan.data.codecs.limits import at_most
         from cyclegan.machine.memory_limit import only_what_is_there

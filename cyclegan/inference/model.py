@@ -10,6 +10,7 @@ import torch
 
 from cyclegan.checkpoint import Checkpoint, checkpoint_from, is_checkpoint, is_run, read_newest
 from cyclegan.data.format import Formats
+from cyclegan.inference.engines.model_file import SUFFIXES
 from cyclegan.inference.generator_file import Stored, formats_of, read_generator
 from cyclegan.inference.hub import choose, fetch_generators, is_hub_name
 from cyclegan.inference.imported import import_folder, import_generators, read_content
@@ -92,6 +93,8 @@ def open_model(path: Path | str, direction: Direction | None = None) -> Model:
         return _stored(path, [read_generator(path)])
     if path.suffix in FOR_OTHERS:
         raise ValueError(f"{path}: a model for other programs; translate with the .safetensors or .onnx of an export")
+    if path.suffix in SUFFIXES:
+        raise ValueError(f"{path}: only `cyclegan translate` opens exported ONNX and OpenVINO models")
     content = read_content(path)
     if is_checkpoint(content):
         return model_of(checkpoint_from(content, path), path)

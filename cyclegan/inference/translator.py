@@ -17,6 +17,7 @@ from cyclegan.data.picture import Pixels, Values
 from cyclegan.inference.bands.budget import Budget
 from cyclegan.inference.bands.translate import translate_in_bands
 from cyclegan.inference.engine import Engine
+from cyclegan.inference.engines.model_file import SUFFIXES
 from cyclegan.inference.inputs import Picture, batch_from, is_tensor, picture_from
 from cyclegan.machine.memory import free_memory, is_out_of_memory, one_by_one_if_need_be
 from cyclegan.types import DOMAINS, Device, Direction, Precision
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from cyclegan.inference.engines.torch_engine import TorchEngine
     from cyclegan.inference.model import Model
     from cyclegan.machine.compiler import Compile
-
-EXPORTED = (".onnx", ".xml")
-"""The endings of models that are run without torch."""
 
 READERS = 2
 """Number of threads that read pictures ahead in `translate_all`."""
@@ -117,7 +115,7 @@ class Translator:
 
         Raises what `open_model` raises, and ValueError for a direction that the model does not have.
         """
-        if Path(path).suffix in EXPORTED:
+        if Path(path).suffix in SUFFIXES:
             return cls._of_export(Path(path), direction, precision, engine, memory)
         from cyclegan.inference.model import open_model  # takes long, because of torch
 

@@ -103,6 +103,7 @@ def test_much_larger_pictures_than_those_of_the_training_get_one_line_of_advice(
 @pytest.mark.parametrize(
     "words, told",
     [
+        (("-", "-", "--json"), "--json is for files, not for - -"),
         (("-", "out"), "give - for both SOURCE and OUT, or for neither"),
         (("in", "out", "--memory", "lots"), "--memory: expected a size such as 2GB or 800MB, not lots"),
         (("in", "out", "--max_pixels", "0"), "--max_pixels: must be at least 1, not 0"),

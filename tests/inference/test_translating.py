@@ -319,6 +319,8 @@ def test_what_cannot_be_loaded_is_one_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("hello", encoding="utf-8")
     (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
     (tmp_path / "text.safetensors").write_text("hello", encoding="utf-8")
+    for suffix in ("onnx", "xml", "ts", "pt2"):
+        (tmp_path / f"text.{suffix}").write_text("hello", encoding="utf-8")
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
     torch.save({"model.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
     save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")

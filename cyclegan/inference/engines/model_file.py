@@ -63,7 +63,10 @@ def read_model_file(path: Path) -> ModelFile:
     content = path.read_bytes()
     try:
         if path.suffix == ".xml":
-            return _openvino(content, path.with_suffix(".bin").read_bytes())
+            weights = path.with_suffix(".bin")
+            if not weights.is_file():
+                raise FileNotFoundError(f"{shown(path)}: its weights, {shown(Path(weights.name))}, are not beside it")
+            return _openvino(content, weights.read_bytes())
         return _onnx(content)
     except ValueError as error:
         raise ValueError(f"{shown(path)}: {error}") from None
