@@ -183,12 +183,15 @@ class Translator:
 
         `pictures` may be a list or a generator without an end. On a GPU, neighbours of one size go together.
 
+        ```pycon
         >>> import numpy
         >>> from cyclegan.networks.config import ResnetConfig
         >>> translator = Translator(ResnetConfig(width=4, blocks=1).build(), device="cpu")
         >>> frames = (numpy.zeros((30 + i, 40, 3), numpy.uint8) for i in range(3))
         >>> [image.size for image in translator.translate_all(frames)]
         [(40, 30), (40, 31), (40, 32)]
+
+        ```
 
         Raises what `translate` raises.
         """
