@@ -87,7 +87,7 @@ def test_bands_agree_in_floats_to_the_last_digits() -> None:
     np.testing.assert_allclose(out, engine.pixels(pixels[None], target)[0], atol=2e-5)
 
 
-@pytest.mark.parametrize("library", ["torch", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("library", ["torch", "openvino", "onnxruntime"])
 def test_a_blank_picture_stays_blank(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A norm divides the rounding of a constant channel by the root of its eps: it must be exactly 0."""
     if library != "torch":
@@ -205,7 +205,7 @@ def test_a_network_of_other_operations_is_translated_at_once(make: Callable[[], 
     assert engine.graph is None and not Budget(on_cpu=True, memory=1).is_exceeded(engine, 100, 100)
 
 
-@pytest.mark.parametrize("library", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("library", ["openvino", "onnxruntime"])
 @pytest.mark.parametrize("name", GENERATORS)
 def test_other_engines_translate_in_bands_too(name: str, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(library)
