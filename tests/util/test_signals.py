@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -14,14 +13,7 @@ from tests.patience import PATIENCE
 
 
 @pytest.fixture(autouse=True)
-def _one_library() -> None:
-    """Where both libraries have translated in bands, a signal ends pytest's process; issue 17 has what is known."""
-    if {"openvino", "onnxruntime"} <= sys.modules.keys():
-        pytest.skip("OpenVINO and ONNX Runtime are both in this process")
-
-
-@pytest.fixture(autouse=True)
-def heard(_one_library: None) -> Iterator[list[int]]:
+def heard() -> Iterator[list[int]]:
     """The signals that reach the program's own handlers, whatever handlers the tests were started with."""
     heard: list[int] = []
     before = {number: signal.signal(number, lambda number, frame: heard.append(number)) for number in SIGNALS}

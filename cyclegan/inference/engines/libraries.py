@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from cyclegan.inference.engines.signal_stack import own_signal_stack
 from cyclegan.util.text import reason
 
 EXTRAS = {"onnx": "onnx", "onnxruntime": "onnx", "openvino": "openvino", "nncf": "int8"}
@@ -62,7 +63,8 @@ def installed(name: str) -> bool:
 def one_line_errors(name: str, kind: type[Exception]) -> Iterator[None]:
     """A context in which errors of a library become one line: MemoryError, or an error of `kind`."""
     try:
-        yield
+        with own_signal_stack():
+            yield
     except (MemoryError, ModuleNotFoundError):
         raise
     except Exception as error:  # each library has types of its own; OpenVINO's are RuntimeError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -17,6 +19,7 @@ from cyclegan.inference.engines.sessions import Session, onnxruntime_session, op
 from cyclegan.inference.graph.nodes import INPUT
 from cyclegan.inference.graph.trace import trace
 from tests.inference.engines.generators import CONFIGS, SIZES, by_torch, generator, images
+from tests.patience import run
 
 SESSIONS: dict[LibraryName, Callable[[bytes], Session]] = {
     "onnxruntime": onnxruntime_session,
@@ -140,3 +143,29 @@ def test_differences_are_in_grey_levels() -> None:
     moved[0, 0, 0, 0] = np.nan
     assert disagreement(moved, reference, "int8") and not disagreement(reference, moved, "float32")
     assert "shape" in disagreement(moved[:, :, :1], reference, "int8")
+
+
+def test_a_signal_after_openvino_reaches_its_handler() -> None:
+    """OpenVINO frees the stack on which the thread that compiles a model handles signals."""
+    pytest.importorskip("openvino")
+    program = """
+import signal
+import numpy as np
+import cyclegan.inference.bands.budget as budget
+from cyclegan.inference.translator import Translator
+from cyclegan.networks.config import ResnetConfig
+
+ROOT = Path(__file__).parents[3]
+
+budget.Budget.is_exceeded = lambda *words: True
+budget.Budget.room = lambda self: 2**22
+translator = Translator(ResnetConfig(width=4, blocks=2).build(), device="cpu", precision="float32", engine="openvino")
+for _ in range(3):
+    translator.translate_pixels(np.zeros((1, 90, 70, 3), np.uint8))
+heard = []
+signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+signal.raise_signal(signal.SIGINT)
+print(heard)
+"""
+    done = run([sys.executable, "-c", program], os.environ | {"PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout) == (0, "[2]\n"), done.stderr
