@@ -167,5 +167,5 @@ signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
 signal.raise_signal(signal.SIGINT)
 print(heard)
 """
-    done = run([sys.executable, "-c", program], os.environ | {"PYTHONPATH": str(ROOT)})
+    done = run([sys.executable, "-c", program], os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])})
     assert (done.returncode, done.stdout) == (0, "[2]\n"), done.stderr
