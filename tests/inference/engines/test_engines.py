@@ -156,7 +156,6 @@ import cyclegan.inference.bands.budget as budget
 from cyclegan.inference.translator import Translator
 from cyclegan.networks.config import ResnetConfig
 
-ROOT = Path(__file__).parents[3]
 
 budget.Budget.is_exceeded = lambda *words: True
 budget.Budget.room = lambda self: 2**22
