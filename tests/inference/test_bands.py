@@ -153,20 +153,23 @@ def test_what_fits_is_not_cut() -> None:
 
 
 def test_layers_go_to_a_file_when_they_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, budget = trace(generator(GENERATORS["ResNet"])), Budget(on_cpu=True)
+    engine, budget = plain_engine(generator(GENERATORS["ResNet"])), Budget(on_cpu=True)
+    graph, runner = engine.graph, engine.runner(PictureFormat())
+    assert graph is not None
     monkeypatch.setattr(Budget, "room", lambda budget: 2**30)
-    roomy = budget.bands(graph, 4000, 1000, 4)
+    roomy = budget.bands(graph, 4000, 1000, runner)
     monkeypatch.setattr(Budget, "room", lambda budget: 8 * 2**20)
-    tight = budget.bands(graph, 4000, 1000, 4)
+    tight = budget.bands(graph, 4000, 1000, runner)
     assert not roomy.mapped and tight.mapped
     assert max(tight.rows) < max(roomy.rows)
 
 
 def test_too_small_a_budget_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = trace(generator(GENERATORS["ResNet"]))
+    engine = plain_engine(generator(GENERATORS["ResNet"]))
+    assert engine.graph is not None
     monkeypatch.setattr(Budget, "room", lambda budget: 2**20)
     with pytest.raises(ValueError, match=r"a picture 1,000,000 pixels wide needs at least --memory \d+MB"):
-        Budget(on_cpu=True).bands(graph, 100, 1_000_000, 4)
+        Budget(on_cpu=True).bands(engine.graph, 100, 1_000_000, engine.runner(PictureFormat()))
 
 
 def test_a_picture_that_runs_out_of_memory_at_once_is_translated_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:

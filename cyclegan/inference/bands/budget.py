@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cyclegan.inference.bands.plan import Pass, plan_of, stored_values, whole
+from cyclegan.inference.bands.runner import Runner
 from cyclegan.inference.graph.nodes import Graph
 from cyclegan.machine.memory_limit import free_bytes
 from cyclegan.machine.memory_used import own_bytes
@@ -15,9 +16,8 @@ from cyclegan.machine.memory_used import own_bytes
 if TYPE_CHECKING:
     from cyclegan.inference.engine import Engine
 
-COPIES = {4: 2.5, 2: 4.0}
-"""How many times more memory than its layers have in float32 a band takes, by the bytes of a value: for copies in other
-layouts, statistics, and blocks that are free but not given back. Measured with torch; 2.1 and 3.8."""
+COPIES = 2.5
+"""How many times more memory than its layers have in float32 a picture at once takes; 2.1 was measured with torch."""
 
 SHARE = 0.7
 """The share of the free memory that may be used, unless `memory` says how much."""
@@ -25,8 +25,8 @@ SHARE = 0.7
 BESIDE = 2**27
 """Bytes of a budget that are left for reading, converting and writing the pictures before and after."""
 
-ROOMY = 2**30
-"""Bytes of a band; larger bands are not faster."""
+ROOMY, DEEP = 2**29, 10
+"""Bytes of a band, and its rows in margins: bands that are larger in both ways are not faster."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,26 @@ class Budget:
         graph = engine.graph
         if graph is None:
             return False
-        return COPIES[4] * 4 * graph.padded(height) * graph.padded(width) * whole(graph) > self.room()
+        return COPIES * 4 * graph.padded(height) * graph.padded(width) * whole(graph) > self.room()
 
-    def bands(self, graph: Graph, height: int, width: int, bytes_of_a_value: int) -> Bands:
+    def bands(self, graph: Graph, height: int, width: int, runner: Runner[Any]) -> Bands:
         """Return the passes and bands for a picture of this size.
 
         Raises ValueError when even the smallest bands need more memory.
         """
         passes, room = plan_of(graph), self.room()
         height, width = graph.padded(height), graph.padded(width)
-        stored = stored_values(passes, graph) * height * width * bytes_of_a_value
-        of_a_row = 4 * COPIES[bytes_of_a_value] * width
+        stored = stored_values(passes, graph) * height * width * runner.bytes_of_a_value
+        of_a_row = 4 * runner.copies * width
         least = max(_bytes(each, each.unit, of_a_row, graph) for each in passes)
         mapped = self.on_cpu and stored + least > room
         left = room if mapped else room - stored
         if left < least:
             need = math.ceil((least + self._used(room)) / 2**20)
             raise ValueError(f"a picture {width:,} pixels wide needs at least --memory {need}MB")
-        work = min(left, max(ROOMY, least))
-        return Bands(passes, [_rows(each, work, of_a_row, graph) for each in passes], mapped)
+        roomy = [max(ROOMY, _bytes(each, DEEP * each.margin, of_a_row, graph)) for each in passes]
+        rows = [_rows(each, min(left, roomy[i]), of_a_row, graph) for i, each in enumerate(passes)]
+        return Bands(passes, rows, mapped)
 
     def _used(self, room: float) -> float:
         return max(0.0, (self.memory or 0) - room)

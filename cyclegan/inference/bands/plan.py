@@ -23,6 +23,10 @@ SHARE = 0.6
 """The same as a share of the multiplications for each value of the network's dearest convolution."""
 
 
+IN_PLACE = ("instance_norm", "affine", "relu", "leaky_relu", "add")
+"""Operations that write their result over an input that nothing reads afterwards."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pass:
     """One sweep over a picture."""
@@ -66,17 +70,18 @@ class Pass:
         return tuple(node.name for node in self.nodes if node.op == "instance_norm")
 
     def working(self, sizes: Mapping[str, Node]) -> float:
-        """Return the most values, for each pixel of the images, that a band holds at a time."""
-        alive = {name: sizes[name].values for name in self.inputs}
+        """Return the most values, for each pixel of the images, that a band holds at a time beside stored layers."""
+        alive = {name: sizes[name].values for name in (INPUT, *self.heirs.values()) if name in self.inputs}
         last = {name: i for i, node in enumerate(self.nodes) for name in node.inputs}
         most = 0.0
         for i, node in enumerate(self.nodes):
             padded = sum(sizes[name].values for name in node.inputs) if node.reflect else 0.0
-            most = max(most, sum(alive.values()) + node.values + padded)
+            free = [name for name in node.inputs if last[name] == i and name not in (*self.outputs, *self.inputs)]
+            own = 0.0 if free and node.op in IN_PLACE else node.values
+            most = max(most, sum(alive.values()) + own + padded)
             alive[node.name] = node.values
-            for name in node.inputs:
-                if last[name] == i and name not in self.outputs:
-                    alive.pop(name, None)
+            for name in free:
+                alive.pop(name, None)
         return most
 
 

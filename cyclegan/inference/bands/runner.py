@@ -51,6 +51,8 @@ class Runner(Protocol[Rows]):
 
     bytes_of_a_value: int
     """How many bytes a value of a stored layer takes."""
+    copies: float
+    """How many times more memory than its layers have in float32 a band takes."""
 
     def images(self, pixels: Pixels) -> Rows:
         """Return the images (1, C, h, W) in [-1, 1] of pixels (h, W, C)."""

@@ -39,7 +39,7 @@ class SessionRunner:
     `session` is called with the model and whether the part must be computed in float32.
     """
 
-    bytes_of_a_value = 4
+    bytes_of_a_value, copies = 4, 2.5
 
     def __init__(self, graph: Graph, session: Callable[[bytes, bool], Session], target: PictureFormat) -> None:
         self.graph, self.session, self.target = graph, session, target

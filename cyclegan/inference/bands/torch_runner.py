@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from cyclegan.networks.blocks import BlurDown, BlurUp, reflect_pad
 
 LAYOUT = torch.channels_last
 """The memory format of all layers: in it, a stored layer is one contiguous block, row after row."""
+
+CHUNK = {"cpu": 2**19, "gpu": 2**24}
+"""Values that are normalised or measured at a time: on a CPU, so that they stay in its cache."""
 
 
 class TorchStore:
@@ -41,6 +45,8 @@ class TorchStore:
 
 class TorchRunner:
     """Computes layers with torch on a device; `arithmetic` is the context that sets the precision."""
+
+    copies = 4.0  # layers that are computed and statistics, and blocks that are kept free; 3.3 to 3.8 were measured
 
     def __init__(
         self, graph: Graph, device: torch.device, arithmetic: AbstractContextManager[Any], target: PictureFormat,
@@ -74,20 +80,17 @@ class TorchRunner:
                 for name in node.inputs:
                     if not left[name]:
                         del made[name]
+                free = [not left[name] for name in node.inputs]  # so that they may be overwritten
+                weight, bias = self.weights[node.name]
                 if node.op == "instance_norm":
-                    made[node.name] = self._normalised(before[0], statistics[node.name], node.number)
-                else:
-                    weight, bias = self.weights[node.name]
-                    free = not left[node.inputs[0]]  # so that it may be overwritten
-                    made[node.name] = OPERATIONS[node.op](node, weight, bias, free, *before)
+                    weight, bias = self._norm(statistics[node.name], node.number)
+                made[node.name] = OPERATIONS[node.op](node, weight, bias, free, *before)
         return [made[name] for name in part.outputs]
 
-    def _normalised(self, x: Tensor, moments: tuple[Any, Any], eps: float) -> Tensor:
-        mean, variance = (
-            torch.tensor(each, dtype=torch.float32, device=self.device)[:, None, None] for each in moments
-        )
-        normal = x - mean  # first, see `moments`; F.batch_norm multiplies first
-        return normal.mul_(torch.rsqrt(variance + eps)).to(x.dtype)
+    def _norm(self, moments: tuple[Any, Any], eps: float) -> tuple[Tensor, Tensor]:
+        """Return the factors and the means (C) of a norm."""
+        mean, variance = (torch.tensor(each, dtype=torch.float32, device=self.device) for each in moments)
+        return torch.rsqrt(variance + eps), mean
 
     def cut(self, rows: Tensor, begin: int, end: int) -> Tensor:
         """Return the rows `begin` to `end` of these rows, which share their memory."""
@@ -103,13 +106,7 @@ class TorchRunner:
 
     def moments(self, rows: Tensor) -> Moments:
         """Return the mean and variance of each channel, computed in float32."""
-        values = rows.permute(0, 2, 3, 1).reshape(-1, rows.shape[1]).float()  # torch.var_mean is slow in this layout
-        first = values[0].clone()
-        # Exactly 0 in a constant channel, whose rounding the norm would magnify:
-        shifted = values - first if values.data_ptr() == rows.data_ptr() else values.sub_(first)
-        mean = shifted.mean(dim=0)
-        variance = shifted.sub_(mean).square_().mean(dim=0)
-        return Moments((first.double() + mean.double()).cpu().numpy(), variance.double().cpu().numpy(), len(values))
+        return reduce(Moments.joined, map(_moments, _chunks(rows)))
 
     def pixels(self, rows: Tensor) -> Pixels:
         """Return translations (1, C, h, W) in [-1, 1] as pixels (h, W, C). Raises ValueError for NaN."""
@@ -127,10 +124,19 @@ class TorchRunner:
         return TorchStore(layer.permute(0, 3, 1, 2), self.device)
 
 
+def _moments(rows: Tensor) -> Moments:
+    """Return the moments of values (n, C)."""
+    first = rows[0].float()
+    shifted = rows - first  # exactly 0 in a constant channel, whose rounding the norm would magnify
+    mean = shifted.mean(dim=0)
+    variance = shifted.sub_(mean).square_().mean(dim=0)
+    return Moments((first.double() + mean.double()).cpu().numpy(), variance.double().cpu().numpy(), len(rows))
+
+
 Operation = Callable[..., Tensor]
 
 
-def _convolution(node: Node, weight: Tensor, bias: Tensor | None, free: bool, x: Tensor) -> Tensor:
+def _convolution(node: Node, weight: Tensor, bias: Tensor | None, free: Sequence[bool], x: Tensor) -> Tensor:
     padding = node.padding
     if node.reflect:
         x, padding = reflect_pad(x, padding).contiguous(memory_format=LAYOUT), 0
@@ -140,7 +146,7 @@ def _convolution(node: Node, weight: Tensor, bias: Tensor | None, free: bool, x:
         return F.conv2d(x.to(weight.dtype), weight, bias, node.stride, padding)
 
 
-def _transposed(node: Node, weight: Tensor, bias: Tensor | None, free: bool, x: Tensor) -> Tensor:
+def _transposed(node: Node, weight: Tensor, bias: Tensor | None, free: Sequence[bool], x: Tensor) -> Tensor:
     how = (node.stride, node.padding, node.output_padding)
     if not node.precise:
         return F.conv_transpose2d(x, weight, bias, *how)
@@ -148,28 +154,53 @@ def _transposed(node: Node, weight: Tensor, bias: Tensor | None, free: bool, x: 
         return F.conv_transpose2d(x.to(weight.dtype), weight, bias, *how)
 
 
-def _affine(node: Node, weight: Tensor, bias: Tensor, free: bool, x: Tensor) -> Tensor:
-    return (x * weight[:, None, None] + bias[:, None, None]).to(x.dtype)
+def _affine(node: Node, weight: Tensor, bias: Tensor, free: Sequence[bool], x: Tensor) -> Tensor:
+    return _by_chunks(lambda values: (values * weight).add_(bias), x, free[0])
 
 
-def _relu(node: Node, weight: None, bias: None, free: bool, x: Tensor) -> Tensor:
-    return torch.relu_(x) if free else torch.relu(x)
+def _norm(node: Node, factor: Tensor, mean: Tensor, free: Sequence[bool], x: Tensor) -> Tensor:
+    """Normalise; the mean is subtracted first, as `_moments` needs it, and F.batch_norm does not."""
+    return _by_chunks(lambda values: (values - mean).mul_(factor), x, free[0])
 
 
-def _leaky_relu(node: Node, weight: None, bias: None, free: bool, x: Tensor) -> Tensor:
-    return F.leaky_relu(x, node.number, inplace=free)
+def _add(node: Node, weight: None, bias: None, free: Sequence[bool], x: Tensor, y: Tensor) -> Tensor:
+    x, y = (y, x) if free[1] else (x, y)
+    return x.add_(y) if any(free) and x.dtype == y.dtype else x + y
+
+
+def _relu(node: Node, weight: None, bias: None, free: Sequence[bool], x: Tensor) -> Tensor:
+    return torch.relu_(x) if free[0] else torch.relu(x)
+
+
+def _by_chunks(operation: Callable[[Tensor], Tensor], x: Tensor, free: bool) -> Tensor:
+    """Return a layer (1, C, h, W) whose values (n, C) went through an operation, in its place if it is free."""
+    made = x if free else torch.empty_like(x, memory_format=LAYOUT)
+    for values, result in zip(_chunks(x), _chunks(made), strict=True):
+        result.copy_(operation(values))
+    return made
+
+
+def _chunks(x: Tensor) -> Sequence[Tensor]:
+    """Return all values (1, C, h, W) in parts (n, C), which share their memory; x is in `LAYOUT`."""
+    values = x.permute(0, 2, 3, 1).view(-1, x.shape[1])
+    return torch.split(values, max(1, CHUNK["cpu" if x.device.type == "cpu" else "gpu"] // x.shape[1]))
+
+
+def _leaky_relu(node: Node, weight: None, bias: None, free: Sequence[bool], x: Tensor) -> Tensor:
+    return F.leaky_relu(x, node.number, inplace=free[0])
 
 
 OPERATIONS: dict[str, Operation] = {
     "conv": _convolution,
     "conv_transpose": _transposed,
     "affine": _affine,
+    "instance_norm": _norm,
     "relu": _relu,
     "leaky_relu": _leaky_relu,
     "tanh": lambda node, weight, bias, free, x: torch.tanh(x),
     "atanh": lambda node, weight, bias, free, x: torch.atanh(x),
     "scale": lambda node, weight, bias, free, x: node.number * x,
-    "add": lambda node, weight, bias, free, x, y: x + y,
+    "add": _add,
     "concat": lambda node, weight, bias, free, *xs: torch.cat(xs, dim=1),
     "blur_down": lambda node, weight, bias, free, x: BlurDown()(x),
     "blur_up": lambda node, weight, bias, free, x: BlurUp()(x),
