@@ -46,7 +46,7 @@ OLDEST = "oldest libraries"
 """With the lowest versions that pyproject.toml allows."""
 
 
-class NotHere(Exception):  # noqa: N818
+class NotHere(Exception):
     """A setting that this machine cannot be put into, and why."""
 
 

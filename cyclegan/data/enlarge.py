@@ -22,7 +22,7 @@ LONGEST = 16
 """Largest ratio of the sides of an enlarged picture; a longer strip is first cut to it around its centre."""
 
 
-class TooSmall(ValueError):  # noqa: N818  # reads well where it is raised
+class TooSmall(ValueError):
     """A picture is smaller than a crop that is about to be taken from it; `found` and `needed` are (H, W)."""
 
     def __init__(self, found: tuple[int, int], needed: tuple[int, int]) -> None:

@@ -48,7 +48,7 @@ class Fetched(NamedTuple):
     """Whether the SHA-256 was known in advance; if not, only https protects the download."""
 
 
-class WrongArchive(ValueError):  # noqa: N818  # reads well where it is raised
+class WrongArchive(ValueError):
     """An address serves another file than the expected one; the next address may have it."""
 
 

@@ -11,11 +11,11 @@ from cyclegan.data.listing import Listing, list_files
 from cyclegan.util.text import shown
 
 
-class UnreadableImage(ValueError):  # noqa: N818 - reads well where it is raised
+class UnreadableImage(ValueError):
     """A picture file cannot be read; the message is one line with the path and the reason."""
 
 
-class UnwritableImage(OSError):  # noqa: N818
+class UnwritableImage(OSError):
     """The format of a file cannot store the picture; the message is one line with the path and the reason."""
 
 

@@ -31,7 +31,7 @@ Take: TypeAlias = Callable[[Sequence[Folder], int, np.random.Generator], list[T]
 """Makes something of a picture of each folder, of an index, with the random generator of that picture."""
 
 
-class _NoneReadable(Exception):  # noqa: N818  # reads well where it is raised
+class _NoneReadable(Exception):
     """Neither a picture nor any of those that may replace it can be read."""
 
 

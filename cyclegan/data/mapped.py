@@ -25,7 +25,7 @@ CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 """The errors of a file system that cannot reserve space."""
 
 
-class NoRoom(ValueError):  # noqa: N818  # reads well where it is raised
+class NoRoom(ValueError):
     """A disk has too little room for a temporary file; the message is one line with the folder and what to do."""
 
 

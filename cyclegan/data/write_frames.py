@@ -19,7 +19,7 @@ from cyclegan.util.text import one_line, shown
 Write = Callable[[Iterable[tuple[Contents, "float | None"]], int, BinaryIO], None]
 
 
-class UnwritableFrames(ValueError):  # noqa: N818 - reads well where it is raised
+class UnwritableFrames(ValueError):
     """The format of a file cannot store the frames; the message is one line with the path and the reason."""
 
 
@@ -66,7 +66,7 @@ WRITERS: dict[OutputFormat, Write] = {"GIF": _gif, "PNG": _apng, "TIFF": _pages,
 """The formats that hold more than one picture."""
 
 
-class _OfTheSource(Exception):  # noqa: N818 - never seen by anyone
+class _OfTheSource(Exception):
     """An error that the iterable of frames raised, on its way through the encoder."""
 
 

@@ -58,7 +58,7 @@ class Outcome(NamedTuple):
         return sum(map(len, (self.translated, self.skipped, self.failed, self.elsewhere)))
 
 
-class Unfinished(OSError):  # noqa: N818  # reads well where it is raised
+class Unfinished(OSError):
     """Writing failed, for example on a full disk; `outcome` lists what was done before, all of it complete."""
 
     def __init__(self, outcome: Outcome, total: int, problem: OSError) -> None:

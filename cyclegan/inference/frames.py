@@ -40,7 +40,7 @@ class Translates(Protocol):
         """Translate (N, H, W, C) of the source domain to (N, H, W, C') of the target domain."""
 
 
-class Halted(Exception):  # noqa: N818  # not an error: the stop was requested
+class Halted(Exception):
     """The work was stopped in the middle of a file, of which nothing is written."""
 
 

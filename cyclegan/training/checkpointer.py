@@ -11,7 +11,7 @@ ALWAYS = 2
 """Number of checkpoints that are always kept: if the last one is damaged, the one before it remains."""
 
 
-class Unsaved(OSError):  # noqa: N818  # reads well where it is raised
+class Unsaved(OSError):
     """Training ended, but its last state could not be saved."""
 
 

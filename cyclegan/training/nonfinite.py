@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Diverged(ArithmeticError):  # noqa: N818  # reads well where it is raised
+class Diverged(ArithmeticError):
     """Training ended: too many steps in a row had non-finite losses or gradients."""
 
 

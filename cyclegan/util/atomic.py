@@ -34,7 +34,7 @@ UNASKED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 """The errors of a file system that does not support fsync."""
 
 
-class Unwritten(OSError):  # noqa: N818  # reads well where it is raised
+class Unwritten(OSError):
     """A file could not be written; the message is one line with the path and the reason."""
 
     def __init__(self, path: Path, error: OSError) -> None:

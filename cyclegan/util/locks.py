@@ -16,7 +16,7 @@ FAR = 2**30
 """The byte that is locked on Windows: it is far from the file's text, because a locked byte cannot be read."""
 
 
-class Busy(ValueError):  # noqa: N818  # reads well where it is raised
+class Busy(ValueError):
     """Another process holds the lock; the message is one line that names it."""
 
 

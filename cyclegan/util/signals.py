@@ -14,7 +14,7 @@ SIGNALS = tuple(number for name in _NAMES if (number := getattr(signal, name, No
 HANG_UP = getattr(signal, "SIGHUP", None)
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: the stop was requested
+class Stopped(Exception):
     """The work was stopped by a signal, whose number is `signal`, and its state is saved."""
 
     def __init__(self, message: str, signal: int) -> None:

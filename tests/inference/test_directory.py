@@ -20,12 +20,8 @@ from cyclegan.data.picture import Pixels
 from cyclegan.data.read import read_image
 from cyclegan.inference import pipeline, prepare
 from cyclegan.inference.directory import Unfinished, translate_directory
-from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.manifest import Manifest
 from cyclegan.inference.translator import Translator
-from cyclegan.networks.config import ResnetConfig
-from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.types import Direction
 from cyclegan.util.atomic import Unwritten, write_whole
 from tests.cli.test_cli import run_main
 from tests.forked import Forks
@@ -36,22 +32,6 @@ PLAIN = ("--device", "cpu", "--precision", "float32")
 
 LARGE = 24
 """Side, in pixels, of pictures that do not fit into memory in these tests; other pictures have 16."""
-
-
-def network() -> ResnetGenerator:
-    torch.manual_seed(0)
-    return ResnetConfig(width=4, blocks=1).build()
-
-
-@pytest.fixture
-def translator() -> Translator:
-    return Translator(network(), device="cpu", precision="float32")
-
-
-@pytest.fixture
-def generator(tmp_path: Path) -> Path:
-    write_generator(network(), Direction.AtoB, tmp_path / "g.safetensors")
-    return tmp_path / "g.safetensors"
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from cyclegan.inference import plan as plans
@@ -20,16 +19,9 @@ from cyclegan.inference.manifest import FOLDER, NAME
 from cyclegan.inference.options import Options
 from cyclegan.inference.sizes import Sizing
 from cyclegan.inference.translator import Translator
-from cyclegan.networks.config import ResnetConfig
 from tests.data.test_frames import saved, still
 from tests.pictures import RED, plain, turned
 from tests.tiny import outputs, write_pictures
-
-
-@pytest.fixture
-def translator() -> Translator:
-    torch.manual_seed(0)
-    return Translator(ResnetConfig(width=4, blocks=1).build(), device="cpu", precision="float32")
 
 
 @pytest.fixture

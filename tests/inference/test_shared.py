@@ -12,21 +12,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import torch
 
 from cyclegan.cli.codes import MISTAKE
 from cyclegan.data.files import find_images
 from cyclegan.inference import claims, directory, job
 from cyclegan.inference.claims import Claims, Share, blocks_of, key_of
 from cyclegan.inference.directory import how_of, translate_directory
-from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.job import LOCK, Job, Work, samples_of
 from cyclegan.inference.manifest import FOLDER, NAME, How
 from cyclegan.inference.options import Options
 from cyclegan.inference.translator import Translator
-from cyclegan.networks.config import ResnetConfig
-from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.types import Direction
 from cyclegan.util.atomic import Unwritten
 from cyclegan.util.locks import Busy
 from tests.forked import Forks
@@ -35,22 +30,6 @@ from tests.tiny import outputs, write_pictures
 
 PLAIN = ("--device", "cpu", "--precision", "float32")
 HOW = How(model="x", precision="float32")
-
-
-def network() -> ResnetGenerator:
-    torch.manual_seed(0)
-    return ResnetConfig(width=4, blocks=1).build()
-
-
-@pytest.fixture
-def translator() -> Translator:
-    return Translator(network(), device="cpu", precision="float32")
-
-
-@pytest.fixture
-def generator(tmp_path: Path) -> Path:
-    write_generator(network(), Direction.AtoB, tmp_path / "g.safetensors")
-    return tmp_path / "g.safetensors"
 
 
 def work(source: Path, how: How = HOW, *, resume: bool = False) -> Work:

@@ -14,7 +14,7 @@ from cyclegan.training.trainer import train
 from tests.tiny import tiny_recipe
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     pass
 
 

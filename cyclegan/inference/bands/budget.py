@@ -25,8 +25,8 @@ SHARE = 0.7
 BESIDE = 2**27
 """Bytes of a budget that are left for reading, converting and writing the pictures before and after."""
 
-ROOMY, DEEP = 2**29, 10
-"""Bytes of a band, and its rows in margins: bands that are larger in both ways are not faster."""
+ROOMY, DEEP = 2**29, 40
+"""Bytes of a band, and its rows in margins: bands that are larger in both ways are hardly faster."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Bands:
     rows: Sequence[int]
     """The number of rows of the picture in a band, for each pass."""
     mapped: bool
-    """Whether layers are stored in a file, because they do not fit into the memory."""
+    """Whether layers are stored in a file, because they would leave too little memory for bands."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Budget:
         stored = stored_values(passes, graph) * height * width * runner.bytes_of_a_value
         of_a_row = 4 * runner.copies * width
         least = max(_bytes(each, each.unit, of_a_row, graph) for each in passes)
-        mapped = self.on_cpu and stored + least > room
+        mapped = self.on_cpu and stored + max(ROOMY, least) > room
         left = room if mapped else room - stored
         if left < least:
             need = math.ceil((least + self._used(room)) / 2**20)

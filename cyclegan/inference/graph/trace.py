@@ -24,7 +24,7 @@ from cyclegan.networks.blocks import (
 )
 
 
-class Untraceable(ValueError):  # noqa: N818  # reads well where it is raised
+class Untraceable(ValueError):
     """A network has an operation that the graph does not know; the message names it."""
 
 
