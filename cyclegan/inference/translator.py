@@ -209,15 +209,17 @@ class Translator:
         """
         with self._lock:
             self._decide(pixels)
-            height, width = pixels.shape[1:3]
-            if len(pixels) > 1 or not self.budget.is_exceeded(self.engine, height, width):
+            number, height, width = pixels.shape[:3]
+            if not self.budget.is_exceeded(self.engine, height, width, number):
                 try:
                     return self.engine.pixels(pixels, self.target)
                 except (RuntimeError, MemoryError) as error:
-                    if len(pixels) > 1 or self.engine.graph is None or not is_out_of_memory(error):
+                    if number > 1 or self.engine.graph is None or not is_out_of_memory(error):
                         raise
                 free_memory()  # here, not above: the error's traceback holds what the failed call had made
-            return translate_in_bands(self.engine, pixels[0], self.target, self.budget, self.report)[None]
+            if number == 1:
+                return translate_in_bands(self.engine, pixels[0], self.target, self.budget, self.report)[None]
+        return np.concatenate([self.translate_pixels(picture[None]) for picture in pixels])
 
     def translate_batch(self, images: Tensor) -> Tensor:
         """Translate (N, C, H, W) in [-1, 1] on any device to the same size and range, float32 on our device.
@@ -242,8 +244,9 @@ class Translator:
         return self.engine
 
     def batch_size(self, height: int, width: int) -> int:
-        """Return a good batch size for pictures of this size: 1 on a CPU, about 2 megapixels on a GPU."""
-        return self.engine.batch_size(height, width)
+        """Return a good batch size for pictures of this size, at most what fits into memory."""
+        most = self.engine.batch_size(height, width)
+        return most if most == 1 else int(max(1, min(most, self.budget.number(self.engine, height, width))))
 
     def _decide(self, pixels: Pixels) -> None:
         """Choose the engine in the first call that has enough pictures; see `choose_engine`."""

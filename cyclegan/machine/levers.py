@@ -43,11 +43,14 @@ class Levers(NamedTuple):
     channels_last: bool = False
     compile: Compile = "off"
     graph: bool = False
+    parallel: bool = False
+    """Whether each thread of a CPU computes a picture of its own; in translation only, and chosen by the program."""
 
     def options(self, prefix: str = "--speed.") -> str:
         """Return the command-line options that set these levers, for `train`, or with prefix `--` for `translate`."""
         words = {name: {True: "on", False: "off"}.get(value, value) for name, value in self._asdict().items()}
-        return " ".join(f"{prefix}{name} {word}" for name, word in words.items() if name != "graph" or prefix != "--")
+        without = ("graph", "parallel") if prefix == "--" else ("parallel",)
+        return " ".join(f"{prefix}{name} {word}" for name, word in words.items() if name not in without)
 
 
 PLAIN = Levers()

@@ -152,6 +152,20 @@ def test_what_fits_is_not_cut() -> None:
     assert Budget(on_cpu=True, memory=1).is_exceeded(engine, 512, 512)
 
 
+def test_batches_are_as_large_as_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    translator = Translator(generator(GENERATORS["ResNet"]), device="cpu", precision="float32", channels_last=False)
+    pixels = np.stack([picture(40, 50), 255 - picture(40, 50)])
+    expected = translator.translate_pixels(pixels)
+    monkeypatch.setattr(TorchEngine, "batch_size", lambda *words: 8)
+    room = translator.budget.room() / translator.budget.number(translator.engine, 40, 50)
+    for number in (0, 1, 5, 9):
+        monkeypatch.setattr(Budget, "room", lambda budget, number=number: (number + 0.5) * room)
+        assert translator.batch_size(40, 50) == min(8, max(1, number))
+    monkeypatch.setattr(Budget, "room", lambda budget: 1.5 * room)
+    off = translator.translate_pixels(pixels).astype(int) - expected  # one by one
+    assert np.abs(off).max() <= 1
+
+
 def test_layers_go_to_a_file_when_they_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, budget = plain_engine(generator(GENERATORS["ResNet"])), Budget(on_cpu=True)
     graph, runner = engine.graph, engine.runner(PictureFormat())

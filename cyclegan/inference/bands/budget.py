@@ -54,12 +54,16 @@ class Budget:
             return self.memory or SHARE * _free_on_gpu()
         return SHARE * free_bytes() if self.memory is None else self.memory - own_bytes() - BESIDE
 
-    def is_exceeded(self, engine: Engine, height: int, width: int) -> bool:
-        """Return whether a picture of this size must be translated in bands."""
+    def is_exceeded(self, engine: Engine, height: int, width: int, number: int = 1) -> bool:
+        """Return whether this number of pictures of this size takes too much memory at once."""
+        return number > self.number(engine, height, width)
+
+    def number(self, engine: Engine, height: int, width: int) -> float:
+        """Return how many pictures of this size fit at once; infinity if the engine has no graph to tell from."""
         graph = engine.graph
         if graph is None:
-            return False
-        return COPIES * 4 * graph.padded(height) * graph.padded(width) * whole(graph) > self.room()
+            return math.inf
+        return self.room() // (COPIES * 4 * graph.padded(height) * graph.padded(width) * whole(graph))
 
     def bands(self, graph: Graph, height: int, width: int, runner: Runner[Any]) -> Bands:
         """Return the passes and bands for a picture of this size.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Literal
 
@@ -16,10 +17,12 @@ from cyclegan.data.picture import Pixels
 from cyclegan.inference.bands.torch_runner import TorchRunner
 from cyclegan.inference.engine import Name
 from cyclegan.inference.engines.arrays import Images
+from cyclegan.inference.engines.lanes import Lanes
 from cyclegan.inference.graph.nodes import Graph
 from cyclegan.inference.graph.trace import Untraceable, trace
 from cyclegan.inference.weights import digest
 from cyclegan.machine.agreement import Tolerance
+from cyclegan.machine.allocator import blocks_kept
 from cyclegan.machine.compiler import Compile, Compiler, layout_of, set_layout
 from cyclegan.machine.device import Arithmetic, choose_device, has_bf16, has_compiler
 from cyclegan.machine.levers import HOPE, PLAIN, TURNS, Bench, Levers, Offer, choose_levers, may_pay, offers_for
@@ -27,7 +30,10 @@ from cyclegan.machine.memory import is_out_of_memory
 from cyclegan.types import Device, Precision
 
 MEGAPIXELS = 2
-"""Megapixels (2**20) in a batch on a GPU: 32 pictures of 256 x 256, or one large one."""
+"""Megapixels (2**20) in a batch: on a GPU 32 pictures of 256 x 256, or one large one."""
+
+MAPPED = 2**17
+"""Pixels of a picture from which layers are so large that the C library maps each anew, see `blocks_kept`."""
 
 TRIAL = 256
 """Side, in pixels, of the crop on which speed options are tried."""
@@ -170,14 +176,25 @@ class TorchEngine:
         set_layout(self.network, levers.channels_last)
         self.compiler.set(levers.compile)
 
-    @torch.inference_mode()
     def run(self, images: Tensor) -> Tensor:
         """Translate like `translate`, with the current speed options."""
         images = images.to(memory_format=layout_of(self.levers.channels_last))
         as_written = images.shape not in self._compiled and "compile" not in self.by_hand
-        with self.arithmetic, self.compiler.calls([images], as_written=as_written):
+        is_large = self.on_cpu and images.shape[2] * images.shape[3] > MAPPED
+        with blocks_kept() if is_large else nullcontext(), self.compiler.calls([images], as_written=as_written):
+            if self.levers.parallel and len(images) > 1 and (as_written or self.levers.compile == "off"):
+                return self._lanes.translate(self._run, images)
+            return self._run(images)
+
+    @torch.inference_mode()
+    def _run(self, images: Tensor) -> Tensor:
+        with Arithmetic(self.device, self.levers.precision):
             translated: Tensor = self.network(images)
         return translated.float()
+
+    @cached_property
+    def _lanes(self) -> Lanes:
+        return Lanes(self.threads)
 
     def tune(self, images: Tensor) -> None:
         """Choose the speed options that are correct and fastest on a crop of these pictures, (N, C, H, W) in [-1, 1].
@@ -187,7 +204,11 @@ class TorchEngine:
         self._tried = True
         offers = offers_for(self.device, self.by_hand | {"compile": "", "graph": ""}, bf16=has_bf16(self.device))
         times = max(self.expected, self._came) / TRIAL**2
-        self._choose(images[:, :, :TRIAL, :TRIAL], offers, times / len(images))
+        crops = images[:, :, :TRIAL, :TRIAL]
+        if self.on_cpu and self.threads > 1 and self.by_hand.get("compile", "off") == "off":
+            offers.append(Offer("parallel", {"parallel": True}))
+            crops = crops[:1].expand(self.threads, -1, -1, -1)
+        self._choose(crops, offers, times / len(crops))
 
     def compile(self, images: Tensor, times: float) -> None:
         """Compile for batches of this shape, (N, C, H, W) in [-1, 1], if that is correct and saves time.
@@ -231,5 +252,8 @@ class TorchEngine:
         self.compile(self._images(pixels), times)
 
     def batch_size(self, height: int, width: int) -> int:
-        """Return a good batch size for pictures of this size: 1 on a CPU, about 2 megapixels on a GPU."""
-        return 1 if self.device.type == "cpu" else max(1, MEGAPIXELS * 2**20 // (height * width))
+        """Return a good batch size for pictures of this size: one for each lane of a CPU, else about 2 megapixels."""
+        most = max(1, MEGAPIXELS * 2**20 // (height * width))
+        if self.on_cpu:
+            return min(most, self.threads) if self.levers.parallel else 1
+        return most
