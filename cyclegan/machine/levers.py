@@ -36,6 +36,10 @@ FAR = 2.0
 """Speed-up or slow-down after which one measurement of each is enough."""
 
 
+OPTIONS = ("precision", "channels_last", "compile", "graph")
+"""The levers that are options of the command line and, in `speed`, of a recipe."""
+
+
 class Levers(NamedTuple):
     """How networks are run. The defaults are plain: eager float32."""
 
@@ -49,8 +53,7 @@ class Levers(NamedTuple):
     def options(self, prefix: str = "--speed.") -> str:
         """Return the command-line options that set these levers, for `train`, or with prefix `--` for `translate`."""
         words = {name: {True: "on", False: "off"}.get(value, value) for name, value in self._asdict().items()}
-        without = ("graph", "parallel") if prefix == "--" else ("parallel",)
-        return " ".join(f"{prefix}{name} {word}" for name, word in words.items() if name not in without)
+        return " ".join(f"{prefix}{name} {words[name]}" for name in OPTIONS if name != "graph" or prefix != "--")
 
 
 PLAIN = Levers()

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from cyclegan.machine.levers import Levers
+from cyclegan.machine.levers import OPTIONS
 from cyclegan.recipe import SpeedConfig
 from cyclegan.types import Remembers
 
@@ -27,7 +27,7 @@ def set_determinism(on: bool) -> None:
 
 def by_hand(config: SpeedConfig) -> dict[str, Any]:
     """Return the speed options that a recipe sets, as fields of `Levers`; options on `auto` are left out."""
-    fields = {name: getattr(config, name) for name in Levers._fields if getattr(config, name) != "auto"}
+    fields = {name: getattr(config, name) for name in OPTIONS if getattr(config, name) != "auto"}
     return fields | {name: fields[name] == "on" for name in ("channels_last", "graph") if name in fields}
 
 

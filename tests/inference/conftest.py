@@ -22,7 +22,7 @@ def network() -> ResnetGenerator:
 
 @pytest.fixture
 def translator(network: ResnetGenerator) -> Translator:
-    return Translator(network, device="cpu", precision="float32")
+    return Translator(network, device="cpu", precision="float32", channels_last=False, compile_="off")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.machine.device import Arithmetic
-from cyclegan.machine.levers import PLAIN, Bench, Levers, Offer, choose_levers, offers_for
+from cyclegan.machine.levers import OPTIONS, PLAIN, Bench, Levers, Offer, choose_levers, offers_for
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 FOREVER = 10**9
@@ -147,7 +147,7 @@ def test_a_compiler_asked_for_that_does_not_run_is_left_out() -> None:
 )
 def test_what_is_tried_depends_on_the_device(device: torch.device, bf16: bool, names: list[str]) -> None:
     assert [offer.name for offer in offers_for(device, {}, bf16=bf16)] == names
-    by_hand = dict.fromkeys(Levers._fields)
+    by_hand = dict.fromkeys(OPTIONS)
     assert offers_for(device, by_hand, bf16=bf16) == []
 
 
