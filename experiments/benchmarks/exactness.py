@@ -85,11 +85,13 @@ def main() -> None:
     """Print a row for each generator and engine."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--most", type=int, default=4000, help="the longest side")
+    parser.add_argument("--libraries_most", type=int, default=4000, help="the longest side for engines but torch")
+    parser.add_argument("--generators", nargs="+", default=[*GENERATORS], choices=GENERATORS)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     rows = []
-    for name, config in GENERATORS.items():
-        plain = engine_for(config)
+    for name in args.generators:
+        plain = engine_for(GENERATORS[name])
         assert plain.graph is not None
         passes = plan_of(plain.graph)
         off: dict[str, list[tuple[int, float, tuple[int, int]]]] = {}
@@ -99,6 +101,8 @@ def main() -> None:
             pixels = picture(*size)
             whole = plain.pixels(pixels[None], PictureFormat())[0].astype(np.int16)
             for engine, runner in runners(plain):
+                if engine != "torch" and max(size) > args.libraries_most:
+                    continue
                 made = np.empty_like(pixels)
                 Sweep(plain.graph, runner, pixels, made).run(passes, [BAND] * len(passes))
                 apart = np.abs(made - whole)
