@@ -22,7 +22,6 @@ and half size again, which cost 150 to 900: 12 % more arithmetic in all."""
 SHARE = 0.6
 """The same as a share of the multiplications for each value of the network's dearest convolution."""
 
-
 IN_PLACE = ("instance_norm", "affine", "relu", "leaky_relu", "add")
 """Operations that write their result over an input that nothing reads afterwards."""
 

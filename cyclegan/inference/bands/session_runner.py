@@ -39,7 +39,7 @@ class SessionRunner:
     `session` is called with the model and whether the part must be computed in float32.
     """
 
-    bytes_of_a_value, copies = 4, 2.5
+    bytes_of_a_value, copies = 4, 3.3  # the libraries do not norm in place, which `Pass.working` assumes
 
     def __init__(self, graph: Graph, session: Callable[[bytes, bool], Session], target: PictureFormat) -> None:
         self.graph, self.session, self.target = graph, session, target

@@ -14,6 +14,7 @@ from cyclegan.inference.translator import Translator
 from cyclegan.machine import levers
 from cyclegan.machine.levers import PLAIN, Levers
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.types import Precision
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +38,9 @@ def test_each_lane_has_one_thread_and_the_caller_keeps_its_own() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_the_pictures_are_the_same_and_in_order(engine: TorchEngine, precision: str) -> None:
+def test_the_pictures_are_the_same_and_in_order(engine: TorchEngine, precision: Precision) -> None:
     images = torch.rand(5, 3, 32, 40) * 2 - 1
-    one_by_one = Levers(precision, channels_last=True)  # type: ignore[arg-type]  # a string of the parameters
+    one_by_one = Levers(precision, channels_last=True)
     engine.use(one_by_one)
     expected = torch.cat([engine.run(image[None]) for image in images])
     engine.use(one_by_one._replace(parallel=True))
