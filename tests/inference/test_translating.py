@@ -20,6 +20,7 @@ from cyclegan.data.picture import Pixels
 from cyclegan.inference.describe import describe
 from cyclegan.inference.directory import translate_directory
 from cyclegan.inference.generator_file import write_generator
+from cyclegan.inference.inputs import Picture
 from cyclegan.inference.model import open_model
 from cyclegan.inference.options import Options
 from cyclegan.inference.sizes import Sizing
@@ -216,12 +217,13 @@ def test_pictures_of_any_sizes_and_kinds_are_translated_in_order_and_read_ahead(
     array = np.asarray(picture(12, 40))
     asked: list[int] = []
 
-    def pictures() -> Iterator[object]:
-        for i, each in enumerate([tmp_path / "a.png", (tmp_path / "a.png").read_bytes(), picture(), array] * 3):
+    def pictures() -> Iterator[Picture]:
+        kinds: list[Picture] = [tmp_path / "a.png", (tmp_path / "a.png").read_bytes(), picture(), array]
+        for i, each in enumerate(kinds * 3):
             asked.append(i)
             yield each
 
-    made = translator.translate_all(pictures())  # type: ignore[arg-type]
+    made = translator.translate_all(pictures())
     assert next(made).size == (30, 20) and 1 < len(asked) < 12
     assert [image.size for image in made] == [
         (30, 20),
