@@ -17,8 +17,11 @@ class Started:
     skipped: int
     """Number of those that are finished already."""
     model: str = ""
+    """The model as the user named it, if it has a name."""
     direction: str = ""
+    """`AtoB` or `BtoA`, if known."""
     engine: str = ""
+    """The library that runs the network, if known; `auto` may choose another one later."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -49,7 +49,7 @@ class Exported(NamedTuple):
     beside: list[Path]
     """Other files of the model: the weights of OpenVINO's format."""
     card: Path | None
-    """The model card: README.md, or NAME.md if README.md is another file; None if neither could be written."""
+    """The model card, under the first of `card_names` that is free; None if none is."""
     sheet: Path | None
     """The contact sheet; None if it could not be written."""
     notes: list[str]
@@ -72,8 +72,8 @@ def export(
     The ending of `out` chooses the format; `int8` and `calibrate` are as in `write_model`. `source` is anything that
     `open_model` opens. `direction` is by default AtoB, or the only one that the source has. `repository`, the name on
     the hub that it will be pushed to, is shown in the card. `report` is called with (done, total) in pictures of the
-    contact sheet. `out` itself is replaced if it exists; a README.md, NAME.md or NAME.png is replaced only if an
-    earlier export of `out` wrote it. Only sources with their recipe and data have a contact sheet.
+    contact sheet. `out` itself is replaced if it exists; a card or a contact sheet is replaced only if an earlier export
+    of `out` wrote it, and gets another name otherwise. Only sources with their recipe and data have a contact sheet.
 
     Returns the files written, and notes about what was left out.
 
@@ -89,10 +89,16 @@ def export(
 
     notes = [written.checks] if written.checks else []
     about = _about_run(source, checkpoint, direction, notes) if checkpoint else _about_file(source)
-    page, old = _page(out)
-    sheet = _sheet_path(out, old, notes)
-    if sheet and not (checkpoint and _write_sheet(checkpoint.recipe, network, direction, sheet, notes, report)):
+    pages = [out.with_name(name) for name in card_names(out)]
+    page = _free(pages, lambda path: _is_of(out, _text(path)))
+    sheets, old = [out.with_suffix(".png"), out.with_name(f"{out.name}.png")], _text(page) if page else ""
+    sheet = _free(sheets, lambda path: f"]({quote(path.name.encode(errors='surrogateescape'))})" in old)
+    if not checkpoint or (
+        sheet and not _write_sheet(checkpoint.recipe, network, direction, sheet, notes, report)
+    ):
         sheet = None
+    else:
+        notes += _renamed("contact sheet", sheets, sheet)
     card = Card(
         file=shown(Path(out.name)),
         direction=direction,
@@ -106,19 +112,16 @@ def export(
         checks=written.checks,
         **about,
     )
-    if page is None:
-        notes.append(f"no model card: README.md and {shown(Path(out.stem))}.md exist and belong to something else")
-        return Exported(direction, out, written.files[1:], None, sheet, notes)
-    if page.name != "README.md":
-        notes.append(f"README.md exists and belongs to something else; the model card is {shown(page)}")
-    write_whole(page, card_text(card).encode())
+    notes += _renamed("model card", pages, page)
+    if page:
+        write_whole(page, card_text(card).encode())
     return Exported(direction, out, written.files[1:], page, sheet, notes)
 
 
 def push_export(exported: Exported, repository: str, *, private: bool) -> str:
     """Push an export to a repository on the hub, in one commit; returns the URL of the repository.
 
-    A README.md in the repository that is not the card of this generator is kept; the card is then named NAME.md.
+    Cards of other generators in the repository are kept; this one gets the first of `card_names` that is free.
 
     Raises PermissionError when the hub denies access.
     Raises ConnectionError when the hub cannot be reached.
@@ -127,13 +130,12 @@ def push_export(exported: Exported, repository: str, *, private: bool) -> str:
     generator, card, sheet = exported.generator, exported.card, exported.sheet
     files = {path.name: path for path in (generator, *exported.beside, sheet) if path}
     if card:
-        there = read_text(repository, "README.md")
-        free = there is None or _is_of(generator, there)
-        files["README.md" if free else f"{generator.stem}.md"] = card
-        if not free:
-            exported.notes.append(
-                f"{repository}: its README.md belongs to something else; the card is {shown(Path(generator.stem))}.md"
-            )
+        *names, last = card_names(generator)
+        texts = ((name, read_text(repository, name)) for name in names)
+        free = next((name for name, text in texts if text is None or _is_of(generator, text)), last)
+        files[free] = card
+        if free != names[0]:
+            exported.notes.append(f"{repository}: its README.md belongs to something else; the card is {shown(Path(free))}")
     return push(repository, files, private=private)
 
 
@@ -216,15 +218,13 @@ def _is_best(source: Path) -> bool:
     return source == best_path(source.parent)
 
 
-def _page(out: Path) -> tuple[Path | None, str]:
-    """Return where the card of `out` may be written, and the text of an earlier card; None if both names are taken."""
-    for path in (out.with_name("README.md"), out.with_suffix(".md")):
-        if not path.exists():
-            return path, ""
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        if _is_of(out, text):
-            return path, text
-    return None, ""
+def card_names(generator: Path) -> list[str]:
+    """Return the names that a model card may have, in the order of preference: README.md, NAME.md, NAME.onnx.md."""
+    return ["README.md", generator.with_suffix(".md").name, f"{generator.name}.md"]
+
+
+def _text(page: Path) -> str:
+    return page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
 
 
 def _is_of(generator: Path, text: str) -> bool:
@@ -232,13 +232,18 @@ def _is_of(generator: Path, text: str) -> bool:
     return marked(shown(Path(generator.name))) in text.splitlines()
 
 
-def _sheet_path(out: Path, old: str, notes: list[str]) -> Path | None:
-    """Return where to write the contact sheet; None if a picture exists there that no earlier card shows."""
-    path = out.with_suffix(".png")
-    if path.exists() and f"]({quote(path.name.encode(errors='surrogateescape'))})" not in old:
-        notes.append(f"no contact sheet: {shown(path)} exists and belongs to something else")
-        return None
-    return path
+def _free(paths: Sequence[Path], ours: Callable[[Path], bool]) -> Path | None:
+    """Return the first file that does not exist or is ours to replace; None if all belong to something else."""
+    return next((path for path in paths if not path.exists() or ours(path)), None)
+
+
+def _renamed(what: str, paths: Sequence[Path], path: Path | None) -> list[str]:
+    """Return a line if `path`, one of these, is not the first, or None."""
+    others = [shown(Path(each.name)) for each in (paths if path is None else paths[: paths.index(path)])]
+    if not others:
+        return []
+    named = f"{', '.join(others)} {'exists and belongs' if len(others) == 1 else 'exist and belong'} to something else"
+    return [f"{named}; {f'the {what} is {shown(path)}' if path else f'no {what} was written'}"]
 
 
 def _write_sheet(

@@ -308,12 +308,26 @@ def test_a_page_and_a_picture_that_are_not_ours_stay(
         assert run_main("export", run, tmp_path / "g.safetensors") == 0
         told = capsys.readouterr().out
         assert f"README.md exists and belongs to something else; the model card is {tmp_path / 'g.md'}" in told
-        assert "g.png exists and belongs to something else" in told
+        there = tmp_path / "g.safetensors.png"
+        assert f"g.png exists and belongs to something else; the contact sheet is {there}" in told
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == "# My own words\n"
     assert (tmp_path / "g.png").read_bytes() == b"my own picture"
-    (tmp_path / "g.md").write_text("mine too", encoding="utf-8")
+    mine = [tmp_path / name for name in ("g.md", "g.safetensors.md", "g.safetensors.png")]
+    for path in mine:
+        path.write_text("mine too", encoding="utf-8")
     exported = export(run, tmp_path / "g.safetensors", None)
-    assert exported.card is None and (tmp_path / "g.md").read_text(encoding="utf-8") == "mine too"
+    assert exported.card is exported.sheet is None and {path.read_text(encoding="utf-8") for path in mine} == {"mine too"}
+    assert (
+        "README.md, g.md, g.safetensors.md exist and belong to something else; no model card was written"
+        in exported.notes
+    )
+
+
+def test_each_format_of_a_generator_has_its_card_and_sheet(run: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        cards = [export(run, tmp_path / "out" / f"g.{ending}", None).card for ending in ("safetensors", "pt2", "ts")]
+        assert [card and card.name for card in cards] == ["README.md", "g.md", "g.ts.md"]
+    assert {"g.png", "g.pt2.png", "g.ts.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
 def test_exporting_again_replaces_what_the_export_before_wrote(run: Path, tmp_path: Path) -> None:
