@@ -72,8 +72,9 @@ def export(
     The ending of `out` chooses the format; `int8` and `calibrate` are as in `write_model`. `source` is anything that
     `open_model` opens. `direction` is by default AtoB, or the only one that the source has. `repository`, the name on
     the hub that it will be pushed to, is shown in the card. `report` is called with (done, total) in pictures of the
-    contact sheet. `out` itself is replaced if it exists; a card or a contact sheet is replaced only if an earlier export
-    of `out` wrote it, and gets another name otherwise. Only sources with their recipe and data have a contact sheet.
+    contact sheet. `out` itself is replaced if it exists. A card or a contact sheet is replaced only if an earlier
+    export of `out` wrote it; else the new one gets another name. Only sources with their recipe and data have a contact
+    sheet.
 
     Returns the files written, and notes about what was left out.
 
@@ -93,9 +94,7 @@ def export(
     page = _free(pages, lambda path: _is_of(out, _text(path)))
     sheets, old = [out.with_suffix(".png"), out.with_name(f"{out.name}.png")], _text(page) if page else ""
     sheet = _free(sheets, lambda path: f"]({quote(path.name.encode(errors='surrogateescape'))})" in old)
-    if not checkpoint or (
-        sheet and not _write_sheet(checkpoint.recipe, network, direction, sheet, notes, report)
-    ):
+    if not checkpoint or (sheet and not _write_sheet(checkpoint.recipe, network, direction, sheet, notes, report)):
         sheet = None
     else:
         notes += _renamed("contact sheet", sheets, sheet)
@@ -135,7 +134,9 @@ def push_export(exported: Exported, repository: str, *, private: bool) -> str:
         free = next((name for name, text in texts if text is None or _is_of(generator, text)), last)
         files[free] = card
         if free != names[0]:
-            exported.notes.append(f"{repository}: its README.md belongs to something else; the card is {shown(Path(free))}")
+            exported.notes.append(
+                f"{repository}: its README.md belongs to something else; the card is {shown(Path(free))}"
+            )
     return push(repository, files, private=private)
 
 

@@ -3,7 +3,7 @@
     python experiments/benchmarks/exactness.py --most 4000 --json exactness.json
 
 The networks have random weights and a width of 16, so that 16 megapixels fit into memory at once. Each picture is
-translated at once by plain float32, and in bands of `BAND` rows by each engine that is installed. Printed is, for each
+translated at once by plain float32, and in tiles of `TILE` by each engine that is installed. Printed is, for each
 generator and engine, the largest difference in levels of 255 over all sizes, and the share of values that differ.
 """
 
@@ -47,8 +47,8 @@ SIZES = [
 ]
 """Height and width."""
 
-BAND = 160
-"""Rows of a band."""
+TILE = 160, 480
+"""Rows and columns of a tile."""
 
 
 def picture(height: int, width: int) -> Pixels:
@@ -104,7 +104,7 @@ def main() -> None:
                 if engine != "torch" and max(size) > args.libraries_most:
                     continue
                 made = np.empty_like(pixels)
-                Sweep(plain.graph, runner, pixels, made).run(passes, [BAND] * len(passes))
+                Sweep(plain.graph, runner, pixels, made).run(passes, [TILE] * len(passes))
                 apart = np.abs(made - whole)
                 off.setdefault(engine, []).append((int(apart.max()), float(np.mean(apart > 0)), size))
         for engine, found in off.items():

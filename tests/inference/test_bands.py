@@ -56,13 +56,13 @@ def plain_engine(network: nn.Module) -> TorchEngine:
     return TorchEngine(network, device="cpu", precision="float32", channels_last=False)
 
 
-def in_bands(engine: TorchEngine, pixels: Pixels, band: int, **more: Any) -> Pixels:
+def in_bands(engine: TorchEngine, pixels: Pixels, rows: int, columns: int = 9999, **more: Any) -> Pixels:
     graph = engine.graph
     assert graph is not None
     target = PictureFormat.of(graph.outputs)
     out: Pixels = np.empty((*pixels.shape[:2], graph.outputs), np.uint8)
     passes = plan_of(graph)
-    Sweep(graph, engine.runner(target), pixels, out, **more).run(passes, [band] * len(passes))
+    Sweep(graph, engine.runner(target), pixels, out, **more).run(passes, [(rows, columns)] * len(passes))
     return out
 
 
@@ -72,9 +72,9 @@ def test_bands_give_the_same_picture_as_all_at_once(name: str) -> None:
     for size in SIZES:
         pixels = picture(*size)
         expected = engine.pixels(pixels[None], PictureFormat())[0].astype(int)
-        for band in (1, 20, 64):
-            off = np.abs(in_bands(engine, pixels, band).astype(int) - expected)
-            assert off.max() <= 1 and np.mean(off > 0) < 0.001, (size, band)
+        for tile in ((1, 9999), (20, 9999), (64, 9999), (64, 20), (12, 64)):
+            off = np.abs(in_bands(engine, pixels, *tile).astype(int) - expected)
+            assert off.max() <= 1 and np.mean(off > 0) < 0.001, (size, tile)
 
 
 def test_bands_agree_in_floats_to_the_last_digits() -> None:
@@ -83,7 +83,7 @@ def test_bands_agree_in_floats_to_the_last_digits() -> None:
     pixels, graph = picture(90, 70), engine.graph
     assert graph is not None
     out: Pixels = np.empty((90, 70, 3), np.float32)
-    Sweep(graph, engine.runner(target), pixels, out).run(plan_of(graph), [16] * 99)
+    Sweep(graph, engine.runner(target), pixels, out).run(plan_of(graph), [(16, 24)] * 99)
     np.testing.assert_allclose(out, engine.pixels(pixels[None], target)[0], atol=2e-5)
 
 
@@ -175,7 +175,23 @@ def test_layers_go_to_a_file_when_they_do_not_fit(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Budget, "room", lambda budget: 8 * 2**20)
     tight = budget.bands(graph, 4000, 1000, runner)
     assert not roomy.mapped and tight.mapped
-    assert max(tight.rows) < max(roomy.rows)
+    assert max(tight.tiles) < max(roomy.tiles)
+
+
+@pytest.mark.parametrize("room", [2**24, 2**28])
+def test_tiles_of_a_wide_picture_fit_and_have_few_margins(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bands of the whole width would be 3 to 40 rows high, with 16 rows of margins."""
+    engine, (height, width) = plain_engine(generator(GENERATORS["ResNet"])), (4000, 10_000)
+    graph, runner = engine.graph, engine.runner(PictureFormat())
+    assert graph is not None
+    monkeypatch.setattr(Budget, "room", lambda budget: room)
+    bands = Budget(on_cpu=True).bands(graph, height, width, runner)
+    for part, (rows, columns) in zip(bands.passes, bands.tiles, strict=True):
+        assert part.columns_free or columns == width
+        pixels = (rows + 2 * part.margin) * (columns + 2 * part.margin * (columns < width))
+        assert pixels * part.working(graph.nodes) * 4 * runner.copies <= room
+        if part.columns_free:
+            assert pixels < {2**24: 1.25, 2**28: 1.1}[room] * rows * columns
 
 
 def test_too_small_a_budget_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

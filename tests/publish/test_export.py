@@ -316,7 +316,9 @@ def test_a_page_and_a_picture_that_are_not_ours_stay(
     for path in mine:
         path.write_text("mine too", encoding="utf-8")
     exported = export(run, tmp_path / "g.safetensors", None)
-    assert exported.card is exported.sheet is None and {path.read_text(encoding="utf-8") for path in mine} == {"mine too"}
+    assert exported.card is exported.sheet is None and {path.read_text(encoding="utf-8") for path in mine} == {
+        "mine too"
+    }
     assert (
         "README.md, g.md, g.safetensors.md exist and belong to something else; no model card was written"
         in exported.notes

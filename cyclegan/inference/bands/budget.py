@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cyclegan.data.fit import Size
 from cyclegan.inference.bands.plan import Pass, plan_of, stored_values, whole
 from cyclegan.inference.bands.runner import Runner
 from cyclegan.inference.graph.nodes import Graph
@@ -28,14 +29,17 @@ BESIDE = 2**27
 ROOMY, DEEP = 2**29, 40
 """Bytes of a band, and its rows in margins: bands that are larger in both ways are hardly faster."""
 
+NARROW = 256
+"""Columns of a tile, at least."""
+
 
 @dataclass(frozen=True)
 class Bands:
     """How a picture is translated in bands."""
 
     passes: Sequence[Pass]
-    rows: Sequence[int]
-    """The number of rows of the picture in a band, for each pass."""
+    tiles: Sequence[Size]
+    """The rows and columns of the picture in a tile, for each pass; most are as wide as the picture."""
     mapped: bool
     """Whether layers are stored in a file, because they would leave too little memory for bands."""
 
@@ -73,30 +77,50 @@ class Budget:
         passes, room = plan_of(graph), self.room()
         height, width = graph.padded(height), graph.padded(width)
         stored = stored_values(passes, graph) * height * width * runner.bytes_of_a_value
-        of_a_row = 4 * runner.copies * width
-        least = max(_bytes(each, each.unit, of_a_row, graph) for each in passes)
+        of_a_pixel = 4 * runner.copies
+        values = [each.working(graph.nodes) for each in passes]
+        fewest = [
+            min(_pixels(each, (each.unit, columns), width) for columns in _columns(each, width)) for each in passes
+        ]
+        least = max(each * values[i] * of_a_pixel for i, each in enumerate(fewest))
         mapped = self.on_cpu and stored + max(ROOMY, least) > room
         left = room if mapped else room - stored
         if left < least:
             need = math.ceil((least + self._used(room)) / 2**20)
             raise ValueError(f"a picture {width:,} pixels wide needs at least --memory {need}MB")
-        roomy = [max(ROOMY, _bytes(each, DEEP * each.margin, of_a_row, graph)) for each in passes]
-        rows = [_rows(each, min(left, roomy[i]), of_a_row, graph) for i, each in enumerate(passes)]
-        return Bands(passes, rows, mapped)
+        pixels = [left / (each * of_a_pixel) for each in values]
+        roomy = [max(ROOMY / (values[i] * of_a_pixel), DEEP * each.margin * width) for i, each in enumerate(passes)]
+        tiles = [_tile(each, min(pixels[i], roomy[i]), (height, width)) for i, each in enumerate(passes)]
+        return Bands(passes, tiles, mapped)
 
     def _used(self, room: float) -> float:
         return max(0.0, (self.memory or 0) - room)
 
 
-def _bytes(part: Pass, rows: int, of_a_row: float, graph: Graph) -> float:
-    """Return the bytes that a band takes while a pass computes it; `of_a_row` is those of one value in each pixel."""
-    return of_a_row * (rows + 2 * part.margin) * part.working(graph.nodes)
+def _columns(part: Pass, width: int) -> list[int]:
+    """Return how many columns a tile may have, from the width of the picture down to about `NARROW`."""
+    strips = range(1, max(1, width // NARROW) + 1) if part.columns_free else [1]
+    return [min(width, -(-width // (number * part.unit)) * part.unit) for number in strips]
 
 
-def _rows(part: Pass, work: float, of_a_row: float, graph: Graph) -> int:
-    """Return the rows of a band that takes at most `work` bytes."""
-    rows = int(work / (of_a_row * part.working(graph.nodes))) - 2 * part.margin
-    return max(part.unit, rows // part.unit * part.unit)
+def _pixels(part: Pass, tile: Size, width: int) -> int:
+    """Return how many pixels a tile has with its margins."""
+    beside = 2 * part.margin if tile[1] < width else 0
+    return (tile[0] + 2 * part.margin) * (tile[1] + beside)
+
+
+def _tile(part: Pass, pixels: float, size: Size) -> Size:
+    """Return the tile of at most so many pixels, with its margins, of which the fewest are margins."""
+    height, width = size
+    tiles = [_deepest(part, pixels, height, columns, width) for columns in _columns(part, width)]
+    return min(tiles, key=lambda tile: _pixels(part, tile, width) / (tile[0] * tile[1] or 1e-9))
+
+
+def _deepest(part: Pass, pixels: float, height: int, columns: int, width: int) -> Size:
+    """Return the deepest tile with this many columns; one of no rows if none is small enough."""
+    beside = 2 * part.margin if columns < width else 0
+    rows = int(pixels / (columns + beside)) - 2 * part.margin
+    return max(0, min(rows // part.unit * part.unit, height)), columns
 
 
 def _free_on_gpu() -> int:

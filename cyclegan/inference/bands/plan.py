@@ -43,11 +43,12 @@ class Pass:
     dead: tuple[str, ...]
     """The other inputs that no later pass reads."""
     reach: Mapping[str, int]
-    """How many rows of each layer, at the top and the bottom of a band, depend on rows outside the band."""
+    """How many rows of each layer, at the top and the bottom of a band, depend on rows outside the band; the same for
+    the columns of a tile."""
 
     @property
     def unit(self) -> int:
-        """Bands begin and end at multiples of this number of rows of the images."""
+        """Bands and tiles begin and end at multiples of this number of rows and columns of the images."""
         return math.lcm(*(node.size.denominator for node in self.nodes))
 
     @property
@@ -58,10 +59,15 @@ class Pass:
 
     @property
     def margin(self) -> int:
-        """The rows of the images that a band needs above and below those that it computes."""
+        """The rows of the images that a band needs above and below those that it computes, and columns beside."""
         sizes = {node.name: node.size for node in self.nodes}
         rows = max(math.ceil(self.reach[name] / sizes[name]) for name in self.outputs)
         return -(-rows // self.unit) * self.unit
+
+    @property
+    def columns_free(self) -> bool:
+        """Whether bands may be cut into tiles: not if they overwrite what the next tile needs."""
+        return not self.heirs
 
     @property
     def fixed(self) -> tuple[str, ...]:

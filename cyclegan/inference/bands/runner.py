@@ -39,11 +39,11 @@ class Moments(NamedTuple):
 class Store(Protocol[Rows]):
     """A layer of a whole picture, in memory or in a file."""
 
-    def read(self, begin: int, end: int) -> Rows:
-        """Return the rows `begin` to `end`; they may share memory with the store."""
+    def read(self, rows: slice, columns: slice) -> Rows:
+        """Return a part of the layer; it may share memory with the store."""
 
-    def write(self, begin: int, rows: Rows) -> None:
-        """Store rows from `begin` on."""
+    def write(self, rows: slice, columns: slice, values: Rows) -> None:
+        """Store a part of the layer."""
 
 
 class Runner(Protocol[Rows]):
@@ -60,8 +60,8 @@ class Runner(Protocol[Rows]):
     def run(self, part: Pass, inputs: Sequence[Rows], statistics: Statistics) -> list[Rows]:
         """Return `part.outputs`, computed from `part.inputs` as if the band was a whole picture."""
 
-    def cut(self, rows: Rows, begin: int, end: int) -> Rows:
-        """Return the rows `begin` to `end` of these rows, which may share memory with them."""
+    def cut(self, values: Rows, rows: slice, columns: slice) -> Rows:
+        """Return a part of a layer, which may share memory with it."""
 
     def copied(self, rows: Rows) -> Rows:
         """Return a copy of rows."""
@@ -75,5 +75,5 @@ class Runner(Protocol[Rows]):
     def pixels(self, rows: Rows) -> Pixels:
         """Return translations (1, C, h, W) in [-1, 1] as pixels of the target domain. Raises ValueError for NaN."""
 
-    def store(self, like: Rows, height: int, array: Any) -> Store[Rows]:
-        """Return a store for a layer of `height` rows like these; `array(shape, type)` makes a NumPy array."""
+    def store(self, like: Rows, height: int, width: int, array: Any) -> Store[Rows]:
+        """Return a store for a layer of this size like this part; `array(shape, type)` makes a NumPy array."""

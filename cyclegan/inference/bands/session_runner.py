@@ -24,13 +24,13 @@ class ArrayStore:
     def __init__(self, layer: Images) -> None:
         self.layer = layer
 
-    def read(self, begin: int, end: int) -> Images:
-        """Return a copy of the rows `begin` to `end`, (1, C, h, W)."""
-        return np.ascontiguousarray(self.layer[begin:end].transpose(1, 0, 2)[None])
+    def read(self, rows: slice, columns: slice) -> Images:
+        """Return a copy of a part, (1, C, h, w)."""
+        return np.ascontiguousarray(self.layer[rows, :, columns].transpose(1, 0, 2)[None])
 
-    def write(self, begin: int, rows: Images) -> None:
-        """Store rows (1, C, h, W) from `begin` on."""
-        self.layer[begin : begin + rows.shape[2]] = rows[0].transpose(1, 0, 2)
+    def write(self, rows: slice, columns: slice, values: Images) -> None:
+        """Store a part (1, C, h, w)."""
+        self.layer[rows, :, columns] = values[0].transpose(1, 0, 2)
 
 
 class SessionRunner:
@@ -66,9 +66,9 @@ class SessionRunner:
             self._sessions[names] = self.session(model, any(node.precise for node in part.nodes))
         return self._sessions[names]
 
-    def cut(self, rows: Images, begin: int, end: int) -> Images:
-        """Return the rows `begin` to `end` of these rows, which share their memory."""
-        return rows[:, :, begin:end]
+    def cut(self, values: Images, rows: slice, columns: slice) -> Images:
+        """Return a part of a layer, which shares its memory."""
+        return values[:, :, rows, columns]
 
     def copied(self, rows: Images) -> Images:
         """Return a copy of rows."""
@@ -93,6 +93,6 @@ class SessionRunner:
         pixels: Pixels = pixels_of(rows, self.target)[0]
         return pixels
 
-    def store(self, like: Images, height: int, array: Any) -> ArrayStore:
-        """Return a store for a layer of `height` rows like these."""
-        return ArrayStore(array((height, like.shape[1], like.shape[3]), np.float32))
+    def store(self, like: Images, height: int, width: int, array: Any) -> ArrayStore:
+        """Return a store for a layer of this size like this part."""
+        return ArrayStore(array((height, like.shape[1], width), np.float32))

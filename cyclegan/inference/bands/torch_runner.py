@@ -34,13 +34,13 @@ class TorchStore:
     def __init__(self, layer: Tensor, device: torch.device) -> None:
         self.layer, self.device = layer, device
 
-    def read(self, begin: int, end: int) -> Tensor:
-        """Return the rows `begin` to `end`, (1, C, h, W), which share memory with the store on its own device."""
-        return self.layer[:, :, begin:end].to(self.device)
+    def read(self, rows: slice, columns: slice) -> Tensor:
+        """Return a part, (1, C, h, w); one of all columns shares memory with the store on its own device."""
+        return self.layer[:, :, rows, columns].to(self.device).contiguous(memory_format=LAYOUT)
 
-    def write(self, begin: int, rows: Tensor) -> None:
-        """Store rows (1, C, h, W) from `begin` on."""
-        self.layer[:, :, begin : begin + rows.shape[2]] = rows
+    def write(self, rows: slice, columns: slice, values: Tensor) -> None:
+        """Store a part (1, C, h, w)."""
+        self.layer[:, :, rows, columns] = values
 
 
 class TorchRunner:
@@ -91,9 +91,9 @@ class TorchRunner:
         mean, variance = (torch.tensor(each, dtype=torch.float32, device=self.device) for each in moments)
         return torch.rsqrt(variance + eps), mean
 
-    def cut(self, rows: Tensor, begin: int, end: int) -> Tensor:
-        """Return the rows `begin` to `end` of these rows, which share their memory."""
-        return rows[:, :, begin:end]
+    def cut(self, values: Tensor, rows: slice, columns: slice) -> Tensor:
+        """Return a part of a layer; one of all columns shares its memory."""
+        return values[:, :, rows, columns].contiguous(memory_format=LAYOUT)
 
     def copied(self, rows: Tensor) -> Tensor:
         """Return a copy of rows."""
@@ -112,9 +112,9 @@ class TorchRunner:
         pixels: Pixels = denormalised(rows, self.target)[0].permute(1, 2, 0).cpu().numpy()
         return pixels
 
-    def store(self, like: Tensor, height: int, array: Any) -> TorchStore:
-        """Return a store for a layer of `height` rows like these."""
-        shape = (1, height, like.shape[3], like.shape[1])
+    def store(self, like: Tensor, height: int, width: int, array: Any) -> TorchStore:
+        """Return a store for a layer of this size like this part."""
+        shape = (1, height, width, like.shape[1])
         if like.device.type != "cpu":
             layer = torch.empty(shape, dtype=like.dtype, device=like.device)
         else:

@@ -43,5 +43,5 @@ def translate_in_bands(
     out: Pixels = mapped(shape, kind) if np.prod(shape) > LARGE else np.empty(shape, kind)
     array = mapped if bands.mapped else np.empty
     with blocks_kept() if engine.on_cpu else nullcontext():
-        Sweep(graph, runner, pixels, out, array=array, report=report).run(bands.passes, bands.rows)
+        Sweep(graph, runner, pixels, out, array=array, report=report).run(bands.passes, bands.tiles)
     return out
