@@ -27,7 +27,7 @@ BESIDE = 2**27
 """Bytes of a budget that are left for reading, converting and writing the pictures before and after."""
 
 ROOMY, DEEP = 2**29, 40
-"""Bytes of a band, and its rows in margins: bands that are larger in both ways are hardly faster."""
+"""Bytes of a tile or a band, and rows of a band in margins: what is larger in both ways is hardly faster."""
 
 NARROW = 256
 """Columns of a tile, at least."""
@@ -88,9 +88,10 @@ class Budget:
         if left < least:
             need = math.ceil((least + self._used(room)) / 2**20)
             raise ValueError(f"a picture {width:,} pixels wide needs at least --memory {need}MB")
-        pixels = [left / (each * of_a_pixel) for each in values]
-        roomy = [max(ROOMY / (values[i] * of_a_pixel), DEEP * each.margin * width) for i, each in enumerate(passes)]
-        tiles = [_tile(each, min(pixels[i], roomy[i]), (height, width)) for i, each in enumerate(passes)]
+        roomy = [ROOMY / each / of_a_pixel for each in values]
+        deep = [0 if each.columns_free else DEEP * each.margin * width for each in passes]
+        pixels = [min(left / each / of_a_pixel, max(roomy[i], deep[i])) for i, each in enumerate(values)]
+        tiles = [_tile(each, pixels[i], (height, width)) for i, each in enumerate(passes)]
         return Bands(passes, tiles, mapped)
 
     def _used(self, room: float) -> float:
