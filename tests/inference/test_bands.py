@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +16,16 @@ from cyclegan.data.picture import Pixels
 from cyclegan.inference.bands.budget import Budget
 from cyclegan.inference.bands.plan import plan_of, stored_values
 from cyclegan.inference.bands.runner import Moments
+from cyclegan.inference.bands.session_runner import SessionRunner
 from cyclegan.inference.bands.sweep import Sweep
+from cyclegan.inference.engines.sessions import onnxruntime_session
 from cyclegan.inference.engines.torch_engine import TorchEngine
 from cyclegan.inference.graph.trace import Untraceable, trace
 from cyclegan.inference.translator import Translator
 from cyclegan.networks.base import Generator
 from cyclegan.networks.blocks import BatchNorm
 from cyclegan.networks.config import ResnetConfig, UnetConfig
+from cyclegan.util.text import bytes_from
 
 GENERATORS: dict[str, ResnetConfig | UnetConfig] = {
     "ResNet": ResnetConfig(width=4, blocks=3),
@@ -194,12 +198,39 @@ def test_tiles_of_a_wide_picture_fit_and_have_few_margins(room: int, monkeypatch
             assert pixels < {2**24: 1.25, 2**28: 1.1}[room] * rows * columns
 
 
+def test_a_library_keeps_the_memory_of_one_pass_only() -> None:
+    """Each session of ONNX Runtime and OpenVINO keeps what its largest tile took."""
+    alive = weakref.WeakSet[Any]()
+    most = 0
+
+    class Session:
+        def __init__(self, model: bytes, precisely: bool) -> None:
+            nonlocal most
+            self.run = onnxruntime_session(model, 1)
+            alive.add(self)
+            most = max(most, len(alive))
+
+        def __call__(self, inputs: Any) -> Any:
+            return self.run(inputs)
+
+    pytest.importorskip("onnxruntime")
+    graph, pixels = trace(generator(GENERATORS["ResNet"])), picture(60, 50)
+    passes = plan_of(graph)
+    runner = SessionRunner(graph, Session, PictureFormat())
+    Sweep(graph, runner, pixels, np.empty_like(pixels)).run(passes, [(20, 24)] * len(passes))
+    assert len(passes) > 5 and most == 1
+
+
 def test_too_small_a_budget_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = plain_engine(generator(GENERATORS["ResNet"]))
     assert engine.graph is not None
     monkeypatch.setattr(Budget, "room", lambda budget: 2**20)
-    with pytest.raises(ValueError, match=r"a picture 1,000,000 pixels wide needs at least --memory \d+MB"):
-        Budget(on_cpu=True).bands(engine.graph, 100, 1_000_000, engine.runner(PictureFormat()))
+    runner = engine.runner(PictureFormat())
+    with pytest.raises(ValueError, match=r"a picture 1,000,000 pixels wide needs at least --memory \d+MB") as refused:
+        Budget(on_cpu=True).bands(engine.graph, 100, 1_000_000, runner)
+    enough = bytes_from(str(refused.value).split()[-1])
+    monkeypatch.setattr(Budget, "room", lambda budget: enough)
+    Budget(on_cpu=True).bands(engine.graph, 100, 1_000_000, runner)
 
 
 def test_a_picture_that_runs_out_of_memory_at_once_is_translated_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:

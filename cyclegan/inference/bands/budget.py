@@ -86,7 +86,7 @@ class Budget:
         mapped = self.on_cpu and stored + max(ROOMY, least) > room
         left = room if mapped else room - stored
         if left < least:
-            need = math.ceil((least + self._used(room)) / 2**20)
+            need = math.ceil((least + self._used(room)) / 10**6)
             raise ValueError(f"a picture {width:,} pixels wide needs at least --memory {need}MB")
         roomy = [ROOMY / each / of_a_pixel for each in values]
         deep = [0 if each.columns_free else DEEP * each.margin * width for each in passes]

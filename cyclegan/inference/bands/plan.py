@@ -87,7 +87,8 @@ class Pass:
             alive[node.name] = node.values
             for name in free:
                 alive.pop(name, None)
-        return most
+        copied = sum(sizes[name].values for name in self.outputs) if self.columns_free else 0.0  # cut from a tile
+        return max(most, sum(alive.values()) + copied)
 
 
 def plan_of(graph: Graph) -> list[Pass]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -53,6 +54,9 @@ class Runner(Protocol[Rows]):
     """How many bytes a value of a stored layer takes."""
     copies: float
     """How many times more memory than its layers have in float32 a band takes."""
+
+    def sweeping(self) -> AbstractContextManager[None]:
+        """Return a context for one pass."""
 
     def images(self, pixels: Pixels) -> Rows:
         """Return the images (1, C, h, W) in [-1, 1] of pixels (h, W, C)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,11 @@ class SessionRunner:
 
     def __init__(self, graph: Graph, session: Callable[[bytes, bool], Session], target: PictureFormat) -> None:
         self.graph, self.session, self.target = graph, session, target
-        self._sessions: dict[tuple[str, ...], Session] = {}
+        self._kept: tuple[tuple[str, ...], Session] | None = None
+
+    def sweeping(self) -> AbstractContextManager[None]:
+        """Return a context that does nothing: blocks that are kept would be wasted on memory that libraries pool."""
+        return nullcontext()
 
     def images(self, pixels: Pixels) -> Images:
         """Return the images (1, C, h, W) in [-1, 1] of pixels (h, W, C)."""
@@ -59,12 +64,14 @@ class SessionRunner:
         return self._session(part)(given)
 
     def _session(self, part: Pass) -> Session:
+        """Return the session of a pass; those of other passes are dropped, because each keeps memory."""
         names = tuple(node.name for node in part.nodes)
-        if names not in self._sessions:
+        if self._kept is None or self._kept[0] != names:
+            self._kept = None
             inputs = {name: self.graph.nodes[name].channels for name in part.inputs}
             model = part_of(part.nodes, inputs, part.outputs, part.fixed)
-            self._sessions[names] = self.session(model, any(node.precise for node in part.nodes))
-        return self._sessions[names]
+            self._kept = names, self.session(model, any(node.precise for node in part.nodes))
+        return self._kept[1]
 
     def cut(self, values: Images, rows: slice, columns: slice) -> Images:
         """Return a part of a layer, which shares its memory."""

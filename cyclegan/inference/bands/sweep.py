@@ -49,8 +49,9 @@ class Sweep(Generic[Rows]):
         """
         work = [sum(node.multiplications + node.values for node in each.nodes) for each in passes]
         for i, each in enumerate(passes):
-            for share in self._sweep(each, tiles[i]):
-                self.report((sum(work[:i]) + share * work[i]) / sum(work))
+            with self.runner.sweeping():
+                for share in self._sweep(each, tiles[i]):
+                    self.report((sum(work[:i]) + share * work[i]) / sum(work))
             for name in each.dead:
                 del self.stores[name]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from typing import Any
 
@@ -19,6 +19,7 @@ from cyclegan.data.picture import Pixels
 from cyclegan.inference.bands.plan import Pass
 from cyclegan.inference.bands.runner import Moments, Statistics
 from cyclegan.inference.graph.nodes import Graph, Node
+from cyclegan.machine.allocator import blocks_kept
 from cyclegan.networks.blocks import BlurDown, BlurUp, reflect_pad
 
 LAYOUT = torch.channels_last
@@ -60,6 +61,10 @@ class TorchRunner:
         if weight is not None:
             weight = weight.to(self.device, memory_format=LAYOUT if weight.ndim == 4 else torch.contiguous_format)
         return weight, None if bias is None else bias.to(self.device)
+
+    def sweeping(self) -> AbstractContextManager[None]:
+        """Return a context in which the memory of tiles is kept for the next ones, which have the same size."""
+        return blocks_kept() if self.device.type == "cpu" else nullcontext()
 
     def images(self, pixels: Pixels) -> Tensor:
         """Return the images (1, C, h, W) in [-1, 1] of pixels (h, W, C)."""

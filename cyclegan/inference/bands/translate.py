@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ from cyclegan.data.mapped import mapped
 from cyclegan.data.picture import Pixels
 from cyclegan.inference.bands.budget import Budget
 from cyclegan.inference.bands.sweep import Sweep
-from cyclegan.machine.allocator import blocks_kept
 
 if TYPE_CHECKING:
     from cyclegan.inference.engine import Engine
@@ -42,6 +40,5 @@ def translate_in_bands(
     shape, kind = (*pixels.shape[:2], graph.outputs), np.uint8 if target.in_bytes else np.float32
     out: Pixels = mapped(shape, kind) if np.prod(shape) > LARGE else np.empty(shape, kind)
     array = mapped if bands.mapped else np.empty
-    with blocks_kept() if engine.on_cpu else nullcontext():
-        Sweep(graph, runner, pixels, out, array=array, report=report).run(bands.passes, bands.tiles)
+    Sweep(graph, runner, pixels, out, array=array, report=report).run(bands.passes, bands.tiles)
     return out
