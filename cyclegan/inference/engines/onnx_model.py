@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from cyclegan.inference.engines.libraries import library
 from cyclegan.inference.engines.onnx_ops import IR_VERSION, OPSET, Parts, add_node
 from cyclegan.inference.graph.nodes import INPUT, Graph, Node
 
@@ -104,10 +105,11 @@ def _bytes(
     outputs: Mapping[str, Shape],
     metadata: Mapping[str, str],
 ) -> bytes:
-    from onnx import TensorProto, helper, numpy_helper
+    helper, numpy_helper = library("onnx.helper"), library("onnx.numpy_helper")
+    kind = library("onnx").TensorProto.FLOAT
 
     def values(shapes: Mapping[str, Shape]) -> list[Any]:
-        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+        return [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()]
 
     if sum(array.nbytes for array in parts.constants.values()) > LARGEST:
         raise ValueError("the generator is larger than the 2 GiB that fit into a file of ONNX")

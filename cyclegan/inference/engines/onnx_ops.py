@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cyclegan.inference.engines.libraries import library
 from cyclegan.inference.graph.nodes import Node, Op
 
 OPSET = 17
@@ -31,9 +32,7 @@ class Parts:
 
     def add(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Add an operation; returns the name of its output."""
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
+        self.nodes.append(library("onnx.helper").make_node(op, list(inputs), [output], name=output, **attributes))
         return output
 
     def constant(self, name: str, values: npt.ArrayLike, kind: type[np.generic] = np.float32) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,14 @@ from cyclegan.inference.engines.onnx_model import model_of, part_of
 from cyclegan.inference.engines.precise import split_precise
 from cyclegan.inference.engines.session_engine import LibraryName, engine_of
 from cyclegan.inference.engines.sessions import Session, onnxruntime_session, openvino_session
+from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.graph.nodes import INPUT
 from cyclegan.inference.graph.trace import trace
+from cyclegan.types import Direction
+from tests.cli.test_cli import run_main
 from tests.inference.engines.generators import CONFIGS, SIZES, by_torch, generator, images
 from tests.patience import run
+from tests.tiny import write_pictures
 
 SESSIONS: dict[LibraryName, Callable[[bytes], Session]] = {
     "onnxruntime": onnxruntime_session,
@@ -133,6 +139,38 @@ def test_a_library_that_is_missing_is_named_with_its_extra() -> None:
         patch.setitem(EXTRAS, "no_such_library", "onnx")
         with pytest.raises(ModuleNotFoundError, match=r"not installed; run: pip install 'cyclegan\[onnx\]'"):
             library("no_such_library")
+
+
+@pytest.mark.parametrize(
+    "missing, extra, words",
+    [
+        ("onnx", "onnx", ("export", "g.safetensors", "g.onnx")),
+        ("onnxruntime", "onnx", ("export", "g.safetensors", "g.onnx")),
+        ("openvino", "openvino", ("export", "g.safetensors", "g.xml")),
+        ("nncf", "int8", ("export", "g.safetensors", "g.xml", "--int8", "--calibrate", "in")),
+        ("onnx", "onnx", ("translate", "g.safetensors", "in", "out", "--engine", "onnxruntime")),
+        ("openvino", "openvino", ("translate", "g.safetensors", "in", "out", "--engine", "openvino")),
+    ],
+)
+def test_a_command_without_its_extra_says_what_to_install(
+    missing: str, extra: str, words: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def imported(name: str) -> Any:
+        if name.partition(".")[0] == missing:
+            raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+        return import_module(name)
+
+    monkeypatch.setattr("cyclegan.inference.engines.libraries.import_module", imported)
+    for name in [missing, *(name for name in sys.modules if name.startswith(f"{missing}."))]:
+        monkeypatch.setitem(sys.modules, name, None)  # also for who imports it directly
+    monkeypatch.chdir(tmp_path)
+    write_generator(generator(next(iter(CONFIGS.values()))), Direction.AtoB, Path("g.safetensors"))
+    write_pictures(Path("in"), 3)
+    assert run_main(*words) == 2
+    assert capsys.readouterr().err.endswith(
+        f"cyclegan: {missing} is not installed; run: pip install 'cyclegan[{extra}]'\n"
+    )
 
 
 def test_differences_are_in_grey_levels() -> None:
