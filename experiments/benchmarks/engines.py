@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -122,8 +123,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     starts, engines = {}, {}
     for name, build in builders(network, args, squares[:8]).items():
         begin = time.perf_counter()
-        engines[name] = build()
-        engines[name](squares[0][:, :, :64, :64])
+        engine = build()
+        try:
+            engine(squares[0][:, :, :64, :64])
+        except RuntimeError as error:
+            print(f"{name} does not run here: {error}", file=sys.stderr)
+            continue
+        engines[name] = engine
         starts[name] = time.perf_counter() - begin
     seconds = {name: ([], []) for name in engines}  # type: dict[str, tuple[list[float], list[float]]]
     for turn in range(args.turns):

@@ -65,7 +65,11 @@ def choose_engine(wanted: Wanted, torch: TorchEngine, pixels: Pixels) -> Engine 
             raise ValueError(f"--engine: {wanted} cannot run this network; use torch")
         precision: EnginePrecision = "bf16" if torch.precision == "bf16" else "float32"
         engine = _built(Candidate(wanted, precision), torch)
-        if why := _disagreement(engine, torch, crop):
+        try:
+            why = _disagreement(engine, torch, crop)
+        except RuntimeError as error:  # of the library, in one line
+            raise ValueError(f"--engine: {error}; use torch") from None
+        if why:
             raise ValueError(f"--engine: {wanted} {why}; use torch")
         return engine
     candidates = _candidates(torch)
