@@ -65,11 +65,7 @@ def choose_engine(wanted: Wanted, torch: TorchEngine, pixels: Pixels) -> Engine 
             raise ValueError(f"--engine: {wanted} cannot run this network; use torch")
         precision: EnginePrecision = "bf16" if torch.precision == "bf16" else "float32"
         engine = _built(Candidate(wanted, precision), torch)
-        try:
-            why = _disagreement(engine, torch, crop)
-        except RuntimeError as error:  # of the library, in one line
-            raise ValueError(f"--engine: {error}; use torch") from None
-        if why:
+        if why := _disagreement(engine, torch, crop):
             raise ValueError(f"--engine: {wanted} {why}; use torch")
         return engine
     candidates = _candidates(torch)
@@ -141,6 +137,10 @@ def _built(candidate: Candidate, torch: TorchEngine) -> LibraryEngine:
 
 
 def _disagreement(engine: LibraryEngine, torch: TorchEngine, crop: Pixels) -> str:
-    """Return how the translation of a crop differs from that of plain float32; empty if it does not."""
+    """Return how the translation of a crop differs from that of plain float32, or fails; empty if it does not."""
     images = images_of(crop)
-    return disagreement(engine.session(images), torch.plainly(images), engine.session.precision)
+    plain = torch.plainly(images)
+    try:
+        return disagreement(engine.session(images), plain, engine.session.precision)
+    except RuntimeError as error:  # of the library, in one line
+        return f"fails ({error})"

@@ -23,19 +23,14 @@ OPENVINO, ONNX = Candidate("openvino", "float32"), Candidate("onnxruntime", "flo
 
 @pytest.fixture
 def engine(network: ResnetGenerator, monkeypatch: pytest.MonkeyPatch) -> TorchEngine:
-    """Of two libraries that are installed, for a million pictures."""
+    """With two libraries that are worth a trial, and so many pixels to come that the trial repays."""
     monkeypatch.setattr(choose, "_candidates", lambda torch: [OPENVINO, ONNX])
     engine = TorchEngine(network, device="cpu", precision="float32", channels_last=False, compile_="off")
     engine.expected = 10**12
     return engine
 
 
-def libraries(
-    monkeypatch: pytest.MonkeyPatch,
-    engine: TorchEngine,
-    times: dict[Candidate, float],
-    **wrong: Callable[[Array], Array],
-) -> None:
+def libraries(monkeypatch: pytest.MonkeyPatch, times: dict[Candidate, float], **wrong: Change) -> None:
     """Let libraries compute what torch does, but `wrong` ones; each is so many times as fast."""
 
     def built(candidate: Candidate, torch: TorchEngine) -> LibraryEngine:
@@ -65,14 +60,14 @@ def broken(images: Array) -> Array:
 def test_auto_takes_the_fastest(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     notes = list[str]()
     engine.note = notes.append
-    libraries(monkeypatch, engine, {OPENVINO: 1.5, ONNX: 2.0})
+    libraries(monkeypatch, {OPENVINO: 1.5, ONNX: 2.0})
     chosen = choose_engine("auto", engine, PICTURE)
     assert chosen is not None and chosen.name == "onnxruntime"
     assert notes == ["engine: onnxruntime (openvino 1.50x, onnxruntime 2.00x; torch 1x)"]
 
 
 def test_auto_keeps_torch_when_nothing_is_faster(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    libraries(monkeypatch, engine, {OPENVINO: 1.04, ONNX: 0.5})
+    libraries(monkeypatch, {OPENVINO: 1.04, ONNX: 0.5})
     assert choose_engine("auto", engine, PICTURE) is engine
 
 
@@ -82,7 +77,7 @@ def test_auto_never_takes_a_library_that_is_wrong(
 ) -> None:
     notes = list[str]()
     engine.note = notes.append
-    libraries(monkeypatch, engine, {OPENVINO: 9.0, ONNX: 2.0}, openvino=wrong)
+    libraries(monkeypatch, {OPENVINO: 9.0, ONNX: 2.0}, openvino=wrong)
     chosen = choose_engine("auto", engine, PICTURE)
     assert chosen is not None and chosen.name == "onnxruntime" and told in notes[0]
 
@@ -91,7 +86,7 @@ def test_auto_never_takes_a_library_that_is_wrong(
 def test_a_library_that_is_asked_for_and_wrong_is_refused_in_one_line(
     wrong: Change, told: str, engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    libraries(monkeypatch, engine, {OPENVINO: 9.0}, openvino=wrong)
+    libraries(monkeypatch, {OPENVINO: 9.0}, openvino=wrong)
     with pytest.raises(ValueError, match=told) as refused:
         choose_engine("openvino", engine, PICTURE)
     line = str(refused.value)
