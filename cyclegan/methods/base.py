@@ -61,6 +61,12 @@ class Method(nn.Module, ABC):
         real = batch.of(direction.source)
         return {"real": real, "fake": generators[direction](real)}
 
+    def load_backbone(self) -> None:
+        """Load the frozen network that the losses compare with; nothing by default. Called before training.
+
+        Raises what `networks.backbones.load_backbone` raises.
+        """
+
     @property
     def pools(self) -> list[Pool]:
         """The pools, which store images from step to step."""

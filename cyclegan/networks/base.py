@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cyclegan.networks.adaptive import Adaptive
 from cyclegan.networks.blocks import Initial, initialise, mirror_pad
 from cyclegan.types import Scores
 
@@ -38,6 +39,8 @@ class Generator(nn.Module):
     """Whether each image of a batch is processed independently of the others (false with batch norm)."""
     encoded: tuple[int, ...]
     """The number of channels of each layer that `encode` returns."""
+    style_size = 0
+    """The length of a style code; 0 for a generator whose translations depend on the image only."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate images (N, inputs, H, W) in [-1, 1], of any H and W, to (N, outputs, H, W) in [-1, 1], float32."""
@@ -76,6 +79,59 @@ class Generator(nn.Module):
         """Raise ValueError if a number in `at` is not a stage."""
         if not at or min(at) < 0 or max(at) >= len(self.stages):
             raise ValueError(f"features: stages are 0 to {len(self.stages) - 1}, not {list(at)}")
+
+
+class StyleGenerator(Generator):
+    """A generator whose translations depend on an image and on a style code (N, style_size).
+
+    `mlp` maps a code to the numbers of the adaptive layers (`networks/adaptive.py`), each of which uses its own part.
+    """
+
+    style_size: int
+    mlp: nn.Sequential
+    """Linear layers with ReLUs between them; empty if the code is the numbers."""
+    has_prior: bool
+    """Whether styles may be drawn from N(0, 1); false if every style comes from a picture."""
+
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        """Translate images (N, inputs, H, W) in [-1, 1], of any H and W, to (N, outputs, H, W) in [-1, 1], float32.
+
+        `style` is a code for each image, (N, style_size), or one for all, (1, style_size); none: the code of zeros.
+        """
+        height, width = x.shape[2:]
+        padded = mirror_pad(x, self.multiple, self.smallest)
+        return self.translate(padded, self.numbers(x, style))[:, :, :height, :width]
+
+    @abstractmethod
+    def translate(self, x: Tensor, numbers: Tensor | None = None) -> Tensor:
+        """Translate images whose sides `forward` has padded, with the numbers (N or 1, M) of the adaptive layers."""
+
+    @abstractmethod
+    def encode_style(self, pictures: Tensor) -> Tensor:
+        """Return the style codes (N, style_size) of pictures (N, outputs, H, W) in [-1, 1] of the target domain."""
+
+    def weaken(self, style: Tensor, strength: float) -> Tensor:
+        """Return codes (N, style_size) whose effect is `strength` times as strong; 1 changes nothing."""
+        return strength * style
+
+    def numbers(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        """Return the numbers (N or 1, M) of the adaptive layers for images x, at least float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            kind = torch.promote_types(x.dtype, torch.float32)
+            code = x.new_zeros(1, self.style_size, dtype=kind) if style is None else style.to(kind)
+            numbers: Tensor = self.mlp(code)
+        return numbers
+
+    def features(self, x: Tensor, at: Sequence[int], style: Tensor | None = None) -> list[Tensor]:
+        """Return the outputs of the stages numbered in `at`; see `Generator.features`."""
+        self.check_stages(at)
+        numbers = self.numbers(x, style)
+        x, kept = mirror_pad(x, self.multiple, self.smallest), []
+        for number, stage in enumerate(self.stages[: max(at) + 1]):
+            x = stage(x, numbers) if isinstance(stage, Adaptive) else stage(x)
+            if number in at:
+                kept.append(x)
+        return kept
 
 
 class Critic(nn.Module):

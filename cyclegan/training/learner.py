@@ -40,7 +40,9 @@ class Learner:
         training = recipe.training
         set_determinism(recipe.speed.deterministic)
         torch.manual_seed(training.seed)
-        self.method = recipe.build().to(device)
+        self.method = recipe.build()
+        self.method.load_backbone()
+        self.method.to(device)
         self.shared_random = torch.Generator(device) if processes.count > 1 else None
         if self.shared_random:
             self.method.share(processes.gather, self.shared_random)
