@@ -22,7 +22,7 @@ from cyclegan.check.within import within
 from cyclegan.data.config import DataConfig
 from cyclegan.machine.device import choose_device
 from cyclegan.metrics.config import FeaturesConfig
-from cyclegan.metrics.sources import place_of
+from cyclegan.networks.pretrained import SOURCES, place_of
 from cyclegan.types import Device
 from cyclegan.util.text import shown
 from cyclegan.util.untouched import untouched
@@ -98,7 +98,7 @@ def _advise(
 ) -> tuple[tuple[Suggestion, ...], Cost | None]:
     """Return the recipe that fits, and its cost if it is to be measured."""
     kind = choose_device(device).type
-    planned = plan(data, folders, kind, scores=place_of(FeaturesConfig().network).is_file())
+    planned = plan(data, folders, kind, scores=place_of(SOURCES[FeaturesConfig().network]).is_file())
     asked = Suggestion(key="speed.device", value=device, reason="the device that was asked for")
     structure = planned.suggestions if device == "auto" else (*planned.suggestions, asked)
     cost = measure(recipe_of(data, structure), planned.size, folders) if measured else None

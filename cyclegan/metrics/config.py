@@ -10,14 +10,14 @@ from cyclegan.types import Place
 if TYPE_CHECKING:
     from cyclegan.metrics.features import Features
 
-Backbone = Literal["inception", "squeezenet1_1", "resnet50", "vgg16", "convnext_tiny"]
+FeatureNetwork = Literal["inception", "squeezenet1_1", "resnet50", "vgg16", "convnext_tiny"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig:
     """The network that FID, KID and other scores come from."""
 
-    network: Backbone = "inception"
+    network: FeatureNetwork = "inception"
     """`inception` makes scores comparable with published ones; the others are networks of torchvision."""
     weights: Place | None = None
     """File with its weights (.pth or .safetensors). Without one, they are downloaded once."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from cyclegan.types import NUMBER
+from cyclegan.types import NUMBER, Place
 
 if TYPE_CHECKING:
+    from cyclegan.networks.backbones import Backbone
     from cyclegan.networks.patchgan import PatchGan, PixelGan
     from cyclegan.networks.resnet import ResnetGenerator
     from cyclegan.networks.unet import UnetGenerator
@@ -112,6 +113,24 @@ class PixelConfig:
         from cyclegan.networks.patchgan import PixelGan
 
         return PixelGan(self, channels, condition)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """The frozen network whose layers losses compare."""
+
+    network: str = "vgg19"
+    """Name of a classifier of torchvision: vgg19, vgg16, squeezenet1_1, ...; or vgg19_normalised."""
+    weights: Place | None = None
+    """File with its weights (.pth or .safetensors). Without one, they are downloaded once."""
+    pooling: Literal["max", "average"] = "max"
+    """How it halves the size; with `average`, gradients reach all pixels (Gatys et al. 2016)."""
+
+    def build(self) -> Backbone:
+        """Load the trained network. Raises what `load_backbone` raises."""
+        from cyclegan.networks.backbones import load_backbone
+
+        return load_backbone(self.network, self.weights, pooling=self.pooling, option="--method.backbone.weights")
 
 
 GeneratorConfig = Annotated[ResnetConfig | UnetConfig, Field(discriminator="kind")]

@@ -13,17 +13,17 @@ import scipy.ndimage
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
-from torchvision.models import get_model, squeezenet1_1
 
 from cyclegan.data.convert import normalised, to_bytes
 from cyclegan.metrics.bootstrap import estimate_mean
 from cyclegan.metrics.distances import distances
-from cyclegan.metrics.features import LAYERS, SMALLEST, Features, _Torchvision
+from cyclegan.metrics.features import LAST, LAYERS, SMALLEST, Features, _Classifier
 from cyclegan.metrics.paired import ssim_and_psnr
 from cyclegan.metrics.perceptual import perceptual
 from cyclegan.metrics.result import FIGURES
 from cyclegan.metrics.scores import score_translation
 from cyclegan.metrics.structure import structure_distance
+from cyclegan.networks.backbones import Backbone, build_network
 
 
 def pictures(number: int, *, size: int = 48, seed: int = 0) -> Tensor:
@@ -38,7 +38,12 @@ def pictures(number: int, *, size: int = 48, seed: int = 0) -> Tensor:
 def squeezenet() -> Features:
     """An untrained feature network."""
     torch.manual_seed(0)
-    return Features("squeezenet1_1", "", _Torchvision(squeezenet1_1().features, LAYERS["squeezenet1_1"]))
+    return untrained("squeezenet1_1")
+
+
+def untrained(network: Any) -> Features:
+    backbone = Backbone(network, "", build_network(network))
+    return Features(network, "", _Classifier(backbone, LAYERS[network], LAST[network]))
 
 
 def perceptual_by_hand(one: list[Tensor], two: list[Tensor]) -> float:
@@ -68,9 +73,7 @@ def test_perceptual_distance_is_zero_for_equals_and_symmetric(squeezenet: Featur
 @pytest.mark.parametrize("backbone", LAYERS)
 def test_every_backbone_shows_its_layers_from_the_smallest_size_on(backbone: Any) -> None:
     with torch.device("meta"):
-        network = get_model(backbone, weights=None)
-        modules = getattr(network, "features", None) or nn.Sequential(*list(network.children())[:-2])
-        layers = _Torchvision(modules.eval(), LAYERS[backbone]).layers(torch.zeros(1, 3, SMALLEST, SMALLEST))
+        layers = untrained(backbone).layers(torch.zeros(1, 3, SMALLEST, SMALLEST))
     sides = [layer.shape[2] for layer in layers]
     assert len(layers) == len(LAYERS[backbone]) and sides == sorted(sides, reverse=True) and sides[-1] >= 1
 

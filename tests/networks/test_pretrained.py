@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cyclegan.metrics.features import load_features
-from cyclegan.metrics.sources import SOURCES, Source, downloaded
+from cyclegan.networks.pretrained import SOURCES, Source, downloaded, source_of
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -63,16 +63,16 @@ def test_weights_are_downloaded_once_and_bear_the_plain_name(server: Server, tmp
 
 @pytest.mark.usefixtures("slow")
 def test_a_slow_download_says_how_far_it_is(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    downloaded("squeezenet1_1")
+    downloaded(SOURCES["squeezenet1_1"], "--weights")
     lines, whole = capsys.readouterr().err.splitlines(), len(server.content) // 2**20
     assert lines[0].startswith(f"net.pth: 2 of {whole} MiB (") and ", 0.0167 MiB/s, " in lines[0]
     assert lines[-1].startswith(f"net.pth: {whole} of {whole} MiB (100 %) in ")
 
 
 def test_a_damaged_copy_is_fetched_anew(server: Server) -> None:
-    path = downloaded("squeezenet1_1")
+    path = downloaded(SOURCES["squeezenet1_1"], "--weights")
     path.write_bytes(server.content[:-1])
-    assert downloaded("squeezenet1_1").read_bytes() == server.content and server.asked == 2
+    assert downloaded(SOURCES["squeezenet1_1"], "--weights").read_bytes() == server.content and server.asked == 2
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_without_the_network_it_is_one_clear_line(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setitem(SOURCES, "vgg16", Source("http://127.0.0.1:9/vgg16.pth", "0" * 64))
     with pytest.raises(ConnectionError) as caught:
-        downloaded("vgg16")
+        downloaded(SOURCES["vgg16"], "--weights")
     said = str(caught.value)
     assert said.startswith("http://127.0.0.1:9/vgg16.pth could not be fetched (") and "refused" in said
     assert "urlopen" not in said and "\n" not in said and kept(tmp_path) == []
@@ -108,3 +108,10 @@ def test_every_source_is_https_and_its_name_begins_its_sha256() -> None:
     for source in SOURCES.values():
         assert source.url.startswith("https://") and source.url.endswith(f"-{source.sha256[:8]}.pth")
         assert len(source.sha256) == 64
+
+
+def test_any_classifier_of_torchvision_has_a_source() -> None:
+    source = source_of("vgg19")
+    assert source.url.startswith("https://") and source.file_name == f"vgg19-{source.sha256}.pth"
+    with pytest.raises(ValueError, match="vgg99: no classifier of torchvision; take vgg19, "):
+        source_of("vgg99")
