@@ -66,6 +66,7 @@ def unit_of(span: Span, epoch: int) -> int:
 
 LearningRate = Annotated[float, NUMBER, Field(gt=0, le=1)]
 Betas = tuple[Share, Share]
+WeightDecay = Annotated[float, NUMBER, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,8 @@ class PlayerConfig:
     """Learning rate; none: the value of `training.lr`."""
     betas: Betas | None = None
     """Adam's betas; none: the value of `training.betas`."""
+    weight_decay: WeightDecay | None = None
+    """Weight decay; none: the value of `training.weight_decay`."""
     every: Annotated[int, NUMBER, Field(gt=0, le=1000)] = 1
     """Update the player once every N steps."""
     repeat: Annotated[int, NUMBER, Field(gt=0, le=1000)] = 1
@@ -116,6 +119,8 @@ class TrainingConfig:
     """Adam's learning rate."""
     betas: Betas = (0.5, 0.999)
     """Adam's decay rates of the mean gradient and of the mean squared gradient."""
+    weight_decay: WeightDecay = 0.0
+    """Adam's L2 penalty: this number times the weights is added to their gradient."""
     lr_schedule: LrScheduleConfig = field(default_factory=LrScheduleConfig)
     """The length of the training, and the decay of the learning rate."""
     players: dict[str, PlayerConfig] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import yaml
 from torch import nn
 
 from cyclegan.inference.model import open_model
-from cyclegan.networks.config import ResnetConfig, UnetConfig
+from cyclegan.networks.config import AnyGeneratorConfig, MunitGeneratorConfig, UnetConfig
 
 
 def describe(path: Path) -> str:
@@ -39,10 +39,12 @@ def describe(path: Path) -> str:
     return _yaml({str(path): run, "recipe": checkpoint.recipe.to_dict()})
 
 
-def architecture(config: ResnetConfig | UnetConfig) -> str:
+def architecture(config: AnyGeneratorConfig) -> str:
     """Return a short description of a generator: `ResNet, width 64, 9 blocks, instance norm`."""
     if isinstance(config, UnetConfig):
         return f"U-Net, width {config.width}, depth {config.depth}, {config.norm} norm"
+    if isinstance(config, MunitGeneratorConfig):
+        return f"MUNIT, width {config.width}, {config.blocks} + {config.blocks} blocks, styles of {config.style_size}"
     words = ["ResNet", f"width {config.width}", f"{config.blocks} blocks", f"{config.norm} norm"]
     words += [f"dropout {config.dropout:g}"] if config.dropout else []
     blurs = [where for where, how in (("down", config.downsample), ("up", config.upsample)) if how == "blur"]

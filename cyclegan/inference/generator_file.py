@@ -17,7 +17,7 @@ from safetensors.torch import save
 from cyclegan.data.format import Formats, PictureFormat
 from cyclegan.inference.weights import fill
 from cyclegan.networks.base import Generator
-from cyclegan.networks.config import GENERATORS, GeneratorConfig
+from cyclegan.networks.config import GENERATORS, AnyGeneratorConfig
 from cyclegan.types import DOMAINS, Direction
 from cyclegan.util.atomic import write_whole
 from cyclegan.util.text import key_of, mistake, reason
@@ -79,7 +79,7 @@ def read_generator(path: Path) -> Stored:
     if metadata.get("format") != FORMAT or metadata.get("direction") not in list(Direction):
         raise ValueError(f"{path}: not a generator written by `cyclegan export`")
     try:
-        config = TypeAdapter(GeneratorConfig).validate_json(metadata.get("generator", ""), strict=True)
+        config = TypeAdapter(AnyGeneratorConfig).validate_json(metadata.get("generator", ""), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = key_of(["generator", *(part for part in first["loc"] if part not in GENERATORS)])

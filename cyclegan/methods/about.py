@@ -48,6 +48,19 @@ CUT = About(
 
 FASTCUT = CUT._replace(name="FastCUT", tag="fastcut")
 
+MUNIT = About(
+    "MUNIT",
+    "Huang et al. 2018",
+    """\
+@inproceedings{huang2018multimodal,
+  title     = {Multimodal Unsupervised Image-to-Image Translation},
+  author    = {Huang, Xun and Liu, Ming-Yu and Belongie, Serge and Kautz, Jan},
+  booktitle = {European Conference on Computer Vision (ECCV)},
+  year      = {2018}
+}""",
+    "munit",
+)
+
 PIX2PIX = About(
     "pix2pix",
     "Isola et al. 2017",

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, PIX2PIX, About
-from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig, PatchganConfig, ResnetConfig, UnetConfig
+from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, MUNIT, PIX2PIX, About
+from cyclegan.networks.config import (
+    BackboneConfig,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    MunitGeneratorConfig,
+    PatchganConfig,
+    ResnetConfig,
+    StridedConfig,
+    UnetConfig,
+)
 from cyclegan.types import NUMBER, RGB, Channels, Direction
 
 if TYPE_CHECKING:
     from cyclegan.methods.cut import Cut
     from cyclegan.methods.cyclegan import Cyclegan
+    from cyclegan.methods.munit import Munit
     from cyclegan.methods.pix2pix import Pix2pix
 
 Weight = Annotated[float, NUMBER, Field(ge=0, le=1e6)]
@@ -148,3 +158,44 @@ class Pix2pixConfig(_OneSided):
         from cyclegan.methods.pix2pix import Pix2pix
 
         return Pix2pix(self, channels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MunitConfig:
+    """MUNIT (Huang et al. 2018): contents and styles, both ways."""
+
+    about: ClassVar[About] = MUNIT
+
+    kind: Literal["munit"] = "munit"
+    """Two auto-encoders that share contents and exchange styles: many translations of each image."""
+    generator: MunitGeneratorConfig = field(default_factory=MunitGeneratorConfig)
+    """The architecture of the encoders and decoders, in `a_to_b` and `b_to_a`."""
+    discriminator: DiscriminatorConfig = field(default_factory=StridedConfig)
+    """The architecture of both discriminators, `discriminator_a` and `discriminator_b`."""
+    gan: Literal["lsgan", "vanilla", "hinge"] = "lsgan"
+    """The adversarial loss; its parts, of scales and of real and generated images, are added and not averaged."""
+    image: Weight = 10.0
+    """Weight of the L1 distance of an image from its reconstruction by its own content and style."""
+    content: Weight = 1.0
+    """Weight of the L1 distance of the content of a translation from the content that it was made of."""
+    style: Weight = 1.0
+    """Weight of the L1 distance of the style of a translation from the style that it was made of."""
+    cycle: Weight = 0.0
+    """Weight of the L1 distance of an image from its translation there and back, with its own style."""
+    perceptual: Weight = 0.0
+    """Weight of the domain-invariant perceptual loss; the authors use 1 for images of 512 pixels and more."""
+    perceptual_layer: str = "relu4_3"
+    """The layer of the backbone that it compares."""
+    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(network="vgg16"))
+    """The frozen network of the perceptual loss; not loaded without it."""
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """The directions in which it translates."""
+        return (Direction.AtoB, Direction.BtoA)
+
+    def build(self, channels: Channels = RGB) -> Munit:
+        """Build the method with random weights, for pictures with these numbers of channels."""
+        from cyclegan.methods.munit import Munit
+
+        return Munit(self, channels)

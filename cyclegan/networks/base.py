@@ -15,7 +15,7 @@ from cyclegan.networks.blocks import Initial, initialise, mirror_pad
 from cyclegan.types import Scores
 
 if TYPE_CHECKING:
-    from cyclegan.networks.config import GeneratorConfig
+    from cyclegan.networks.config import AnyGeneratorConfig
 
 
 class Generator(nn.Module):
@@ -24,7 +24,7 @@ class Generator(nn.Module):
     Images of any size are padded to sides that `translate` accepts, and the output is cropped.
     """
 
-    config: GeneratorConfig
+    config: AnyGeneratorConfig
     inputs: int
     """The number of channels of the images that it translates."""
     outputs: int
@@ -113,6 +113,11 @@ class StyleGenerator(Generator):
     def weaken(self, style: Tensor, strength: float) -> Tensor:
         """Return codes (N, style_size) whose effect is `strength` times as strong; 1 changes nothing."""
         return strength * style
+
+    def random_styles(self, number: int, seed: int = 0) -> Tensor:
+        """Return style codes (number, style_size) drawn from N(0, 1), the same for each seed on every device."""
+        codes = torch.randn(number, self.style_size, generator=torch.Generator().manual_seed(seed))
+        return codes.to(next(self.parameters()))
 
     def numbers(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         """Return the numbers (N or 1, M) of the adaptive layers for images x, at least float32."""

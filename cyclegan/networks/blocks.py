@@ -29,15 +29,41 @@ class InstanceNorm(nn.Module):
         return ((x - mean) * torch.rsqrt(variance + 1e-5)).to(x.dtype)
 
 
-class ReflectConv2d(nn.Conv2d):
-    """A convolution of odd kernel size `side` with reflection padding, which keeps the size of the image."""
+class LayerNorm(nn.Module):
+    """Layer norm of images: scale each image to mean 0 and deviation 1 over C, H and W (Ba et al. 2016).
 
-    def __init__(self, inputs: int, outputs: int, side: int, bias: bool = True) -> None:
-        super().__init__(inputs, outputs, side, padding=side // 2, padding_mode="reflect", bias=bias)
+    The deviation is unbiased, and 1e-5 is added to it; then each channel gets a learned scale and shift, which start in
+    U(0, 1) and at 0 (Huang et al. 2018). Statistics are computed in float32 if the input is bf16. A constant image
+    becomes the shifts, and its gradient stays finite.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.empty(channels)), nn.Parameter(torch.empty(channels))
+        nn.init.uniform_(self.weight)
+        nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve (N, inputs, H, W) to (N, outputs, H, W); H and W must be larger than side // 2."""
-        return F.conv2d(reflect_pad(x, self.kernel_size[0] // 2), self.weight, self.bias)
+        """Normalise (N, C, H, W) of any float type; the shape and type stay the same."""
+        precise = x.to(torch.promote_types(x.dtype, torch.float32))
+        variance, mean = torch.var_mean(precise, dim=(1, 2, 3), keepdim=True)
+        deviation = variance.clamp(min=1e-12).sqrt()  # the slope of a root is infinite at 0
+        y: Tensor = (precise - mean) / (deviation + 1e-5) * self.weight[:, None, None] + self.bias[:, None, None]
+        return y.to(x.dtype)
+
+
+class ReflectConv2d(nn.Conv2d):
+    """A convolution with reflection padding; at stride 1 and an odd kernel of `side`, it keeps the size of the image.
+
+    An even kernel of 4 at stride 2 halves it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, side: int, bias: bool = True, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, side, stride, (side - 1) // 2, padding_mode="reflect", bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, inputs, H, W) to (N, outputs, H', W'); H and W must be larger than (side - 1) // 2."""
+        return F.conv2d(reflect_pad(x, (self.kernel_size[0] - 1) // 2), self.weight, self.bias, self.stride)
 
 
 class ResidualBlock(nn.Module):
@@ -177,20 +203,23 @@ def _mirrored(side: int, padded: int, device: torch.device) -> Tensor:
     return torch.minimum(position, 2 * last - position).clamp(max=side - 1)
 
 
-Initial = Literal["normal", "xavier"]
+Initial = Literal["normal", "xavier", "kaiming"]
 """The distribution of initial weights."""
 
 
 def initialise(network: nn.Module, how: Initial = "normal") -> None:
     """Initialise the weights of all convolutions, linear layers and batch norms in a network.
 
-    Biases are 0. Weights are drawn from N(0, 0.02) ("normal"; Zhu et al. 2017, section 7.1) or from Xavier's normal
-    distribution with gain 0.02 ("xavier"). Weights of batch norms are drawn from N(1, 0.02).
+    Biases are 0. Weights are drawn from N(0, 0.02) ("normal"; Zhu et al. 2017, section 7.1), from Xavier's normal
+    distribution with gain 0.02 ("xavier"), or from N(0, 2 / inputs) ("kaiming"; He et al. 2015, eq. 10). Weights of
+    batch norms are drawn from N(1, 0.02).
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             if how == "normal":
                 nn.init.normal_(module.weight, 0.0, 0.02)
+            elif how == "kaiming":
+                nn.init.kaiming_normal_(module.weight)
             else:
                 nn.init.xavier_normal_(module.weight, gain=0.02)
             if module.bias is not None:

@@ -11,7 +11,8 @@ from cyclegan.types import NUMBER, Place
 
 if TYPE_CHECKING:
     from cyclegan.networks.backbones import Backbone
-    from cyclegan.networks.patchgan import PatchGan, PixelGan
+    from cyclegan.networks.munit import MunitGenerator
+    from cyclegan.networks.patchgan import PatchGan, PixelGan, StridedGan
     from cyclegan.networks.resnet import ResnetGenerator
     from cyclegan.networks.unet import UnetGenerator
 
@@ -76,6 +77,34 @@ class UnetConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MunitGeneratorConfig:
+    """Content encoder, style encoder and decoder of MUNIT (Huang et al. 2018)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
+
+    kind: Literal["munit"] = "munit"
+    """Encoders of content and of style, and a decoder that a style steers."""
+    width: Width = 64
+    """Output channels of the first convolutions; contents have this number times 2^downsamplings."""
+    downsamplings: Annotated[int, NUMBER, Field(ge=1, le=5)] = 2
+    """Number of times that the content encoder halves the size, and the decoder doubles it."""
+    blocks: Annotated[int, NUMBER, Field(gt=0, le=256)] = 4
+    """Number of residual blocks of the content encoder, and of the decoder."""
+    style_size: Annotated[int, NUMBER, Field(gt=0, le=4096)] = 8
+    """Length of a style code."""
+    style_downsamplings: Annotated[int, NUMBER, Field(ge=1, le=8)] = 4
+    """Number of times that the style encoder halves the size before it takes the mean over places."""
+    mlp_width: Width = 256
+    """Channels of both hidden layers of the MLP that maps a style code to scales and shifts."""
+
+    def build(self, inputs: int = 3, outputs: int = 3) -> MunitGenerator:
+        """Build the network with random weights, for images with these numbers of channels."""
+        from cyclegan.networks.munit import MunitGenerator
+
+        return MunitGenerator(self, inputs, outputs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PatchganConfig:
     """PatchGAN discriminator (Isola et al. 2017)."""
 
@@ -116,6 +145,26 @@ class PixelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StridedConfig:
+    """Multi-scale discriminator of MUNIT (Huang et al. 2018)."""
+
+    kind: Literal["strided"] = "strided"
+    """Scores patches by convolutions of stride 2 without a norm, at several scales."""
+    width: Width = 64
+    """Output channels of the first convolution; each further one has twice as many."""
+    depth: Annotated[int, NUMBER, Field(ge=1, le=6)] = 4
+    """Number of convolutions of stride 2; 4 give patches of 46 pixels."""
+    scales: Annotated[int, NUMBER, Field(ge=1, le=4)] = 3
+    """Number of discriminators, at 1, 1/2, 1/4, 1/8 of the size."""
+
+    def build(self, channels: int = 3, condition: int = 0) -> StridedGan:
+        """Build the network with random weights; `condition` counts the channels of the source image it sees too."""
+        from cyclegan.networks.patchgan import StridedGan
+
+        return StridedGan(self, channels, condition)
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackboneConfig:
     """The frozen network whose layers losses compare."""
 
@@ -134,6 +183,9 @@ class BackboneConfig:
 
 
 GeneratorConfig = Annotated[ResnetConfig | UnetConfig, Field(discriminator="kind")]
-GENERATORS = ("resnet", "unet")
+"""Generators whose translations depend on the image only, which most methods train."""
+AnyGeneratorConfig = Annotated[ResnetConfig | UnetConfig | MunitGeneratorConfig, Field(discriminator="kind")]
+"""All generators, which a file or a model may have."""
+GENERATORS = ("resnet", "unet", "munit")
 """Kinds of generator; pydantic puts them among the keys of an error."""
-DiscriminatorConfig = Annotated[PatchganConfig | PixelConfig, Field(discriminator="kind")]
+DiscriminatorConfig = Annotated[PatchganConfig | PixelConfig | StridedConfig, Field(discriminator="kind")]

@@ -59,7 +59,10 @@ class PlayerOptimizer:
         device = self.parameters[0].device
         on_cuda = device.type == "cuda"  # a graph may replay the step there, and reads the learning rate from a tensor
         lr, betas = torch.tensor(self.lr, device=device) if on_cuda else self.lr, own.betas or config.betas
-        self.optimizer = torch.optim.Adam(self.parameters, lr, betas, fused=True, capturable=on_cuda)
+        decay = config.weight_decay if own.weight_decay is None else own.weight_decay
+        self.optimizer = torch.optim.Adam(
+            self.parameters, lr, betas, weight_decay=decay, fused=True, capturable=on_cuda
+        )
         self.scale: LossScale | None = None
         # GradScaler's way to make fused Adam skip a step: decided on the device, so the host does not wait.
         self.found_inf = self.optimizer.found_inf = torch.zeros((), dtype=torch.float32, device=device)  # type: ignore[attr-defined]

@@ -8,8 +8,15 @@ from torch import Tensor
 
 from cyclegan.methods import MethodConfig
 from cyclegan.methods.base import Method
-from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig, Pix2pixConfig
-from cyclegan.networks.config import PatchganConfig, PixelConfig, ResnetConfig, UnetConfig
+from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig, MunitConfig, Pix2pixConfig
+from cyclegan.networks.config import (
+    MunitGeneratorConfig,
+    PatchganConfig,
+    PixelConfig,
+    ResnetConfig,
+    StridedConfig,
+    UnetConfig,
+)
 from cyclegan.networks.spectral import SpectralConv2d
 from cyclegan.types import Batch, Direction, Losses
 
@@ -19,6 +26,10 @@ NETWORKS: dict[str, Any] = {
 }
 SPECTRAL = NETWORKS | {"discriminator": PatchganConfig(width=4, depth=2, norm="spectral")}
 SCALES = NETWORKS | {"discriminator": PatchganConfig(width=4, depth=2, scales=2)}
+MUNIT: dict[str, Any] = {
+    "generator": MunitGeneratorConfig(width=4, blocks=1, style_downsamplings=2, mlp_width=8),
+    "discriminator": StridedConfig(width=4, depth=2, scales=2),
+}
 CONTRAST: dict[str, Any] = {"patches": 9, "head_width": 8}
 METHODS: dict[str, Any] = {
     "cut": CutConfig(**NETWORKS, **CONTRAST),
@@ -34,6 +45,8 @@ METHODS: dict[str, Any] = {
     "cyclegan spectral": CycleganConfig(**SPECTRAL, gan="hinge"),
     "cyclegan at two scales": CycleganConfig(**SCALES),
     "cyclegan pixel": CycleganConfig(**NETWORKS | {"discriminator": PixelConfig(width=4)}, gan="vanilla", pool=0),
+    "munit": MunitConfig(**MUNIT),
+    "munit with cycles": MunitConfig(**MUNIT | {"discriminator": PatchganConfig(width=4, depth=2)}, cycle=10),
     "pix2pix": Pix2pixConfig(
         generator=UnetConfig(width=4, depth=5, dropout=0), discriminator=PatchganConfig(width=4, depth=2, norm="batch")
     ),
@@ -63,7 +76,8 @@ def play(method: Method, batch: Batch) -> Losses:
 
 
 def test_images_have_the_shape_of_the_batch(method: Method) -> None:
-    images = {name: image for name, image in method(batch()).items() if name != "flipped"}
+    others = ("flipped", "style_", "content_")
+    images = {name: image for name, image in method(batch()).items() if not name.startswith(others)}
     for name, image in images.items():
         assert image.shape == (2, 3, 32, 32), name
         assert image.abs().max() <= 1, name
