@@ -149,8 +149,9 @@ class Munit(Method):
         there, back = (cast(MunitGenerator, generators[way]) for way in (direction, direction.opposite))
         real, examples = batch.of(direction.source), batch.of(direction.target)
         content, size = there.content(real), real.shape[2:]
+        styles = there.random_styles(SHOWN, torch.Generator().manual_seed(0))
         shown = {"real": real, "fake": there.decode(content, content.new_zeros(1, there.style_size), size)}
-        for number, style in enumerate(there.random_styles(SHOWN), start=1):
+        for number, style in enumerate(styles, start=1):
             shown[f"style_{number}"] = there.decode(content, style[None], size)
         if len(examples):
             codes = there.encode_style(examples)

@@ -114,10 +114,9 @@ class StyleGenerator(Generator):
         """Return codes (N, style_size) whose effect is `strength` times as strong; 1 changes nothing."""
         return strength * style
 
-    def random_styles(self, number: int, seed: int = 0) -> Tensor:
-        """Return style codes (number, style_size) drawn from N(0, 1), the same for each seed on every device."""
-        codes = torch.randn(number, self.style_size, generator=torch.Generator().manual_seed(seed))
-        return codes.to(next(self.parameters()))
+    def random_styles(self, number: int, random: torch.Generator) -> Tensor:
+        """Return style codes (number, style_size) from N(0, 1), drawn on the CPU, so that every device has the same."""
+        return torch.randn(number, self.style_size, generator=random).to(next(self.parameters()))
 
     def numbers(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         """Return the numbers (N or 1, M) of the adaptive layers for images x, at least float32."""

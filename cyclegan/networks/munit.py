@@ -114,7 +114,7 @@ class MunitGenerator(StyleGenerator):
 
 
 class AdaptiveBlock(Adaptive):
-    """A residual block whose two norms are AdaIN: the first uses the numbers from `place` on, the second those after."""
+    """A residual block whose norms are AdaIN: the first uses the numbers from `place` on, the second those after."""
 
     def __init__(self, width: int, place: int) -> None:
         super().__init__()

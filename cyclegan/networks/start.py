@@ -8,8 +8,8 @@ from torch import Tensor
 from cyclegan.networks.base import Generator
 from cyclegan.networks.config import ResnetConfig, UnetConfig
 
-FIRST, LAST, BIAS = "stages.0.0.weight", "head.weight", "head.bias"
-"""The weights of a generator whose shapes depend on the number of channels."""
+FIRST, LAST, BIAS, STYLE = "stages.0.0.weight", "head.weight", "head.bias", "style.0.weight"
+"""The weights of a generator whose shapes depend on the number of channels; `STYLE` reads pictures of the target."""
 
 
 @torch.no_grad()
@@ -31,6 +31,8 @@ def start_from(network: Generator, trained: Generator) -> None:
     if (network.inputs, network.outputs) != (trained.inputs, trained.outputs):
         scale = trained.inputs / network.inputs
         weights[FIRST] = repeated(weights[FIRST], 1, network.inputs) * scale
+        if STYLE in weights:
+            weights[STYLE] = repeated(weights[STYLE], 1, network.outputs) * (trained.outputs / network.outputs)
         head, passed = weights[LAST], own[LAST][:, :0]
         if isinstance(config, ResnetConfig) and config.skip:  # the part that passes the input through starts anew
             head, passed = head[:, : config.width], own[LAST][:, config.width :]

@@ -16,13 +16,15 @@ from cyclegan.data.sources import sources, unseen_split
 from cyclegan.losses.adversarial import over_scales
 from cyclegan.machine.memory import free_memory, memory_told
 from cyclegan.machine.memory_used import memory_used
+from cyclegan.networks.base import StyleGenerator
 from cyclegan.recipe import Recipe
 from cyclegan.training.grids import channels, grid, joined
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.optimizer import StepResult
 from cyclegan.training.samples import Samples, looking
-from cyclegan.types import Batch, Images
+from cyclegan.training.style_grids import style_grids
+from cyclegan.types import Batch, Direction, Images
 from cyclegan.util.provenance import provenance
 
 SETTINGS = ("method", "training")
@@ -83,6 +85,7 @@ class Observer:
         for direction, parts in self.samples.columns(self.learner):
             shown = [self.samples.as_rgb(direction, columns) for columns in parts]
             self.log.samples(direction, grid(joined(shown)), self.learner.images)
+            self._styles(direction)
             if critic := critics.get(direction):
                 both: list[Images] = []
                 for columns, views in zip(parts, shown, strict=True):
@@ -91,6 +94,17 @@ class Observer:
                     patches = overlaid(views["fake"], torch.tanh(2 * (scores.float() - boundary)))
                     both.append({"fake": views["fake"], "patches": patches})
                 self.log.picture(f"samples/{direction}_patches", grid(joined(both)), self.learner.images)
+
+    def _styles(self, direction: Direction) -> None:
+        """Write what the styles of pictures make of the samples, if the generator has styles."""
+        network, samples = self.learner.generators[direction], self.samples
+        if not isinstance(network, StyleGenerator):
+            return
+        views = (samples.formats[domain].as_rgb for domain in (direction.source, direction.target))
+        with looking([network], self.learner.autocast):
+            grids = style_grids(network, samples.pictures[direction.source], samples.pictures[direction.target], *views)
+        for name, rows in grids.items():
+            self.log.picture(f"samples/{direction}_{name}", grid(joined(rows)), self.learner.images)
 
     def networks(self) -> None:
         """Write histograms of weights and gradients, and feature maps of the first sample."""

@@ -20,8 +20,8 @@ from cyclegan.machine.memory import free_memory, is_out_of_memory
 from cyclegan.training.learner import Learner
 from cyclegan.types import Batch, Direction, Domain, Images
 
-IN_TARGET = ("fake", "truth")
-"""The columns that are pictures of the target domain; the others are of the source domain."""
+IN_SOURCE = ("real", "cycle", "identity", "reconstruction")
+"""The columns that are pictures of the source domain; the others are of the target domain."""
 
 
 class Samples:
@@ -67,7 +67,7 @@ class Samples:
     def as_rgb(self, direction: Direction, columns: Images) -> Images:
         """The RGB views of the columns of a direction, each (N, 3, H, W) in [-1, 1]."""
         source, target = self.formats[direction.source], self.formats[direction.target]
-        return {name: (target if name in IN_TARGET else source).as_rgb(column) for name, column in columns.items()}
+        return {name: (source if name in IN_SOURCE else target).as_rgb(column) for name, column in columns.items()}
 
     def _columns(self, direction: Direction, learner: Learner) -> list[Images]:
         """The columns of all pictures in one batch or, if memory is too small for it, one picture after another."""

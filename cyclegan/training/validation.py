@@ -19,6 +19,7 @@ from cyclegan.metrics.distances import ENOUGH, FEWEST
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.result import Score
 from cyclegan.metrics.scores import score_translation
+from cyclegan.networks.base import StyleGenerator
 from cyclegan.training.learner import Learner
 from cyclegan.training.log import RunLog
 from cyclegan.training.samples import looking
@@ -87,6 +88,8 @@ class Validation:
 
     def _score(self, direction: Direction, learner: Learner) -> Score:
         there, back = learner.generators[direction], learner.generators.get(direction.opposite)
+        if isinstance(back, StyleGenerator):
+            back = None  # a translation there and back has another style
         return score_translation(
             direction,
             self.pictures[direction.source],
@@ -103,11 +106,18 @@ class Validation:
         return self.formats[domain].as_rgb(normalised(batch.to(self.device)))
 
     def _by(self, network: nn.Module, autocast: Arithmetic) -> Callable[[Tensor], Tensor]:
-        """Translate in the run's precision; the network that scores gets all pictures in float32."""
+        """Translate in the run's precision; the network that scores gets all pictures in float32.
+
+        If styles may be drawn, each picture gets one, the same in each validation.
+        """
+        random = torch.Generator().manual_seed(0)
 
         def translate(pictures: Tensor) -> Tensor:
+            drawn: list[Tensor] = []
+            if isinstance(network, StyleGenerator) and network.has_prior:
+                drawn = [network.random_styles(len(pictures), random)]
             with autocast:
-                translated: Tensor = network(pictures.to(self.device))
+                translated: Tensor = network(pictures.to(self.device), *drawn)
             return translated.float()
 
         return translate

@@ -8,26 +8,28 @@ from pathlib import Path
 import pytest
 import torch
 
-from cyclegan.networks.config import ResnetConfig, UnetConfig
+from cyclegan.networks.base import StyleGenerator
+from cyclegan.networks.config import AnyGeneratorConfig, MunitGeneratorConfig, ResnetConfig, UnetConfig
 from cyclegan.networks.start import start_from
 from cyclegan.training.trainer import Trainer
 from cyclegan.types import Direction
 from tests.tiny import tiny_recipe, write_pictures
 
 RESNET, UNET = ResnetConfig(width=4, blocks=1), UnetConfig(width=4, depth=5)
+MUNIT = MunitGeneratorConfig(width=4, blocks=1, mlp_width=8)
 
 
-@pytest.mark.parametrize("config", [RESNET, UNET])
-def test_equal_channels_get_the_weights(config: ResnetConfig | UnetConfig) -> None:
+@pytest.mark.parametrize("config", [RESNET, UNET, MUNIT])
+def test_equal_channels_get_the_weights(config: AnyGeneratorConfig) -> None:
     trained, network = config.build(), config.build()
     start_from(network, trained)
     assert all(map(torch.equal, network.state_dict().values(), trained.state_dict().values()))
 
 
-@pytest.mark.parametrize("config", [RESNET, UNET])
+@pytest.mark.parametrize("config", [RESNET, UNET, MUNIT])
 @pytest.mark.parametrize("channels", [1, 3, 6])
 @torch.no_grad()
-def test_grey_is_translated_as_it_was_in_colour(config: ResnetConfig | UnetConfig, channels: int) -> None:
+def test_grey_is_translated_as_it_was_in_colour(config: AnyGeneratorConfig, channels: int) -> None:
     """A picture whose channels are equal has the same response, whatever their number."""
     torch.manual_seed(0)
     trained, network = config.build().eval(), config.build(channels, channels).eval()
@@ -39,6 +41,11 @@ def test_grey_is_translated_as_it_was_in_colour(config: ResnetConfig | UnetConfi
     else:  # the mean before tanh
         expected = torch.atanh(before).mean(dim=1, keepdim=True)
         torch.testing.assert_close(torch.atanh(after), expected, rtol=1e-3, atol=1e-4)
+    if isinstance(trained, StyleGenerator) and isinstance(network, StyleGenerator):
+        styles = (
+            net.encode_style(grey.expand(-1, count, -1, -1)) for net, count in ((trained, 3), (network, channels))
+        )
+        torch.testing.assert_close(*styles)
 
 
 @torch.no_grad()

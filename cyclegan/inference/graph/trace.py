@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from cyclegan.inference.graph.nodes import INPUT, Graph, Node, Weights
-from cyclegan.networks.base import Generator
+from cyclegan.networks.base import Generator, StyleGenerator
 from cyclegan.networks.blocks import (
     BatchNorm,
     BlurDown,
@@ -35,6 +35,8 @@ def trace(network: nn.Module) -> Graph:
     """
     if not isinstance(network, Generator):
         raise Untraceable(f"a {type(network).__name__} is not one of the suite's generators")
+    if isinstance(network, StyleGenerator):
+        raise Untraceable("a graph cannot take a style yet")
     nodes: dict[str, Node] = {}
     names: dict[str, str] = {}
     traced = _Tracer().trace(_Translate(network))
