@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import Pixels
 from cyclegan.inference.bands.runner import Runner
-from cyclegan.inference.graph.nodes import Graph
+from cyclegan.inference.graph.nodes import Code, Graph
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,13 +19,18 @@ Name = Literal["torch", "onnxruntime", "openvino"]
 
 @runtime_checkable
 class Engine(Protocol):
-    """Runs one generator. Not thread-safe; a `Translator` calls it from one thread at a time."""
+    """Runs one generator. Not thread-safe; a `Translator` calls it from one thread at a time.
+
+    A `style` is a code for each picture, (N, style_size), or one for all, (1, style_size); None: the code of zeros.
+    """
 
     name: Name
     inputs: int
     """The number of channels of the pictures that it translates."""
     outputs: int
     """The number of channels of the translations."""
+    style_size: int
+    """The length of a style code; 0 for a generator without styles."""
     precision: str
     """The precision that was asked for, or "auto"."""
     note: Callable[[str], object]
@@ -49,19 +54,19 @@ class Engine(Protocol):
     def on_cpu(self) -> bool:
         """Whether it computes on the CPU, in the memory of this process."""
 
-    def pixels(self, pixels: Pixels, target: PictureFormat) -> Pixels:
+    def pixels(self, pixels: Pixels, target: PictureFormat, style: Code | None = None) -> Pixels:
         """Translate pictures (N, H, W, C), `Pixels` of the source domain, to those of the target domain.
 
         Raises ValueError when the translation holds NaN.
         """
 
-    def translate(self, images: Tensor) -> Tensor:
+    def translate(self, images: Tensor, style: Code | None = None) -> Tensor:
         """Translate (N, C, H, W) in [-1, 1] to the same size and range, float32."""
 
-    def runner(self, target: PictureFormat) -> Runner[Any]:
-        """Return what computes bands; only for engines that have a graph."""
+    def runner(self, target: PictureFormat, style: Code | None = None) -> Runner[Any]:
+        """Return what computes bands in one style, (1, style_size); only for engines that have a graph."""
 
-    def settle(self, pixels: Pixels, times: float) -> None:
+    def settle(self, pixels: Pixels, times: float, style: Code | None = None) -> None:
         """Prepare for `times` more batches like these pictures (N, H, W, C), if that saves time: compile."""
 
     def batch_size(self, height: int, width: int) -> int:

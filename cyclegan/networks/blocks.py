@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -50,6 +50,21 @@ class LayerNorm(nn.Module):
         deviation = variance.clamp(min=1e-12).sqrt()  # the slope of a root is infinite at 0
         y: Tensor = (precise - mean) / (deviation + 1e-5) * self.weight[:, None, None] + self.bias[:, None, None]
         return y.to(x.dtype)
+
+
+class Affine(nn.Module):
+    """Multiply each channel by a constant and add another, such as to give images the range that a network expects."""
+
+    def __init__(self, scale: Sequence[float], shift: Sequence[float]) -> None:
+        super().__init__()
+        self.scale: Tensor
+        self.shift: Tensor
+        self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("shift", torch.tensor(shift))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return x * self.scale[:, None, None] + self.shift[:, None, None]
 
 
 class ReflectConv2d(nn.Conv2d):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cyclegan.inference.graph.nodes import INPUT, Graph, Node
+from cyclegan.inference.graph.nodes import INPUT, NORMS, Graph, Node
 
 DEAR = 1500.0
 """Multiplications for each value from which a layer is stored instead of computed again; in narrow networks `SHARE`.
@@ -22,7 +22,7 @@ and half size again, which cost 150 to 900: 12 % more arithmetic in all."""
 SHARE = 0.6
 """The same as a share of the multiplications for each value of the network's dearest convolution."""
 
-IN_PLACE = ("instance_norm", "affine", "relu", "leaky_relu", "add")
+IN_PLACE = (*NORMS, "affine", "relu", "leaky_relu", "add")
 """Operations that write their result over an input that nothing reads afterwards."""
 
 
@@ -72,7 +72,7 @@ class Pass:
     @property
     def fixed(self) -> tuple[str, ...]:
         """The names of the norms that it applies with known statistics."""
-        return tuple(node.name for node in self.nodes if node.op == "instance_norm")
+        return tuple(node.name for node in self.nodes if node.is_norm)
 
     def working(self, sizes: Mapping[str, Node]) -> float:
         """Return the most values, for each pixel of the images, that a band holds at a time beside stored layers."""
@@ -104,7 +104,7 @@ def plan_of(graph: Graph) -> list[Pass]:
         nodes = _from_stored(graph, node, stored)
         worth = sum(each.multiplications for each in nodes) >= dear * node.values
         joins = [each.name for each in nodes if each is not node and _joins(graph, each, nodes, stored)]
-        measures = any(user.op == "instance_norm" for user in graph.users(node.name))
+        measures = any(user.is_norm for user in graph.users(node.name))
         if not (worth or measures):
             continue
         keeps = [*joins, *([node.name] if worth else [])]
@@ -136,7 +136,7 @@ def _barriers(graph: Graph) -> Iterator[Node]:
     """Yield the layers after which a pass may end: inputs of norms, and convolutions but the last."""
     convolutions = [name for name, node in graph.nodes.items() if node.multiplications]
     for name, node in graph.nodes.items():
-        before_norm = any(user.op == "instance_norm" for user in graph.users(name))
+        before_norm = any(user.is_norm for user in graph.users(name))
         if before_norm or (node.multiplications and name != convolutions[-1]):
             yield node
 
@@ -206,7 +206,7 @@ def _reach(node: Node, before: int) -> int:
     """Return the reach of a layer whose inputs have the reach `before`."""
     k, s, p = node.kernel, node.stride, node.padding
     match node.op:
-        case "conv":  # output row i reads input rows s i - p to s i - p + k - 1
+        case "conv" | "max_pool":  # output row i reads input rows s i - p to s i - p + k - 1
             return max(math.ceil((before + p) / s), math.ceil((before + k - s - p) / s))
         case "conv_transpose":  # output row j reads input rows (j + p - k + 1) / s to (j + p) / s
             return max(s * (before - 1) - p + k, s * before + p)

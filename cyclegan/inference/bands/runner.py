@@ -11,12 +11,17 @@ import numpy.typing as npt
 
 from cyclegan.data.picture import Pixels
 from cyclegan.inference.bands.plan import Pass
+from cyclegan.inference.graph.nodes import Node
 
 Rows = TypeVar("Rows")
 """Rows of a layer as the engine has them, (1, C, h, W)."""
 
 Statistics = Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
-"""The mean and variance (C) of the layers that norms normalise, by name."""
+"""The mean (C) that a norm subtracts, and the factor (C) that it multiplies by, by the norm's name."""
+
+
+SMALLEST_VARIANCE = 1e-12
+"""The smallest variance in layer norm, as in `blocks.LayerNorm`."""
 
 
 class Moments(NamedTuple):
@@ -35,6 +40,15 @@ class Moments(NamedTuple):
         shift, share = other.mean - self.mean, other.number / number
         variance = self.variance * (1 - share) + other.variance * share + shift**2 * share * (1 - share)
         return Moments(self.mean + shift * share, variance, number)
+
+    def of_norm(self, node: Node) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the mean (C) that a norm of these values subtracts, and the factor (C) that it multiplies by."""
+        if node.op == "instance_norm":
+            return self.mean, 1 / np.sqrt(self.variance + node.number)
+        mean, values = self.mean.mean(), self.number * len(self.mean)
+        variance = (self.variance + (self.mean - mean) ** 2).mean() * values / (values - 1)
+        factor = 1 / (np.sqrt(max(variance, SMALLEST_VARIANCE)) + node.number)
+        return np.full_like(self.mean, mean), np.full_like(self.mean, factor)
 
 
 class Store(Protocol[Rows]):

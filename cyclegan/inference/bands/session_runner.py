@@ -57,10 +57,9 @@ class SessionRunner:
     def run(self, part: Pass, inputs: Sequence[Images], statistics: Statistics) -> list[Images]:
         """Return `part.outputs`, computed from `part.inputs` as if the band was a whole picture."""
         given = dict(zip(part.inputs, inputs, strict=True))
-        for name, (mean, variance) in statistics.items():
-            eps = self.graph.nodes[name].number
+        for name, (mean, factor) in statistics.items():
             given[f"{name}.mean"] = mean.astype(np.float32).reshape(1, -1, 1, 1)
-            given[f"{name}.rstd"] = (1 / np.sqrt(variance + eps)).astype(np.float32).reshape(1, -1, 1, 1)
+            given[f"{name}.rstd"] = factor.astype(np.float32).reshape(1, -1, 1, 1)
         return self._session(part)(given)
 
     def _session(self, part: Pass) -> Session:

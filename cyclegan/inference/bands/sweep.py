@@ -85,8 +85,8 @@ class Sweep(Generic[Rows]):
 
     def _known(self, part: Pass) -> Statistics:
         """Return the statistics of the norms in a pass, by the name of the norm."""
-        layers = {name: self.graph.nodes[name].inputs[0] for name in part.fixed}
-        return {name: (self.statistics[layer].mean, self.statistics[layer].variance) for name, layer in layers.items()}
+        norms = [self.graph.nodes[name] for name in part.fixed]
+        return {norm.name: self.statistics[norm.inputs[0]].of_norm(norm) for norm in norms}
 
     def _input(self, name: str, rows: Span, columns: Span, above: dict[str, Rows]) -> Rows:
         """Return an input of a tile with its margins: of the images, or of a store, perhaps partly overwritten."""

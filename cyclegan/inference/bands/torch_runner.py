@@ -86,15 +86,15 @@ class TorchRunner:
                         del made[name]
                 free = [not left[name] for name in node.inputs]  # so that they may be overwritten
                 weight, bias = self.weights[node.name]
-                if node.op == "instance_norm":
-                    weight, bias = self._norm(statistics[node.name], node.number)
+                if node.is_norm:
+                    weight, bias = self._norm(statistics[node.name])
                 made[node.name] = OPERATIONS[node.op](node, weight, bias, free, *before)
         return [made[name] for name in part.outputs]
 
-    def _norm(self, moments: tuple[Any, Any], eps: float) -> tuple[Tensor, Tensor]:
+    def _norm(self, statistics: tuple[Any, Any]) -> tuple[Tensor, Tensor]:
         """Return the factors and the means (C) of a norm."""
-        mean, variance = (torch.tensor(each, dtype=torch.float32, device=self.device) for each in moments)
-        return torch.rsqrt(variance + eps), mean
+        mean, factor = (torch.tensor(each, dtype=torch.float32, device=self.device) for each in statistics)
+        return factor, mean
 
     def cut(self, values: Tensor, rows: slice, columns: slice) -> Tensor:
         """Return a part of a layer; one of all columns shares its memory."""
@@ -199,6 +199,9 @@ OPERATIONS: dict[str, Operation] = {
     "conv_transpose": _transposed,
     "affine": _affine,
     "instance_norm": _norm,
+    "layer_norm": _norm,
+    "max_pool": lambda node, weight, bias, free, x: F.max_pool2d(x, node.kernel, node.stride, node.padding),
+    "blend": lambda node, weight, bias, free, x, y: torch.lerp(x, y.to(x.dtype), node.number),
     "relu": _relu,
     "leaky_relu": _leaky_relu,
     "tanh": lambda node, weight, bias, free, x: torch.tanh(x),

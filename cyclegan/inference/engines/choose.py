@@ -18,6 +18,7 @@ from cyclegan.inference.engines.libraries import installed
 from cyclegan.inference.engines.library_engine import LibraryEngine
 from cyclegan.inference.engines.session_engine import LibraryName, engine_of
 from cyclegan.inference.engines.sessions import EnginePrecision
+from cyclegan.inference.graph.nodes import Code
 
 if TYPE_CHECKING:
     from cyclegan.inference.engines.torch_engine import TorchEngine
@@ -48,8 +49,10 @@ class Candidate(NamedTuple):
         return self.name if self.precision == "float32" else f"{self.name} in {self.precision}"
 
 
-def choose_engine(wanted: Wanted, torch: TorchEngine, pixels: Pixels) -> Engine | None:
+def choose_engine(wanted: Wanted, torch: TorchEngine, pixels: Pixels, style: Code | None = None) -> Engine | None:
     """Return the engine to use from now on, checked on a crop of a picture (N, H, W, C); None for later.
+
+    `style` is the code of its style, (1 or N, style_size), if the generator has styles.
 
     A library is checked against plain float32 of torch. `auto` decides once there are enough pictures to repay the
     trial; it then takes the fastest of those that are installed and agree.
@@ -59,22 +62,22 @@ def choose_engine(wanted: Wanted, torch: TorchEngine, pixels: Pixels) -> Engine 
     """
     if wanted == "torch":
         return torch
-    crop = np.ascontiguousarray(pixels[:1, :TRIAL, :TRIAL])
+    crop, style = np.ascontiguousarray(pixels[:1, :TRIAL, :TRIAL]), None if style is None else style[:1]
     if wanted != "auto":
         if torch.graph is None:
             raise ValueError(f"--engine: {wanted} cannot run this network; use torch")
         precision: EnginePrecision = "bf16" if torch.precision == "bf16" else "float32"
         engine = _built(Candidate(wanted, precision), torch)
-        if why := _disagreement(engine, torch, crop):
+        if why := _disagreement(engine, torch, crop, style):
             raise ValueError(f"--engine: {wanted} {why}; use torch")
         return engine
     candidates = _candidates(torch)
     if not candidates:
         return torch
     begin = time.perf_counter()
-    torch.run_pixels(crop)
+    torch.run_pixels(crop, style)
     left = (time.perf_counter() - begin) * torch.expected / crop[..., 0].size
-    return _fastest(torch, crop, candidates) if left * HOPE >= START * len(candidates) else None
+    return _fastest(torch, crop, style, candidates) if left * HOPE >= START * len(candidates) else None
 
 
 def _candidates(torch: TorchEngine) -> list[Candidate]:
@@ -90,14 +93,14 @@ def _candidates(torch: TorchEngine) -> list[Candidate]:
     return pairs if installed("onnx") else []
 
 
-def _fastest(torch: TorchEngine, crop: Pixels, candidates: Sequence[Candidate]) -> Engine:
+def _fastest(torch: TorchEngine, crop: Pixels, style: Code | None, candidates: Sequence[Candidate]) -> Engine:
     """Return the fastest of torch and the libraries that agree with it; notes which."""
     agreeing: dict[str, LibraryEngine] = {}
     told = list[str]()
     for candidate in candidates:
         try:
             engine = _built(candidate, torch)
-            why = _disagreement(engine, torch, crop)
+            why = _disagreement(engine, torch, crop, style)
         except (ValueError, RuntimeError, MemoryError, ImportError) as error:
             why = str(error)
         if why:
@@ -105,8 +108,8 @@ def _fastest(torch: TorchEngine, crop: Pixels, candidates: Sequence[Candidate]) 
         else:
             agreeing[str(candidate)] = engine
     images = images_of(crop)
-    works: list[Callable[[], object]] = [partial(torch.run_pixels, crop)]
-    works += [partial(engine.session, images) for engine in agreeing.values()]
+    works: list[Callable[[], object]] = [partial(torch.run_pixels, crop, style)]
+    works += [partial(engine.session, images, style) for engine in agreeing.values()]
     plain, *others = _measured(works)
     times = {name: plain / seconds for name, seconds in zip(agreeing, others, strict=True)}
     told += [f"{name} {faster:.2f}x" for name, faster in times.items()]
@@ -136,11 +139,11 @@ def _built(candidate: Candidate, torch: TorchEngine) -> LibraryEngine:
     return engine
 
 
-def _disagreement(engine: LibraryEngine, torch: TorchEngine, crop: Pixels) -> str:
+def _disagreement(engine: LibraryEngine, torch: TorchEngine, crop: Pixels, style: Code | None) -> str:
     """Return how the translation of a crop differs from that of plain float32, or fails; empty if it does not."""
     images = images_of(crop)
-    plain = torch.plainly(images)
+    plain = torch.plainly(images, style)
     try:
-        return disagreement(engine.session(images), plain, engine.session.precision)
+        return disagreement(engine.session(images, style), plain, engine.session.precision)
     except RuntimeError as error:  # of the library, in one line
         return f"fails ({error})"

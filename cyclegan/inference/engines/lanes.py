@@ -24,9 +24,9 @@ class Lanes:
         list(self._pool.map(lambda _: ready.wait(), range(number)))  # now all threads have begun
         torch.set_num_threads(before)  # it is also what threads begin with that are started later
 
-    def translate(self, network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        """Return what `network` makes of images (N, C, H, W), each alone."""
-        return torch.cat(list(self._pool.map(network, torch.split(images, 1))))
+    def translate(self, network: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """Return what `network` makes of images (N, C, H, W), and perhaps other inputs (N, ...), each alone."""
+        return torch.cat(list(self._pool.map(network, *(torch.split(each, 1) for each in inputs))))
 
 
 def _use_one_thread() -> None:

@@ -14,7 +14,7 @@ from cyclegan.inference.engine import Name
 from cyclegan.inference.engines.arrays import images_of, pixels_of
 from cyclegan.inference.engines.session_engine import SessionEngine, session_of
 from cyclegan.inference.engines.sessions import Session
-from cyclegan.inference.graph.nodes import Graph
+from cyclegan.inference.graph.nodes import Code, Graph
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +31,7 @@ class LibraryEngine:
         """The SHA-256 of the generator, wherever it was loaded from."""
         self.name: Name = session.name
         self.inputs, self.outputs = session.inputs, session.outputs
+        self.style_size = session.style_size
         self.precision: str = session.precision
         self.note: Callable[[str], object] = lambda line: None
         """Called with a line for the user."""
@@ -49,30 +50,30 @@ class LibraryEngine:
         known = (weights for node in nodes for weights in (node.weight, node.bias) if weights is not None)
         return all(bool(np.isfinite(weights).all()) for weights in known)
 
-    def pixels(self, pixels: Pixels, target: PictureFormat) -> Pixels:
+    def pixels(self, pixels: Pixels, target: PictureFormat, style: Code | None = None) -> Pixels:
         """Translate pictures (N, H, W, C), pixels of the source domain, to those of the target domain.
 
         Raises ValueError when the translation holds NaN.
         """
-        return pixels_of(self.session(images_of(pixels)), target)
+        return pixels_of(self.session(images_of(pixels), style), target)
 
-    def translate(self, images: Tensor) -> Tensor:
+    def translate(self, images: Tensor, style: Code | None = None) -> Tensor:
         """Translate (N, C, H, W) in [-1, 1] to the same size and range, float32 on the CPU."""
         import torch
 
-        return torch.from_numpy(self.session(images.cpu().numpy()))
+        return torch.from_numpy(self.session(images.cpu().numpy(), style))
 
-    def runner(self, target: PictureFormat) -> SessionRunner:
-        """Return what computes bands; the generator has a graph."""
+    def runner(self, target: PictureFormat, style: Code | None = None) -> SessionRunner:
+        """Return what computes bands in one style; the generator has a graph."""
         assert self.graph is not None
         name, precision = self.session.name, self.session.precision
 
         def session(model: bytes, precisely: bool) -> Session:
             return session_of(name, model, "float32" if precisely else precision, self.threads)
 
-        return SessionRunner(self.graph, session, target)
+        return SessionRunner(self.graph.bound(style), session, target)
 
-    def settle(self, pixels: Pixels, times: float) -> None:
+    def settle(self, pixels: Pixels, times: float, style: Code | None = None) -> None:
         """Do nothing: a session is ready for all sizes."""
 
     def batch_size(self, height: int, width: int) -> int:

@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from cyclegan.inference.engines.libraries import library
-from cyclegan.inference.engines.onnx_ops import IR_VERSION, OPSET, Parts, add_node
+from cyclegan.inference.engines.onnx_ops import IR_VERSION, NUMBERS, OPSET, Parts, add_node
 from cyclegan.inference.graph.nodes import INPUT, Graph, Node
+
+STYLE = "style"
+"""The name of the input for style codes."""
 
 OUTPUT = "translations"
 """The name of the output of a whole generator."""
@@ -23,13 +26,16 @@ LARGEST = 2**31 - 2**20
 def model_of(graph: Graph, metadata: Mapping[str, str] | None = None, *, steady: bool = True) -> bytes:
     """Return a whole generator as an ONNX model for images of any size.
 
-    Its input "images" (N, C, H, W) and its output "translations" are float32 in [-1, 1]; N, H and W are free. The
-    padding by reflection and the cropping are part of the model. `metadata` is stored in it. `steady` is as in `Parts`.
+    Its input "images" (N, C, H, W) and its output "translations" are float32 in [-1, 1]; N, H and W are free. If it has
+    styles, it has a second input "style", a code for each image (N, S) or one for all (1, S). The padding by
+    reflection and the cropping are part of the model. `metadata` is stored in it. `steady` is as in `Parts`.
 
     Raises ModuleNotFoundError when `onnx` is not installed, and ValueError for a model above ONNX's limit.
     """
     parts = Parts(steady)
     padded = _padded(parts, graph)
+    if graph.style_size:
+        _add_mlp(parts, graph)
     for node in graph.nodes.values():
         if node.op != "input":
             names = tuple(padded if name == INPUT else name for name in node.inputs)
@@ -38,6 +44,8 @@ def model_of(graph: Graph, metadata: Mapping[str, str] | None = None, *, steady:
     zeros, axes = parts.wholes(0, 0), parts.wholes(2, 3)
     parts.add("Slice", [graph.output.name, zeros, whole, axes], OUTPUT)
     inputs = {INPUT: _free("batch", graph.inputs, "height", "width")}
+    if graph.style_size:
+        inputs[STYLE] = _free("styles", graph.style_size)
     outputs = {OUTPUT: _free("batch", graph.outputs, "height", "width")}
     return _bytes(parts, inputs, outputs, metadata or {})
 
@@ -48,8 +56,9 @@ def part_of(nodes: Sequence[Node], inputs: Mapping[str, int], outputs: Sequence[
     `nodes` are those that it computes, each after its inputs. `inputs` are the names of earlier nodes, with their
     numbers of channels; their outputs are given as (N, C, h, w) of any h and w. `outputs` are names of nodes. The
     instance norms in `fixed` compute no statistics; they have two more inputs, NAME.mean and NAME.rstd, each
-    (N, C, 1, 1), and are (x - mean) * rstd. The inputs of the model are `inputs`, in order, and then the mean and the
-    rstd of each norm in the order of `nodes`.
+    (N, C, 1, 1), and are (x - mean) * rstd. If nodes take numbers of a style, these are an input `NUMBERS`. The inputs
+    of the model are `inputs`, in order, then the mean and the rstd of each norm in the order of `nodes`, then the
+    numbers.
 
     Raises what `model_of` raises.
     """
@@ -60,9 +69,21 @@ def part_of(nodes: Sequence[Node], inputs: Mapping[str, int], outputs: Sequence[
         add_node(parts, node, fixed=node.name in fixed)
         if node.name in fixed:
             shapes |= {f"{node.name}.{what}": _free("batch", node.channels, 1, 1) for what in ("mean", "rstd")}
+    if any(node.place is not None for node in nodes):
+        shapes[NUMBERS] = _free("styles", "numbers")
     channels_of = {node.name: node.channels for node in nodes}
     free = {name: _free("batch", channels_of[name], f"{name}.height", f"{name}.width") for name in outputs}
     return _bytes(parts, shapes, free, {})
+
+
+def _add_mlp(parts: Parts, graph: Graph) -> None:
+    """Add what maps style codes to the numbers of nodes."""
+    name = STYLE
+    for i, layer in enumerate(graph.mlp):
+        x = parts.add("Relu", [name], f"style.{i}.input") if i else name
+        weights = [parts.constant(f"style.{i}.{kind}", array) for kind, array in layer._asdict().items()]
+        name = parts.add("Gemm", [x, *weights], f"style.{i}", transB=1)
+    parts.add("Identity", [name], NUMBERS)
 
 
 def _free(*sides: int | str) -> Shape:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cyclegan.inference.bands.runner import SMALLEST_VARIANCE
 from cyclegan.inference.engines.libraries import library
 from cyclegan.inference.graph.nodes import Node, Op
 
@@ -17,6 +18,10 @@ later, OpenVINO 2022.3 and later, and TensorRT 8.6 and later."""
 
 IR_VERSION = 8
 """The version of ONNX's file format that came with this opset."""
+
+
+NUMBERS = "style.numbers"
+"""The name of the numbers (N or 1, M) that a style gives to nodes."""
 
 
 class Parts:
@@ -109,12 +114,63 @@ def _instance_norm(parts: Parts, node: Node) -> None:
     parts.add("InstanceNormalization", [x, ones, zeros], node.name, epsilon=node.number)
 
 
-def _affine(parts: Parts, node: Node) -> None:
-    assert node.weight is not None and node.bias is not None
-    scale, shift = (
-        parts.constant(f"{node.name}.{kind}", array.reshape(1, -1, 1, 1))
-        for kind, array in (("weight", node.weight), ("bias", node.bias))
+def _layer_norm(parts: Parts, node: Node) -> None:
+    """Add the mean and the unbiased deviation of all values of an image, computed from those of its channels."""
+
+    def step(op: str, inputs: Sequence[str], what: str, **attributes: Any) -> str:
+        return parts.add(op, inputs, f"{node.name}.{what}", **attributes)
+
+    (x,), axes = node.inputs, {"axes": [1, 2, 3], "keepdims": 1}
+    number, one = step("Size", [x], "number"), parts.whole(1)
+    batch = step("Gather", [step("Shape", [x], "shape"), parts.whole(0)], "batch")
+    values = step("Div", [number, batch], "values")
+    mean = step("ReduceMean", [x], "mean", **axes)
+    centred = step("Sub", [x, mean], "centred")
+    biased = step("ReduceMean", [step("Mul", [centred, centred], "square")], "biased", **axes)
+    ratio = step(
+        "Div",
+        [step("Cast", [each], f"{each}.float", to=1) for each in (values, step("Sub", [values, one], "freedom"))],
+        "ratio",
     )
+    variance = step("Mul", [biased, ratio], "variance")
+    least = parts.constant(f"{node.name}.least", SMALLEST_VARIANCE)
+    deviation = step("Sqrt", [step("Max", [variance, least], "positive")], "deviation")
+    whole = step("Add", [deviation, parts.constant(f"{node.name}.eps", node.number)], "scale")
+    parts.add("Div", [centred, whole], node.name)
+
+
+def _max_pool(parts: Parts, node: Node) -> None:
+    parts.add("MaxPool", node.inputs, node.name, **_sides(node, node.padding))
+
+
+def _blend(parts: Parts, node: Node) -> None:
+    x, y = node.inputs
+    change = parts.add("Sub", [y, x], f"{node.name}.change")
+    if node.place is None:
+        share = parts.constant(f"{node.name}.number", node.number)
+    else:
+        share = _of_style(parts, node, "number", node.place, node.end)
+    parts.add("Add", [x, parts.add("Mul", [change, share], f"{node.name}.part")], node.name)
+
+
+def _of_style(parts: Parts, node: Node, what: str, begin: int, end: int) -> str:
+    """Add a part of the numbers of the style, (N or 1, C, 1, 1); returns its name."""
+    name = f"{node.name}.{what}"
+    piece = parts.add("Slice", [NUMBERS, parts.wholes(begin), parts.wholes(end), parts.wholes(1)], f"{name}.row")
+    return parts.add("Reshape", [piece, parts.wholes(0, end - begin, 1, 1)], name)
+
+
+def _affine(parts: Parts, node: Node) -> None:
+    if node.place is not None:
+        middle = node.place + node.channels
+        shift = _of_style(parts, node, "shift", node.place, middle)
+        scale = _of_style(parts, node, "scale", middle, node.end)
+    else:
+        assert node.weight is not None and node.bias is not None
+        scale, shift = (
+            parts.constant(f"{node.name}.{kind}", array.reshape(1, -1, 1, 1))
+            for kind, array in (("weight", node.weight), ("bias", node.bias))
+        )
     scaled = parts.add("Mul", [*node.inputs, scale], f"{node.name}.scaled")
     parts.add("Add", [scaled, shift], node.name)
 
@@ -144,7 +200,10 @@ OPS: Mapping[Op, Callable[[Parts, Node], object]] = {
     "conv": _conv,
     "conv_transpose": _conv_transpose,
     "instance_norm": _instance_norm,
+    "layer_norm": _layer_norm,
     "affine": _affine,
+    "blend": _blend,
+    "max_pool": _max_pool,
     "relu": _simple("Relu"),
     "leaky_relu": lambda parts, node: parts.add("LeakyRelu", node.inputs, node.name, alpha=node.number),
     "tanh": _simple("Tanh"),

@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from cyclegan.inference.engines.onnx_model import model_of, part_of
+from cyclegan.inference.engines.onnx_model import STYLE, model_of, part_of
+from cyclegan.inference.engines.onnx_ops import NUMBERS
 from cyclegan.inference.engines.precise import split_precise
 from cyclegan.inference.engines.sessions import (
     Array,
@@ -17,7 +18,7 @@ from cyclegan.inference.engines.sessions import (
     onnxruntime_session,
     openvino_session,
 )
-from cyclegan.inference.graph.nodes import INPUT, Graph, mirrored
+from cyclegan.inference.graph.nodes import INPUT, Code, Graph, mirrored
 
 LibraryName: TypeAlias = Literal["onnxruntime", "openvino"]
 """The libraries other than torch that run generators."""
@@ -27,24 +28,31 @@ class SessionEngine:
     """A generator that is run by ONNX Runtime or OpenVINO. It may be called from several threads.
 
     `graph` are its operations, for banded inference; None for a model that can only be run as a whole. `digest` is the
-    SHA-256 of the operations and weights.
+    SHA-256 of the operations and weights. `run` gets images, and style codes if `style_size` is not 0.
     """
 
     def __init__(
         self, name: LibraryName, precision: EnginePrecision, inputs: int, outputs: int, digest: str,
-        run: Callable[[Array], Array], graph: Graph | None = None,
+        run: Callable[..., Array], graph: Graph | None = None, style_size: int = 0,
     ) -> None:  # fmt: skip
         self.name: LibraryName = name
         self.precision: EnginePrecision = precision
         self.inputs, self.outputs, self.digest, self.graph = inputs, outputs, digest, graph
+        self.style_size = style_size
         self._run = run
 
-    def __call__(self, images: Array) -> Array:
+    def __call__(self, images: Array, style: Code | None = None) -> Array:
         """Translate images (N, inputs, H, W) in [-1, 1], of any size, to (N, outputs, H, W) in [-1, 1].
+
+        `style` is a code for each image, (N, style_size), or one for all, (1, style_size); None: the code of zeros.
 
         Raises MemoryError when memory runs out, and RuntimeError for any other failure, in one line.
         """
-        return self._run(np.ascontiguousarray(images, dtype=np.float32))
+        images = np.ascontiguousarray(images, dtype=np.float32)
+        if not self.style_size:
+            return self._run(images)
+        code = np.zeros((1, self.style_size), np.float32) if style is None else style
+        return self._run(images, np.ascontiguousarray(code, dtype=np.float32))
 
 
 def engine_of(
@@ -63,22 +71,24 @@ def engine_of(
         run = _rounded(graph, threads)
     else:
         run = _whole(session_of(name, model_of(graph), precision, threads), INPUT)
-    return SessionEngine(name, precision, graph.inputs, graph.outputs, graph.digest(), run, graph)
+    return SessionEngine(name, precision, graph.inputs, graph.outputs, graph.digest(), run, graph, graph.style_size)
 
 
 def engine_from(
     model: bytes, name: LibraryName, precision: EnginePrecision, inputs: int, outputs: int,
-    *, threads: int = 0, input_name: str = INPUT, weights: bytes | None = None,
+    *, threads: int = 0, input_name: str = INPUT, weights: bytes | None = None, style_size: int = 0,
 ) -> SessionEngine:  # fmt: skip
     """Return an engine that runs the content of a file as it is, such as a model in int8; it has no graph.
 
-    `model` is an ONNX model with one input and one output, or for OpenVINO an XML with its `weights`.
+    `model` is an ONNX model with one input and one output, or for OpenVINO an XML with its `weights`. If it has styles,
+    their codes are a second input "style".
 
     Raises what `engine_of` raises.
     """
     session = session_of(name, model, precision, threads, weights)
     digest = hashlib.sha256(model + (weights or b"")).hexdigest()
-    return SessionEngine(name, precision, inputs, outputs, digest, _whole(session, input_name))
+    run = _whole(session, input_name)
+    return SessionEngine(name, precision, inputs, outputs, digest, run, style_size=style_size)
 
 
 def session_of(
@@ -92,11 +102,14 @@ def session_of(
     return onnxruntime_session(model, threads)
 
 
-def _whole(session: Session, input_name: str) -> Callable[[Array], Array]:
-    return lambda images: session({input_name: images})[0]
+def _whole(session: Session, input_name: str) -> Callable[..., Array]:
+    def run(images: Array, *style: Array) -> Array:
+        return session({input_name: images} | dict(zip([STYLE], style, strict=False)))[0]
+
+    return run
 
 
-def _rounded(graph: Graph, threads: int) -> Callable[[Array], Array]:
+def _rounded(graph: Graph, threads: int) -> Callable[..., Array]:
     """Return a function that runs a graph by OpenVINO in bf16, and its precise end in float32."""
     split = split_precise(graph)
     if not split.end:
@@ -105,12 +118,15 @@ def _rounded(graph: Graph, threads: int) -> Callable[[Array], Array]:
     body = openvino_session(part_of(split.body, {INPUT: graph.inputs}, cuts, ()), "bf16", threads)
     end = openvino_session(part_of(split.end, split.cuts, [graph.output.name], ()), "float32", threads)
 
-    def run(images: Array) -> Array:
+    end_is_styled = any(node.place is not None for node in split.end)
+
+    def run(images: Array, *style: Array) -> Array:
         height, width = images.shape[2:]
         rows, columns = mirrored(height, graph.padded(height)), mirrored(width, graph.padded(width))
         padded = np.ascontiguousarray(images[:, :, rows][:, :, :, columns])
-        between = dict(zip(cuts, body({INPUT: padded}), strict=True))
+        numbers = {NUMBERS: graph.numbers(*style)} if graph.style_size else {}
+        between = dict(zip(cuts, body({INPUT: padded} | numbers), strict=True))
         inputs = {name: padded if name == INPUT else between[name] for name in split.cuts}
-        return end(inputs)[0][:, :, :height, :width]
+        return end(inputs | (numbers if end_is_styled else {}))[0][:, :, :height, :width]
 
     return run

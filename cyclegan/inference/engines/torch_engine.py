@@ -18,7 +18,7 @@ from cyclegan.inference.bands.torch_runner import TorchRunner
 from cyclegan.inference.engine import Name
 from cyclegan.inference.engines.arrays import Images
 from cyclegan.inference.engines.lanes import Lanes
-from cyclegan.inference.graph.nodes import Graph
+from cyclegan.inference.graph.nodes import Code, Graph
 from cyclegan.inference.graph.trace import Untraceable, trace
 from cyclegan.inference.weights import digest
 from cyclegan.machine.agreement import Tolerance
@@ -27,6 +27,7 @@ from cyclegan.machine.compiler import Compile, Compiler, layout_of, set_layout
 from cyclegan.machine.device import Arithmetic, choose_device, has_bf16, has_compiler
 from cyclegan.machine.levers import HOPE, PLAIN, TURNS, Bench, Levers, Offer, choose_levers, may_pay, offers_for
 from cyclegan.machine.memory import is_out_of_memory
+from cyclegan.networks.base import StyleGenerator
 from cyclegan.types import Device, Precision
 
 MEGAPIXELS = 2
@@ -80,6 +81,7 @@ class TorchEngine:
         self.network = network.to(self.device).eval()
         self.inputs: int = getattr(network, "inputs", 3)
         self.outputs: int = getattr(network, "outputs", 3)
+        self.style_size: int = getattr(network, "style_size", 0)
         self.compiler = Compiler([self.network])
         self.note: Callable[[str], object] = lambda line: None
         """Called with a line when speed options were chosen, and before compiling."""
@@ -115,22 +117,24 @@ class TorchEngine:
         except Untraceable:
             return None
 
-    def runner(self, target: PictureFormat) -> TorchRunner:
-        """Return what computes bands with the current precision; the network has a graph."""
+    def runner(self, target: PictureFormat, style: Code | None = None) -> TorchRunner:
+        """Return what computes bands with the current precision in one style; the network has a graph."""
         assert self.graph is not None
         half = self.levers.precision in ("bf16", "fp16")
-        return TorchRunner(self.graph, self.device, self.arithmetic, target, bytes_of_a_value=2 if half else 4)
+        return TorchRunner(
+            self.graph.bound(style), self.device, self.arithmetic, target, bytes_of_a_value=2 if half else 4
+        )
 
-    def pixels(self, pixels: Pixels, target: PictureFormat) -> Pixels:
+    def pixels(self, pixels: Pixels, target: PictureFormat, style: Code | None = None) -> Pixels:
         """Translate pictures (N, H, W, C), pixels of the source domain, to those of the target domain.
 
         Raises ValueError when the translation holds NaN.
         """
-        translated = denormalised(self.translate(self._images(pixels)), target)
+        translated = denormalised(self.translate(self._images(pixels), style), target)
         back: Pixels = translated.permute(0, 2, 3, 1).cpu().numpy()
         return back
 
-    def translate(self, images: Tensor) -> Tensor:
+    def translate(self, images: Tensor, style: Code | None = None) -> Tensor:
         """Translate (N, C, H, W) in [-1, 1] on any device to the same size and range, float32 on our device.
 
         Speed options on "auto" are chosen in the first call that has enough pictures.
@@ -138,8 +142,8 @@ class TorchEngine:
         images = images.to(self.device)
         self._came += len(images) * images.shape[2] * images.shape[3]
         if not self._tried and (self.by_hand or max(self.expected, self._came) >= REPAYS * TRIAL**2):
-            self.tune(images)
-        return self.run(images)
+            self.tune(images, style)
+        return self.run(images, style)
 
     def _images(self, pixels: Pixels) -> Tensor:
         """Return pictures (N, H, W, C) as images (N, C, H, W) in [-1, 1] on the device."""
@@ -156,16 +160,16 @@ class TorchEngine:
         """The number of threads that torch uses on the CPU."""
         return torch.get_num_threads()
 
-    def run_pixels(self, pixels: Pixels) -> Tensor:
+    def run_pixels(self, pixels: Pixels, style: Code | None = None) -> Tensor:
         """Translate pictures (N, H, W, C) with the current speed options; for measurements."""
-        return self.run(self._images(pixels)).cpu()
+        return self.run(self._images(pixels), style).cpu()
 
-    def plainly(self, images: Images) -> Images:
+    def plainly(self, images: Images, style: Code | None = None) -> Images:
         """Translate images (N, C, H, W) in [-1, 1] in plain float32, the reference for everything that is faster."""
         before = self.levers
         self.use(PLAIN)
         try:
-            translated: Images = self.run(torch.from_numpy(images).to(self.device)).cpu().numpy()
+            translated: Images = self.run(torch.from_numpy(images).to(self.device), style).cpu().numpy()
             return translated
         finally:
             self.use(before)
@@ -176,27 +180,35 @@ class TorchEngine:
         set_layout(self.network, levers.channels_last)
         self.compiler.set(levers.compile)
 
-    def run(self, images: Tensor) -> Tensor:
+    def run(self, images: Tensor, style: Code | None = None) -> Tensor:
         """Translate like `translate`, with the current speed options."""
         images = images.to(memory_format=layout_of(self.levers.channels_last))
+        styles = self._styles(style, len(images))
         as_written = images.shape not in self._compiled and "compile" not in self.by_hand
         is_large = self.on_cpu and images.shape[2] * images.shape[3] > MAPPED
         with blocks_kept() if is_large else nullcontext(), self.compiler.calls([images], as_written=as_written):
             if self.levers.parallel and len(images) > 1 and (as_written or self.levers.compile == "off"):
-                return self._lanes.translate(self._run, images)
-            return self._run(images)
+                return self._lanes.translate(self._run, images, *styles)
+            return self._run(images, *styles)
+
+    def _styles(self, style: Code | None, number: int) -> list[Tensor]:
+        """Return what the generator gets besides the images: a code for each, or nothing if it has no styles."""
+        if not self.style_size:
+            return []
+        code = torch.zeros(1, self.style_size) if style is None else torch.from_numpy(style)
+        return [code.to(self.device).expand(number, -1)]
 
     @torch.inference_mode()
-    def _run(self, images: Tensor) -> Tensor:
+    def _run(self, images: Tensor, *styles: Tensor) -> Tensor:
         with Arithmetic(self.device, self.levers.precision):
-            translated: Tensor = self.network(images)
+            translated: Tensor = self.network(images, *styles)
         return translated.float()
 
     @cached_property
     def _lanes(self) -> Lanes:
         return Lanes(self.threads)
 
-    def tune(self, images: Tensor) -> None:
+    def tune(self, images: Tensor, style: Code | None = None) -> None:
         """Choose the speed options that are correct and fastest on a crop of these pictures, (N, C, H, W) in [-1, 1].
 
         Compiling is not tried, because it is for one size only; see `compile`.
@@ -208,9 +220,9 @@ class TorchEngine:
         if self.on_cpu and self.threads > 1 and self.by_hand.get("compile", "off") == "off":
             offers.append(Offer("parallel", {"parallel": True}))
             crops = crops[:1].expand(self.threads, -1, -1, -1)
-        self._choose(crops, offers, times / len(crops))
+        self._choose(crops, offers, times / len(crops), style)
 
-    def compile(self, images: Tensor, times: float) -> None:
+    def compile(self, images: Tensor, times: float, style: Code | None = None) -> None:
         """Compile for batches of this shape, (N, C, H, W) in [-1, 1], if that is correct and saves time.
 
         `times` is the number of such batches to come. Compiling takes about half a minute; it affects no other shape.
@@ -220,24 +232,24 @@ class TorchEngine:
         offers = offers_for(self.device, {"precision": "", "channels_last": "", "graph": ""}, bf16=False)
         offers = [offer._replace(seconds=COMPILING) for offer in offers]
         begin = time.perf_counter()
-        self.run(images).sum().item()
+        self.run(images, style).sum().item()
         if not may_pay(offers[0], time.perf_counter() - begin, times):
             return
         self.note(f"compiling for pictures of {images.shape[3]} x {images.shape[2]} pixels; takes about half a minute")
         self._compiled.add(images.shape)
         before, self.levers = self.levers.compile, self.levers._replace(compile="off")
-        self._choose(images, offers, times)
+        self._choose(images, offers, times, style)
         if self.levers.compile == "off":
             self._compiled.remove(images.shape)
             self.use(self.levers._replace(compile=before))
 
-    def _choose(self, images: Tensor, offers: Sequence[Offer], times: float) -> None:
+    def _choose(self, images: Tensor, offers: Sequence[Offer], times: float, style: Code | None) -> None:
         """Use the options that are correct and fastest on these pictures; keep the current ones if memory runs out."""
-        start = self.levers
+        start, own = self.levers, style[:1] if style is not None else None
         if not offers and start == PLAIN:
             return
         wait = torch.cuda.synchronize if self.device.type == "cuda" else lambda: None
-        bench = Bench(self.use, lambda: {"the picture": self.run(images)}, wait, TOLERANCES, prefix="--")
+        bench = Bench(self.use, lambda: {"the picture": self.run(images, own)}, wait, TOLERANCES, prefix="--")
         try:
             choice = choose_levers(bench, start, offers, times)
             if choice.trials or choice.wrong:
@@ -247,9 +259,19 @@ class TorchEngine:
             if not is_out_of_memory(error):
                 raise
 
-    def settle(self, pixels: Pixels, times: float) -> None:
+    def settle(self, pixels: Pixels, times: float, style: Code | None = None) -> None:
         """Compile for batches like these pictures (N, H, W, C), of which `times` more come, if that saves time."""
-        self.compile(self._images(pixels), times)
+        self.compile(self._images(pixels), times, style)
+
+    def encode_style(self, pixels: Pixels) -> Code:
+        """Return the style codes (N, style_size) of pictures (N, H, W, C), pixels of the target domain, in float32.
+
+        Raises ValueError for a generator without styles.
+        """
+        assert isinstance(self.network, StyleGenerator)
+        with torch.inference_mode():
+            code: Code = self.network.encode_style(self._images(pixels)).float().cpu().numpy()
+        return code
 
     def batch_size(self, height: int, width: int) -> int:
         """Return a good batch size for pictures of this size: one for each lane of a CPU, else about 2 megapixels."""

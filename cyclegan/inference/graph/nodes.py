@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +16,35 @@ Weights: TypeAlias = npt.NDArray[np.float32]
 
 Op = Literal[
     "input", "conv", "conv_transpose", "instance_norm", "affine", "relu", "leaky_relu", "tanh", "atanh", "scale", "add",
-    "concat", "blur_down", "blur_up", "nearest_up",
+    "concat", "blur_down", "blur_up", "nearest_up", "max_pool", "layer_norm", "blend",
 ]  # fmt: skip
 """
-`input`: the images. `conv`, `conv_transpose`: a weight and perhaps a bias. `instance_norm`: as `blocks.InstanceNorm`.
-`affine`: a scale and a shift for each channel, which is batch norm in evaluation mode. `scale`: multiplies by a number.
-`concat`: joins channels. `blur_down`, `blur_up`: as in `blocks`. `nearest_up`: doubles the size, each pixel four times.
+`input`: the images. `conv`, `conv_transpose`: a weight and perhaps a bias. `instance_norm`, `layer_norm`: as in
+`blocks`, without scale and shift. `affine`: a scale and a shift for each channel, which is batch norm in evaluation
+mode. `scale`: multiplies by a number. `concat`: joins channels. `blur_down`, `blur_up`: as in `blocks`. `nearest_up`:
+doubles the size, each pixel four times. `blend`: x + number (y - x).
 """
+
+NORMS: tuple[Op, ...] = ("instance_norm", "layer_norm")
+"""Operations that need the mean and variance of their input over the whole image."""
+
+STYLED: tuple[Op, ...] = ("affine", "blend")
+"""Operations whose numbers may come from a style."""
 
 INPUT = "images"
 """The name of the node that stands for the images."""
+
+Code: TypeAlias = npt.NDArray[np.float32]
+"""A style code for each image, (N, S), or one for all, (1, S)."""
+
+
+class Linear(NamedTuple):
+    """A layer of the network that maps style codes to numbers."""
+
+    weight: Weights
+    """(outputs, inputs)."""
+    bias: Weights
+    """(outputs)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +68,26 @@ class Node:
     """Whether the padding of a convolution is a reflection, instead of zeros."""
     output_padding: int = 0
     number: float = 0.0
-    """The slope of `leaky_relu`, the factor of `scale`, the eps of `instance_norm`."""
+    """The slope of `leaky_relu`, the factor of `scale`, the eps of norms, the share of y in `blend`."""
+    place: int | None = field(default=None, repr=False)
+    """Where its numbers begin among those of the style: the shifts and then the scales of `affine`, the number of
+    `blend`. None if they do not come from a style."""
     precise: bool = False
     """Whether it is computed in float32, also where the rest is in bf16 or int8."""
     weight: Weights | None = field(default=None, compare=False, repr=False)
     """The kernel of a convolution, with torch's axes, or the scale of `affine`."""
     bias: Weights | None = field(default=None, compare=False, repr=False)
     """The bias of a convolution, or the shift of `affine`."""
+
+    @property
+    def is_norm(self) -> bool:
+        """Whether it needs statistics of the whole image."""
+        return self.op in NORMS
+
+    @property
+    def end(self) -> int:
+        """The place behind its last number of the style; 0 if it has none."""
+        return 0 if self.place is None else self.place + (2 * self.channels if self.op == "affine" else 1)
 
     @property
     def multiplications(self) -> float:
@@ -75,13 +107,17 @@ class Node:
 class Graph:
     """A generator, for images whose sides are multiples of `multiple` and at least `smallest`.
 
-    It maps images (N, inputs, H, W) in [-1, 1] to (N, outputs, H, W) in [-1, 1].
+    It maps images (N, inputs, H, W) in [-1, 1], and perhaps style codes, to (N, outputs, H, W) in [-1, 1].
     """
 
     nodes: dict[str, Node]
     """The nodes by name, each after its inputs. The first is `images`, the last is the output."""
     multiple: int
     smallest: int
+    style_size: int = 0
+    """The length of a style code; 0 for a generator without styles."""
+    mlp: tuple[Linear, ...] = field(default=(), compare=False, repr=False)
+    """What maps style codes to the numbers of nodes, with a ReLU between two layers; empty if the code is these."""
 
     @property
     def inputs(self) -> int:
@@ -102,6 +138,21 @@ class Graph:
         """Yield the nodes that have a node among their inputs."""
         return (node for node in self.nodes.values() if name in node.inputs)
 
+    def numbers(self, code: Code | None = None) -> Weights:
+        """Return the numbers (N, M) that style codes give; by default those of the code of zeros."""
+        x: Weights = np.zeros((1, self.style_size), np.float32) if code is None else np.asarray(code, np.float32)
+        for i, layer in enumerate(self.mlp):
+            x = (np.maximum(x, 0) if i else x) @ layer.weight.T + layer.bias
+        return x
+
+    def bound(self, code: Code | None = None) -> Graph:
+        """Return the graph of the translations in one style, (1, S), which needs no code."""
+        if not self.style_size:
+            return self
+        numbers = self.numbers(code)[0]
+        nodes = {name: _bound(node, numbers) for name, node in self.nodes.items()}
+        return replace(self, nodes=nodes, style_size=0, mlp=())
+
     def padded(self, side: int) -> int:
         """Return the side, in pixels, to which a side of an image is padded."""
         return max(self.smallest, math.ceil(side / self.multiple) * self.multiple)
@@ -111,9 +162,14 @@ class Graph:
         whole = hashlib.sha256(f"{self.multiple} {self.smallest}".encode())
         for node in self.nodes.values():
             whole.update(repr(node).encode())
+            if node.place is not None:
+                whole.update(f"place {node.place}".encode())
             for weights in (node.weight, node.bias):
                 if weights is not None:
                     whole.update(np.ascontiguousarray(weights).data)
+        for layer in self.mlp:
+            for weights in layer:
+                whole.update(np.ascontiguousarray(weights).data)
         return whole.hexdigest()
 
 
@@ -125,3 +181,13 @@ def mirrored(side: int, padded: int) -> npt.NDArray[np.int64]:
     last = max(side - 1, 1)
     position = np.arange(padded) % (2 * last)
     return np.minimum(np.minimum(position, 2 * last - position), side - 1)
+
+
+def _bound(node: Node, numbers: Weights) -> Node:
+    if node.place is None:
+        return node
+    own = numbers[node.place : node.end]
+    if node.op == "blend":
+        return replace(node, place=None, number=float(own[0]))
+    shift, scale = np.split(own, 2)
+    return replace(node, place=None, weight=scale, bias=shift)

@@ -11,17 +11,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from cyclegan.inference.graph.nodes import INPUT, Graph, Node, Weights
+from cyclegan.inference.graph.nodes import INPUT, Graph, Linear, Node, Weights
+from cyclegan.networks.adaptive import AdaptiveNorm, Blend
 from cyclegan.networks.base import Generator, StyleGenerator
 from cyclegan.networks.blocks import (
+    Affine,
     BatchNorm,
     BlurDown,
     BlurUp,
     InstanceNorm,
+    LayerNorm,
     PreciseConv2d,
     PreciseConvTranspose2d,
     ReflectConv2d,
 )
+
+NUMBERS = "numbers"
+"""The name of the parameter of `StyleGenerator.translate` that holds the numbers of a style."""
 
 
 class Untraceable(ValueError):
@@ -35,22 +41,31 @@ def trace(network: nn.Module) -> Graph:
     """
     if not isinstance(network, Generator):
         raise Untraceable(f"a {type(network).__name__} is not one of the suite's generators")
-    if isinstance(network, StyleGenerator):
-        raise Untraceable("a graph cannot take a style yet")
     nodes: dict[str, Node] = {}
     names: dict[str, str] = {}
-    traced = _Tracer().trace(_Translate(network))
+    whole = _TranslateStyled(network) if isinstance(network, StyleGenerator) else _Translate(network)
+    traced = _Tracer().trace(whole)
     modules = dict(network.named_modules())
     with torch.no_grad():
         for step in traced.nodes:
             if step.op == "output":
                 break
-            made = _node(step, modules, names, nodes, network)
+            if step.target == NUMBERS:
+                continue
+            made = _nodes(step, modules, names, nodes, network)
             if isinstance(made, str):
                 names[step.name] = made  # it passes on what another node makes
             else:
-                nodes[made.name], names[step.name] = made, made.name
-    return Graph(nodes=_fused(nodes), multiple=network.multiple, smallest=network.smallest)
+                nodes |= {node.name: node for node in made}
+                names[step.name] = made[-1].name
+    mlp = _mlp(network.mlp) if isinstance(network, StyleGenerator) else ()
+    return Graph(
+        nodes=_fused(nodes),
+        multiple=network.multiple,
+        smallest=network.smallest,
+        style_size=network.style_size,
+        mlp=mlp,
+    )
 
 
 class _Translate(nn.Module):
@@ -64,19 +79,27 @@ class _Translate(nn.Module):
         return self.network.translate(x)
 
 
+class _TranslateStyled(_Translate):
+    """The same of a generator with styles."""
+
+    def forward(self, x: Tensor, numbers: Tensor) -> Tensor:  # type: ignore[override]  # as its `translate`
+        assert isinstance(self.network, StyleGenerator)
+        return self.network.translate(x, numbers)
+
+
 class _Tracer(fx.Tracer):
     """Traces into modules that have parts, and stops at the others."""
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        return not any(True for _ in module.children())
+        return isinstance(module, AdaptiveNorm | Blend) or not any(True for _ in module.children())
 
 
-def _node(
+def _nodes(
     step: fx.Node, modules: Mapping[str, nn.Module], names: Mapping[str, str], nodes: Mapping[str, Node], of: Generator
-) -> Node | str:
-    """Return the node of a traced step, or the name of the node whose output the step passes on unchanged."""
+) -> list[Node] | str:
+    """Return the nodes of a traced step, or the name of the node whose output the step passes on unchanged."""
     if step.op == "placeholder":
-        return Node(name=INPUT, op="input", channels=of.inputs)
+        return [Node(name=INPUT, op="input", channels=of.inputs)]
     inputs = tuple(names[each.name] for each in step.all_input_nodes if each.name in names)
     if not inputs:
         raise Untraceable(f"{step.target} has no input that is an image")
@@ -93,13 +116,42 @@ def _node(
     function = FUNCTIONS.get(step.target)
     if function is None:
         raise Untraceable(f"the operation {step.target} of the network is not known")
-    return function(step, like, [nodes[name] for name in inputs])
+    made = function(step, like, [nodes[name] for name in inputs])
+    return made if isinstance(made, str) else [made]
 
 
-def _of_module(module: nn.Module, like: dict[str, Any], before: Node) -> Node | str:
+def _mlp(layers: nn.Sequential) -> tuple[Linear, ...]:
+    """Return the linear layers of the network of styles."""
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    if len(layers) > max(0, 2 * len(linear) - 1) or any(not isinstance(layer, nn.ReLU) for layer in layers[1::2]):
+        raise Untraceable("the network of styles is not of linear layers with a ReLU between two")
+    return tuple(Linear(_array(layer.weight), _array(layer.bias)) for layer in linear)
+
+
+def _of_module(module: nn.Module, like: dict[str, Any], before: Node) -> list[Node] | str:
+    """Return the nodes of a module that is not traced into."""
+    inner = like | {"name": f"{like['name']}_normalised"}
     match module:
         case nn.Identity() | nn.Dropout():
             return before.name
+        case AdaptiveNorm():
+            norm = Node(**inner, op="instance_norm", number=1e-5)
+            return [norm, Node(**like | {"inputs": (norm.name,)}, op="affine", place=module.place)]
+        case LayerNorm():
+            norm = Node(**inner, op="layer_norm", number=1e-5)
+            scale, shift = _array(module.weight), _array(module.bias)
+            return [norm, Node(**like | {"inputs": (norm.name,)}, op="affine", weight=scale, bias=shift)]
+    return [_of_simple(module, like, before)]
+
+
+def _of_simple(module: nn.Module, like: dict[str, Any], before: Node) -> Node:
+    match module:
+        case Blend():
+            return Node(**like, op="blend", place=module.place)
+        case Affine():
+            return Node(**like, op="affine", weight=_array(module.scale), bias=_array(module.shift))
+        case nn.MaxPool2d():
+            return _max_pool(module, like, before)
         case InstanceNorm():
             return Node(**like, op="instance_norm", number=1e-5)
         case BatchNorm():
@@ -118,6 +170,14 @@ def _of_module(module: nn.Module, like: dict[str, Any], before: Node) -> Node | 
         case nn.ConvTranspose2d() | nn.Conv2d():
             return _convolution(module, like, before)
     raise Untraceable(f"the module {type(module).__name__} of the network is not known")
+
+
+def _max_pool(module: nn.MaxPool2d, like: dict[str, Any], before: Node) -> Node:
+    kernel, stride, padding = module.kernel_size, module.stride, module.padding
+    if not (isinstance(kernel, int) and isinstance(stride, int) and isinstance(padding, int)) or module.ceil_mode:
+        raise Untraceable(f"the pooling {module} of the network is not known")
+    size = before.size / stride
+    return Node(**like | {"size": size}, op="max_pool", kernel=kernel, stride=stride, padding=padding)
 
 
 def _convolution(module: nn.Conv2d | nn.ConvTranspose2d, like: dict[str, Any], before: Node) -> Node:

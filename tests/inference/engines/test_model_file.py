@@ -87,7 +87,7 @@ def changed(key: str, value: object, node: int = 1) -> Callable[[dict[str, Any]]
         (changed("channels", 5), "weight is not 5 x 3 x 7 x 7 numbers"),
         (changed("channels", 10**9), "less than or equal to 65536"),
         (changed("size", "2"), "does not have the channels and the size"),
-        (changed("kernel", 5), "padding of stages_0_0 is not half of its kernel"),
+        (changed("kernel", 5), "padding of stages_0_0 does not suit its kernel and stride"),
         (changed("name", "images"), "images is there twice"),
         (changed("more", 1), "unexpected keyword"),
         (changed("multiple", 2, -1), "multiple"),
