@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,6 +65,22 @@ class Mix:
 
 
 @dataclass(frozen=True)
+class Style:
+    """The style, for models that have several: MUNIT and AdaIN."""
+
+    style: Annotated[tuple[Path, ...], arg(metavar="PICTURE", help_behavior_hint="(default: random)")] = ()
+    """Pictures whose style to take, mixed if there are several; or a directory, from which each picture gets one."""
+    style_weights: Annotated[tuple[float, ...], arg(metavar="WEIGHT", help_behavior_hint="(default: equal)")] = ()
+    """The share of each style picture."""
+    style_strength: float = 1.0
+    """1 is the whole style; 0 is none of it, or of random styles the mean."""
+    styles: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Translate in N styles, random or chosen from the directory, into OUT/style1, OUT/style2, ..."""
+    seed: int = 0
+    """Seed of random styles, and of the choice from a directory."""
+
+
+@dataclass(frozen=True)
 class Files:
     """How files are written."""
 
@@ -115,6 +131,7 @@ class Translate:
     """Direction of the translation."""
     size: OmitArgPrefixes[Size] = field(default_factory=Size)
     mixing: OmitArgPrefixes[Mix] = field(default_factory=Mix)
+    styling: OmitArgPrefixes[Style] = field(default_factory=Style)
     file: OmitArgPrefixes[Files] = field(default_factory=Files)
     speed: OmitArgPrefixes[Speed] = field(default_factory=Speed)
 
@@ -123,6 +140,8 @@ class Translate:
         options, memory = self._options(), _bytes("--memory", self.size.memory)
         if (self.source == STREAM) != (self.out == STREAM):
             raise ValueError("give - for both SOURCE and OUT, or for neither")
+        if self.source == STREAM and self.styling.styles is not None:
+            raise ValueError("--styles is for files, not for - -")
         if self.source == STREAM and (words := [name for name in FOR_FILES if getattr(self.file, name)]):
             raise ValueError(f"--{words[0]} is for files, not for - -")
 
@@ -135,10 +154,19 @@ class Translate:
         with limited, allowed:
             if self.source == STREAM:
                 return self._stream(translator, options)
-            return self._plan(translator, options) if self.file.dry_run else self._directory(translator, options)
+            translate = self._plan if self.file.dry_run else self._directory
+            return max(translate(translator, each, out) for out, each in self._variants(options))
 
-    def _directory(self, translator: Translator, options: Options) -> int:
-        """Translate a picture or a directory."""
+    def _variants(self, options: Options) -> Iterator[tuple[Path, Options]]:
+        """Yield the directory of each style, and how pictures are translated in it."""
+        if self.styling.styles is None:
+            yield self.out, options
+            return
+        for number in range(self.styling.styles):
+            yield self.out / f"style{number + 1}", replace(options, styles=replace(options.styles, variant=number))
+
+    def _directory(self, translator: Translator, options: Options, out: Path) -> int:
+        """Translate a picture or a directory to the directory `out`."""
         from cyclegan.inference.directory import Unfinished, translate_directory
         from cyclegan.inference.events import Event, Started, as_line
 
@@ -157,7 +185,7 @@ class Translate:
                 outcome = translate_directory(
                     translator,
                     self.source,
-                    self.out,
+                    out,
                     options=options,
                     resume=self.file.resume,
                     overwrite=self.file.overwrite,
@@ -166,27 +194,29 @@ class Translate:
                     tell=tell,
                 )
         except Unfinished as end:
-            self._tell(end.outcome)
+            self._tell(end.outcome, out)
             raise
-        self._tell(outcome)
+        self._tell(outcome, out)
         return UNREADABLE if outcome.failed else 0
 
     def _stream(self, translator: Translator, options: Options) -> int:
         """Translate the bytes of a picture; nothing else is written to standard output."""
         from cyclegan.inference.stream import translate_stream
+        from cyclegan.inference.styles import Stylist
 
         known = options.known(translator.source, translator.target, translator.trained)
-        sys.stdout.buffer.write(translate_stream(translator, sys.stdin.buffer.read(), known))
+        style = Stylist(translator, options.styles).of("")
+        sys.stdout.buffer.write(translate_stream(translator, sys.stdin.buffer.read(), known, style=style))
         return 0
 
-    def _plan(self, translator: Translator, options: Options) -> int:
-        """Print what would be done."""
+    def _plan(self, translator: Translator, options: Options, out: Path) -> int:
+        """Print what would be done in the directory `out`."""
         from cyclegan.inference.directory import dry_run
 
         def note(line: str) -> None:
             print(line, file=sys.stderr)
 
-        plan = dry_run(translator, self.source, self.out, options=options, resume=self.file.resume, note=note)
+        plan = dry_run(translator, self.source, out, options=options, resume=self.file.resume, note=note)
         problems = 0
         for planned in plan.each():
             print(planned.line)
@@ -197,24 +227,30 @@ class Translate:
 
     def _options(self) -> Options:
         """Return how pictures are translated. Raises ValueError for values that are not possible."""
-        files, mix = self.file, self.mixing
+        files, mix, style = self.file, self.mixing, self.styling
         if files.quality is not None and not 1 <= files.quality <= 100:
             raise ValueError(f"--quality: must be 1 to 100, not {files.quality}")
         if self.size.max_pixels is not None and self.size.max_pixels < 1:
             raise ValueError(f"--max_pixels: must be at least 1, not {self.size.max_pixels}")
         if mix.feather and mix.mask is None:
             raise ValueError("--feather needs --mask")
+        if style.styles is not None and style.styles < 1:
+            raise ValueError(f"--styles: must be at least 1, not {style.styles}")
 
         from cyclegan.data.write import Output
         from cyclegan.inference.finish import Finish
         from cyclegan.inference.masks import Masks
         from cyclegan.inference.options import Options
         from cyclegan.inference.sizes import Sizing
+        from cyclegan.inference.styles import Styles
 
         return Options(
             sizing=Sizing(size=self.size.size, scale=self.size.scale, detail=self.size.detail),
             finish=Finish(strength=mix.strength, keep_colour=mix.keep_colour, match_colour=mix.match_colour),
             masks=None if mix.mask is None else Masks(mix.mask, mix.feather),
+            styles=Styles(
+                pictures=style.style, weights=style.style_weights, strength=style.style_strength, seed=style.seed
+            ),
             output=Output(format=files.output_format, quality=files.quality, strip=files.strip),
         )
 
@@ -233,12 +269,12 @@ class Translate:
             memory=memory,
         )
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _tell(self, outcome: Outcome, out: Path) -> None:
         if self.file.json:
             return
         skipped = f", {len(outcome.skipped)} already done" if outcome.skipped else ""
         elsewhere = f", {len(outcome.elsewhere)} by other processes" if outcome.elsewhere else ""
-        print(f"{len(outcome.translated)} translated to {shown(self.out)}{skipped}{elsewhere}")
+        print(f"{len(outcome.translated)} translated to {shown(out)}{skipped}{elsewhere}")
         for line in outcome.failed:
             print(line, file=sys.stderr)
 

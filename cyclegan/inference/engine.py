@@ -31,6 +31,8 @@ class Engine(Protocol):
     """The number of channels of the translations."""
     style_size: int
     """The length of a style code; 0 for a generator without styles."""
+    has_prior: bool
+    """Whether styles may be drawn from N(0, 1)."""
     precision: str
     """The precision that was asked for, or "auto"."""
     note: Callable[[str], object]
@@ -68,6 +70,12 @@ class Engine(Protocol):
 
     def settle(self, pixels: Pixels, times: float, style: Code | None = None) -> None:
         """Prepare for `times` more batches like these pictures (N, H, W, C), if that saves time: compile."""
+
+    def encode_style(self, pixels: Pixels) -> Code:
+        """Return the style codes (N, style_size) of pictures (N, H, W, C), pixels of the target domain.
+
+        Raises ValueError when the engine cannot find styles.
+        """
 
     def batch_size(self, height: int, width: int) -> int:
         """Return a good batch size for pictures of this size."""

@@ -15,6 +15,7 @@ from cyclegan.data.format import PictureFormat
 from cyclegan.data.frames import Frames
 from cyclegan.data.picture import Pixels
 from cyclegan.data.write_frames import NewFrame, UnwritableFrames, can_hold_frames, told_cannot, write_frames
+from cyclegan.inference.graph.nodes import Code
 from cyclegan.inference.options import Options
 from cyclegan.inference.prepare import Prepared, finish, prepare
 
@@ -36,7 +37,7 @@ class Translates(Protocol):
     def batch_size(self, height: int, width: int) -> int:
         """Return how many pictures of this size to translate at once."""
 
-    def translate_pixels(self, pixels: Pixels) -> Pixels:
+    def translate_pixels(self, pixels: Pixels, style: Code | None = None) -> Pixels:
         """Translate (N, H, W, C) of the source domain to (N, H, W, C') of the target domain."""
 
 
@@ -64,6 +65,7 @@ def translated_frames(
     *,
     name: str = "",
     options: Options | None = None,
+    style: Code | None = None,
     stopped: Callable[[], bool] = lambda: False,
     clipped: Callable[[], object] = lambda: None,
 ) -> Callable[[BinaryIO], None]:
@@ -71,9 +73,9 @@ def translated_frames(
 
     Frames are read, translated and written a batch at a time, of at most `MOST`; a thousand need no more memory than a
     few. Each is translated like a picture of its own, by the same `options`; `name` is the path of the source below the
-    folder of the sources, by which its mask is found. The animation keeps its durations and how often it plays, each
-    page of TIFF its own size and tags. `stopped` is asked before each batch, and `clipped` is called once if a frame
-    has values outside the range of the domain.
+    folder of the sources, by which its mask is found. All have the same `style`, (1, S). The animation keeps its
+    durations and how often it plays, each page of TIFF its own size and tags. `stopped` is asked before each batch, and
+    `clipped` is called once if a frame has values outside the range of the domain.
 
     Raises UnwritableFrames, as `check_frames` does. The function raises UnreadableImage for a frame that cannot be
     read or translated, UnwritableFrames for one that the format cannot store, Halted when `stopped`, OSError, and what
@@ -102,7 +104,7 @@ def translated_frames(
             while batch := list(islice(alike, most)):
                 if stopped():
                     raise Halted
-                pixels = translator.translate_pixels(np.stack([each.prepared.pixels for each in batch]))
+                pixels = translator.translate_pixels(np.stack([each.prepared.pixels for each in batch]), style)
                 for each, new in zip(batch, pixels, strict=True):
                     yield _new(each, finish(each.prepared, new, options, name), translator.target)
 

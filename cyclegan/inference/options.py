@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.write import Output
 from cyclegan.inference.finish import Finish
 from cyclegan.inference.masks import Masks
 from cyclegan.inference.sizes import Sizing
+from cyclegan.inference.styles import Styles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +24,14 @@ class Options:
     """Where they are translated; None for everywhere."""
     output: Output = field(default_factory=Output)
     """How files are written."""
+    styles: Styles = field(default_factory=Styles)
+    """The styles of a model that has several."""
 
     def __str__(self) -> str:
         """The options that determine an output, apart from its name, in a line; empty if all are at their default."""
         output = self.output
         parts = [self.sizing, self.finish, self.masks or "", output.quality or "", "strip" if output.strip else ""]
+        parts += [self.styles]
         return " ".join(str(part) for part in parts if str(part))
 
     @property
@@ -41,6 +45,4 @@ class Options:
         Raises ValueError for options that do not suit it.
         """
         self.finish.check(source, target, masked=self.masks is not None)
-        return Options(
-            sizing=self.sizing.known(trained), finish=self.finish, masks=self.masks, output=self.output
-        )  # fmt: skip
+        return replace(self, sizing=self.sizing.known(trained))

@@ -20,10 +20,12 @@ from cyclegan.data.write import encoded
 from cyclegan.data.write_frames import UnwritableFrames
 from cyclegan.data.write_strips import streamed, strips_of
 from cyclegan.inference.frames import Halted, translated_frames
+from cyclegan.inference.graph.nodes import Code
 from cyclegan.inference.manifest import FileState, Manifest, state_of
 from cyclegan.inference.options import Options
 from cyclegan.inference.prepare import LARGE, NOTHING, Prepared, finish, prepare_file
 from cyclegan.inference.sizes import is_much_larger
+from cyclegan.inference.styles import Stylist
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.memory import free_memory, is_out_of_memory, told
 from cyclegan.util.atomic import Unwritten, is_about_its_name, write_whole
@@ -88,6 +90,7 @@ class Pipeline:
         self.stopped = stopped
         self.translator, self.manifest, self.base, self.note = translator, manifest, base, note
         self.named, self.options = named, options
+        self.stylist = Stylist(translator, options.styles)
         self.clipped: list[Path] = []
         """The pictures of whose values more than `CLIPPED` are outside the range of the domain."""
         self.advised: list[tuple[Path, Size]] = []
@@ -142,8 +145,8 @@ class Pipeline:
                 engine.expected = max(engine.expected, number * shape[0] * shape[1])
                 if seen[batched] == SOME:
                     share = seen[batched] / seen.total()  # of this size, if the rest is like the pictures so far
-                    with suppress(MemoryError):
-                        self.translator.settle(_stacked(batch), number * share / len(batch))
+                    with suppress(MemoryError, UnreadableImage):
+                        self.translator.settle(_stacked(batch), number * share / len(batch), self._styles(batch))
                 yield from self._together(batch)
 
     def _together(self, batch: list[Picture]) -> list[Picture]:
@@ -152,7 +155,7 @@ class Pipeline:
         Raises ValueError when the network's weights are not finite, because then every picture would fail.
         """
         try:
-            translated = self.translator.translate_pixels(_stacked(batch))
+            translated = self.translator.translate_pixels(_stacked(batch), self._styles(batch))
             return [picture._replace(made=new) for picture, new in zip(batch, translated, strict=True)]
         except (RuntimeError, MemoryError, ValueError) as error:
             if isinstance(error, ValueError) and not self.translator.engine.is_finite:
@@ -164,6 +167,11 @@ class Pipeline:
         if len(batch) == 1:
             return [batch[0].failed(problem)]
         return [each for picture in batch for each in self._together([picture])]
+
+    def _styles(self, batch: list[Picture]) -> Code | None:
+        """Return the style codes of a batch, (N, S); None for a model without styles."""
+        codes = [self.stylist.of(self._name(picture)) for picture in batch]
+        return None if any(code is None for code in codes) else np.concatenate([c for c in codes if c is not None])
 
     def _write(self, picture: Picture) -> Picture | None:
         """Write a picture and return it; None once writing has failed for all pictures."""
@@ -201,6 +209,7 @@ class Pipeline:
                 path,
                 name=self._name(picture),
                 options=self.options,
+                style=self.stylist.of(self._name(picture)),
                 stopped=lambda: bool(self.refused or self.stopped()),
                 clipped=lambda: self.clipped.append(picture.path),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
@@ -12,13 +13,16 @@ import numpy as np
 from PIL import Image
 
 from cyclegan.data.convert import as_image, values_of
+from cyclegan.data.fit import scaled
 from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import Pixels, Values
 from cyclegan.inference.bands.budget import Budget
 from cyclegan.inference.bands.translate import translate_in_bands
 from cyclegan.inference.engine import Engine
 from cyclegan.inference.engines.model_file import SUFFIXES
+from cyclegan.inference.graph.nodes import Code
 from cyclegan.inference.inputs import Picture, batch_from, is_tensor, picture_from
+from cyclegan.inference.style_codes import each_with, mixed, weakened
 from cyclegan.machine.memory import free_memory, is_out_of_memory, one_by_one_if_need_be
 from cyclegan.types import DOMAINS, Device, Direction, Precision
 from cyclegan.util.prefetch import prefetch
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
     from cyclegan.inference.engines.torch_engine import TorchEngine
     from cyclegan.inference.model import Model
     from cyclegan.machine.compiler import Compile
+
+LARGEST_STYLE = 512
+"""The longest shorter side, in pixels, at which the style of a picture is found, if the training's is not known."""
 
 READERS = 2
 """Number of threads that read pictures ahead in `translate_all`."""
@@ -50,6 +57,9 @@ class Translator:
     same picture as plain float32 within a tolerance. `memory` is the most bytes to use, by default what is free: a
     picture that would need more is translated in bands, with the same result. `trained` is the length of the shorter
     side of the pictures that the network was trained on, in pixels, if known.
+
+    A generator with styles takes a style code, (1, S), in `style`; `style_of` finds that of pictures, and
+    `random_style` draws one where that is possible. Without one, it takes `random_style(0)`.
 
     `source` and `target` are the formats of the pictures; by default, 8-bit pictures with as many channels as the
     network has. Several threads may use one translator; one picture is computed at a time.
@@ -151,34 +161,34 @@ class Translator:
         return own
 
     @overload
-    def translate(self, picture: Picture) -> Image.Image: ...
+    def translate(self, picture: Picture, style: Code | None = None) -> Image.Image: ...
 
     @overload
-    def translate(self, picture: Tensor) -> Tensor: ...
+    def translate(self, picture: Tensor, style: Code | None = None) -> Tensor: ...
 
-    def translate(self, picture: Picture | Tensor) -> Image.Image | Tensor:
-        """Translate a picture, or a tensor of pictures.
+    def translate(self, picture: Picture | Tensor, style: Code | None = None) -> Image.Image | Tensor:
+        """Translate a picture, or a tensor of pictures, in a style.
 
         A path, the bytes of a file, a Pillow image or an array (see `picture_from`) gives an 8-bit grey or RGB image of
         the same size; other target domains need `translate_values`. A tensor (C, H, W) or (N, C, H, W) of floats in
         [-1, 1] on any device gives a tensor of the same size and range, float32 on the translator's device.
 
-        Raises ValueError for any other input, for a picture that cannot be read, for an image that would hold NaN, and
-        when the target domain is not 8-bit grey or RGB.
+        Raises ValueError for any other input, for a picture that cannot be read, for an image that would hold NaN, when
+        the target domain is not 8-bit grey or RGB, and for a style that does not suit the generator.
         """
         if is_tensor(picture):
-            return self._translate_tensor(picture)
+            return self._translate_tensor(picture, style)
         self._check_plain()
-        return as_image(self.translate_values(cast(Picture, picture)))
+        return as_image(self.translate_values(cast(Picture, picture), style))
 
-    def translate_values(self, picture: Picture) -> Values:
+    def translate_values(self, picture: Picture, style: Code | None = None) -> Values:
         """Translate a path, the bytes of a file, a Pillow image or an array; return (H, W, C) in the target's units.
 
         Raises what `translate` raises.
         """
-        return values_of(self.translate_pixels(picture_from(picture, self.source)[None])[0], self.target)
+        return values_of(self.translate_pixels(picture_from(picture, self.source)[None], style)[0], self.target)
 
-    def translate_all(self, pictures: Iterable[Picture]) -> Iterator[Image.Image]:
+    def translate_all(self, pictures: Iterable[Picture], style: Code | None = None) -> Iterator[Image.Image]:
         """Yield the translations of pictures of any sizes, in order; the next ones are read while one is computed.
 
         `pictures` may be a list or a generator without an end. On a GPU, neighbours of one size go together.
@@ -199,40 +209,93 @@ class Translator:
         read = prefetch(lambda picture: picture_from(picture, self.source), pictures, READERS)
         for shape, alike in groupby(read, key=lambda pixels: pixels.shape):
             while batch := list(islice(alike, self.batch_size(*shape[:2]))):
-                for made in self._together(batch):
+                for made in self._together(batch, style):
                     yield as_image(values_of(made, self.target))
 
-    def translate_pixels(self, pixels: Pixels) -> Pixels:
+    def translate_pixels(self, pixels: Pixels, style: Code | None = None) -> Pixels:
         """Translate a batch (N, H, W, C) of `Pixels` of the source domain to those of the target domain.
 
-        Raises ValueError when the translation holds NaN.
+        `style` is a code for each, (N, S), or one for all, (1, S). Raises ValueError when the translation holds NaN.
         """
+        code = self._known(style)
         with self._lock:
-            self._decide(pixels)
+            self._decide(pixels, code)
             number, height, width = pixels.shape[:3]
             if not self.budget.is_exceeded(self.engine, height, width, number):
                 try:
-                    return self.engine.pixels(pixels, self.target)
+                    return self.engine.pixels(pixels, self.target, code)
                 except (RuntimeError, MemoryError) as error:
                     if number > 1 or self.engine.graph is None or not is_out_of_memory(error):
                         raise
                 free_memory()  # here, not above: the error's traceback holds what the failed call had made
             if number == 1:
-                return translate_in_bands(self.engine, pixels[0], self.target, self.budget, self.report)[None]
-        return np.concatenate([self.translate_pixels(picture[None]) for picture in pixels])
+                return translate_in_bands(self.engine, pixels[0], self.target, self.budget, self.report, code)[None]
+        return np.concatenate([self.translate_pixels(picture[None], own) for picture, own in each_with(pixels, code)])
 
-    def translate_batch(self, images: Tensor) -> Tensor:
+    def translate_batch(self, images: Tensor, style: Code | None = None) -> Tensor:
         """Translate (N, C, H, W) in [-1, 1] on any device to the same size and range, float32 on our device.
 
         Speed options on "auto" are chosen in the first call that has enough pictures.
         """
+        code = self._known(style)
         with self._lock:
-            return self.engine.translate(images)
+            return self.engine.translate(images, code)
 
-    def settle(self, pixels: Pixels, times: float) -> None:
+    def style_of(
+        self, *pictures: Picture, weights: Sequence[float] = (), strength: float = 1.0, size: int | None = None
+    ) -> Code:
+        """Return the style code (1, S) of pictures of the target domain: the mean of their codes, by `weights`.
+
+        Pictures whose shorter side is longer than `size` are scaled to it; by default, to the size of the training.
+        `strength` 1 is the whole style; 0 is none of it, or the mean style where styles are random.
+
+        Raises ValueError for a generator that takes no style from pictures, for weights that are not one for each
+        picture, and what `translate` raises for a picture.
+        """
+        self._check_styles()
+        codes = [self._encoded(picture, size or self.trained or LARGEST_STYLE) for picture in pictures]
+        return weakened(mixed(codes, weights), strength, self.engine.has_prior)
+
+    def random_style(self, *seeds: int, strength: float = 1.0) -> Code:
+        """Return a random style code (1, S), the same for the same `seeds`.
+
+        Raises ValueError for a generator that has no random styles.
+        """
+        self._check_styles()
+        if not self.engine.has_prior:
+            raise ValueError("the model takes its style from a picture (--style), not at random")
+        drawn = np.random.default_rng(seeds).standard_normal((1, self.engine.style_size)).astype(np.float32)
+        return weakened(drawn, strength, True)
+
+    def settle(self, pixels: Pixels, times: float, style: Code | None = None) -> None:
         """Prepare for `times` more batches like these pictures (N, H, W, C), if that saves time: compile."""
+        code = self._known(style)
         with self._lock:
-            self.engine.settle(pixels, times)
+            self.engine.settle(pixels, times, code)
+
+    def _known(self, style: Code | None) -> Code | None:
+        """Return a style that was given, or the one for when none was; None for a generator without styles."""
+        size = self.engine.style_size
+        if style is None:
+            return self.random_style(0) if size else None
+        self._check_styles()
+        if style.ndim != 2 or style.shape[1] != size:
+            raise ValueError(f"a style code is (1, {size}), not {style.shape}; style_of and random_style give one")
+        return np.asarray(style, np.float32)
+
+    def _check_styles(self) -> None:
+        if not self.engine.style_size:
+            raise ValueError("the model has one style, so it takes no other (--style)")
+
+    def _encoded(self, picture: Picture, size: int) -> Code:
+        """Return the style code (1, S) of a picture, whose shorter side is at most `size`."""
+        pixels = picture_from(picture, self.target)
+        height, width = pixels.shape[:2]
+        if min(height, width) > size:
+            factor = size / min(height, width)
+            pixels = scaled(pixels, (round(height * factor), round(width * factor)))
+        with self._lock:
+            return self.engine.encode_style(pixels[None])
 
     @property
     def torch(self) -> TorchEngine:
@@ -248,7 +311,7 @@ class Translator:
         most = self.engine.batch_size(height, width)
         return most if most == 1 else int(max(1, min(most, self.budget.number(self.engine, height, width))))
 
-    def _decide(self, pixels: Pixels) -> None:
+    def _decide(self, pixels: Pixels, style: Code | None) -> None:
         """Choose the engine in the first call that has enough pictures; see `choose_engine`."""
         if not self._undecided:
             return
@@ -256,18 +319,19 @@ class Translator:
 
         self._came += pixels[..., 0].size
         self.engine.expected = max(self.engine.expected, self._came)
-        if chosen := choose_engine(self.wanted, self.torch, pixels):
+        if chosen := choose_engine(self.wanted, self.torch, pixels, style):
             self.engine, self._undecided = chosen, False
 
-    def _together(self, pictures: Sequence[Pixels]) -> Pixels:
-        return self.translate_pixels(np.stack(pictures) if len(pictures) > 1 else pictures[0][None])
+    def _together(self, pictures: Sequence[Pixels], style: Code | None) -> Pixels:
+        return self.translate_pixels(np.stack(pictures) if len(pictures) > 1 else pictures[0][None], style)
 
-    def _translate_tensor(self, picture: Tensor) -> Tensor:
+    def _translate_tensor(self, picture: Tensor, style: Code | None) -> Tensor:
         import torch
 
         batch = batch_from(picture, self.source.channels)
         portions = torch.split(batch, self.batch_size(*batch.shape[2:]))
-        together = torch.cat([one_by_one_if_need_be(self.translate_batch, portion) for portion in portions])
+        translate = partial(self.translate_batch, style=style)
+        together = torch.cat([one_by_one_if_need_be(translate, portion) for portion in portions])
         return together if picture.ndim == 4 else together[0]
 
     def _check_plain(self) -> None:

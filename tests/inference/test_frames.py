@@ -44,7 +44,7 @@ class Negative:
     def batch_size(self, height: int, width: int) -> int:
         return self.batch
 
-    def translate_pixels(self, pixels: Pixels) -> Pixels:
+    def translate_pixels(self, pixels: Pixels, style: object = None) -> Pixels:
         self.seen.append(pixels.shape)
         white = 255 if pixels.dtype == np.uint8 else 1
         return (white - pixels).astype(pixels.dtype)

@@ -134,7 +134,9 @@ def _built(candidate: Candidate, torch: TorchEngine) -> LibraryEngine:
     """Return the engine of a library for the generator that torch runs, with as many threads."""
     assert torch.graph is not None
     session = engine_of(torch.graph, candidate.name, candidate.precision, torch.threads)
-    engine = LibraryEngine(session, torch.digest, torch.threads)
+    engine = LibraryEngine(
+        session, torch.digest, torch.threads, encode_style=torch.encode_style, has_prior=torch.has_prior
+    )
     engine.note, engine.expected = torch.note, torch.expected
     return engine
 

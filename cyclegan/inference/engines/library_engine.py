@@ -25,13 +25,21 @@ class LibraryEngine:
 
     on_cpu = True
 
-    def __init__(self, session: SessionEngine, digest: str | None = None, threads: int = 0) -> None:
-        self.session, self.threads = session, threads
+    def __init__(
+        self,
+        session: SessionEngine,
+        digest: str | None = None,
+        threads: int = 0,
+        *,
+        encode_style: Callable[[Pixels], Code] | None = None,
+        has_prior: bool = False,
+    ) -> None:
+        self.session, self.threads, self._encode_style = session, threads, encode_style
         self.digest = digest or session.digest
         """The SHA-256 of the generator, wherever it was loaded from."""
         self.name: Name = session.name
         self.inputs, self.outputs = session.inputs, session.outputs
-        self.style_size = session.style_size
+        self.style_size, self.has_prior = session.style_size, has_prior
         self.precision: str = session.precision
         self.note: Callable[[str], object] = lambda line: None
         """Called with a line for the user."""
@@ -62,6 +70,15 @@ class LibraryEngine:
         import torch
 
         return torch.from_numpy(self.session(images.cpu().numpy(), style))
+
+    def encode_style(self, pixels: Pixels) -> Code:
+        """Return the style codes (N, style_size) of pictures (N, H, W, C), pixels of the target domain.
+
+        Raises ValueError when what finds styles was not exported.
+        """
+        if self._encode_style is None:
+            raise ValueError("what finds the style of a picture is not beside the model; export it again")
+        return self._encode_style(pixels)
 
     def runner(self, target: PictureFormat, style: Code | None = None) -> SessionRunner:
         """Return what computes bands in one style; the generator has a graph."""

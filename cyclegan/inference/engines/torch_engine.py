@@ -82,6 +82,7 @@ class TorchEngine:
         self.inputs: int = getattr(network, "inputs", 3)
         self.outputs: int = getattr(network, "outputs", 3)
         self.style_size: int = getattr(network, "style_size", 0)
+        self.has_prior: bool = getattr(network, "has_prior", False)
         self.compiler = Compiler([self.network])
         self.note: Callable[[str], object] = lambda line: None
         """Called with a line when speed options were chosen, and before compiling."""
@@ -264,10 +265,7 @@ class TorchEngine:
         self.compile(self._images(pixels), times, style)
 
     def encode_style(self, pixels: Pixels) -> Code:
-        """Return the style codes (N, style_size) of pictures (N, H, W, C), pixels of the target domain, in float32.
-
-        Raises ValueError for a generator without styles.
-        """
+        """Return the style codes (N, style_size) of pictures (N, H, W, C), pixels of the target domain."""
         assert isinstance(self.network, StyleGenerator)
         with torch.inference_mode():
             code: Code = self.network.encode_style(self._images(pixels)).float().cpu().numpy()
