@@ -10,8 +10,8 @@ import torch
 
 from cyclegan.inference.engines.agreement import Difference, difference, disagreement
 from cyclegan.inference.engines.sessions import Array, EnginePrecision
-from cyclegan.inference.graph.nodes import mirrored
-from cyclegan.networks.base import Generator
+from cyclegan.inference.graph.nodes import Code, mirrored
+from cyclegan.networks.base import Generator, StyleGenerator
 
 NEAR = 60
 """The sizes are near this one, or as much larger as the generator needs; at 60 pixels a check takes a second or two."""
@@ -32,13 +32,17 @@ class Checked(NamedTuple):
 
 
 def check_model(
-    translate: Callable[[Array], Array], network: Generator, precision: EnginePrecision, pictures: Sequence[Array]
+    translate: Callable[..., Array],
+    network: Generator,
+    precision: EnginePrecision,
+    pictures: Sequence[Array],
+    style: Code | None = None,
 ) -> Checked:
     """Compare the translations of a model with those of plain float32 in torch, and return the largest difference.
 
     Sizes have every remainder of the generator's multiple in both axes (of a multiple above 8, the first, the last and
     the middle ones), and a side of one pixel; one batch has two pictures. They are cut from `pictures`, each
-    (1, C, H, W) in [-1, 1], or painted if there are none.
+    (1, C, H, W) in [-1, 1], or painted if there are none. `style` is a code (1, S) for a generator with styles.
 
     Raises ValueError, with size and numbers, when a translation is off by more than rounding.
     """
@@ -47,14 +51,26 @@ def check_model(
         images = np.concatenate(
             [cut(pictures, number + more, size, network.inputs) for more in range(1 + (number == 0))]
         )
+        codes = [] if style is None else [np.repeat(style, len(images), axis=0)]
         with torch.inference_mode():
-            expected: Array = network(torch.from_numpy(images)).numpy()
-        made = translate(images)
+            expected: Array = network(*map(torch.from_numpy, (images, *codes))).numpy()
+        made = translate(images, *codes)
         if problem := disagreement(made, expected, precision):
             raise ValueError(f"not written: at {size[1]} x {size[0]} pixels, the model {problem}")
         here = difference(made, expected)
         off = Difference(max(off.largest, here.largest), max(off.mean, here.mean))
     return Checked(sizes, off)
+
+
+def style_for(network: Generator) -> Code | None:
+    """Return a style code (1, S) with which a generator is checked; None for one without styles."""
+    if not isinstance(network, StyleGenerator):
+        return None
+    if network.has_prior:
+        return np.random.default_rng(0).standard_normal((1, network.style_size)).astype(np.float32)
+    with torch.inference_mode():
+        code: Code = network.encode_style(torch.from_numpy(_painted(0, (128, 128), network.outputs))).numpy()
+    return code
 
 
 def sizes_for(multiple: int) -> list[tuple[int, int]]:

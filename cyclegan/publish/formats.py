@@ -14,7 +14,7 @@ from cyclegan.inference.engines.onnx_ops import OPSET
 from cyclegan.inference.engines.quantise import openvino_file, quantised_onnx, quantised_openvino
 from cyclegan.inference.engines.session_engine import engine_from
 from cyclegan.inference.engines.sessions import Array
-from cyclegan.inference.graph.nodes import Graph
+from cyclegan.inference.graph.nodes import Code, Graph
 from cyclegan.inference.graph.text import graph_text
 from cyclegan.networks.base import Generator
 from cyclegan.publish.torch_models import RUNNERS, exported_program, scripted
@@ -40,14 +40,19 @@ class Made(NamedTuple):
     """The content of each file by its ending; that of the model's own name is last."""
     name: str
     """Its format, in a few words."""
-    translate: Callable[[Array], Array]
-    """Translates by what is in the files, as others will run it: (N, C, H, W) in [-1, 1] to the same."""
+    translate: Callable[..., Array]
+    """Translates by what is in the files, as others will run it: (N, C, H, W) in [-1, 1], and style codes (N, S) if
+    there are any, to (N, C, H, W)."""
     runtime: str
     """The library that `translate` uses, with its version."""
 
 
-def make_model(network: Generator, graph: Graph, about: About, suffix: str, pictures: Sequence[Array]) -> Made:
+def make_model(
+    network: Generator, graph: Graph, about: About, suffix: str, pictures: Sequence[Array], style: Code | None = None
+) -> Made:
     """Return a generator in the format that `suffix` names; in int8, calibrated on `pictures`, if `about` says so.
+
+    `style` is a code (1, S) to calibrate a generator with styles.
 
     Raises ModuleNotFoundError when a library is not installed, and ValueError when it cannot make or run the model.
     """
@@ -62,14 +67,19 @@ def make_model(network: Generator, graph: Graph, about: About, suffix: str, pict
         return Made({suffix: content}, name, RUNNERS[suffix](content), f"torch {torch.__version__}")
     if suffix == ".onnx":
         quantised = about.precision == "int8"
-        content = quantised_onnx(graph, pictures, texts) if quantised else model_of(graph, texts)
-        engine = engine_from(content, "onnxruntime", about.precision, graph.inputs, graph.outputs)
+        content = quantised_onnx(graph, pictures, texts, style) if quantised else model_of(graph, texts)
+        engine = engine_from(
+            content, "onnxruntime", about.precision, graph.inputs, graph.outputs, style_size=graph.style_size
+        )
         return Made({suffix: content}, name, engine, f"ONNX Runtime {library('onnxruntime').__version__}")
     openvino = library("openvino")
     if about.precision == "int8":
-        file = quantised_openvino(graph, pictures, texts)
+        file = quantised_openvino(graph, pictures, texts, style)
     else:
         file = openvino_file(openvino.Core().read_model(model_of(graph)), texts)
-    engine = engine_from(file.xml, "openvino", about.precision, graph.inputs, graph.outputs, weights=file.weights)
+    engine = engine_from(
+        file.xml, "openvino", about.precision, graph.inputs, graph.outputs, weights=file.weights,
+        style_size=graph.style_size,
+    )  # fmt: skip
     version = openvino.__version__.partition("-")[0]
     return Made({".bin": file.weights, suffix: file.xml}, name, engine, f"OpenVINO {version}")

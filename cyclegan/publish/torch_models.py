@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.inference.engines.sessions import Array
-from cyclegan.networks.base import Generator
+from cyclegan.networks.base import Generator, StyleGenerator
 
 jit: Any = torch.jit  # it has no types
 
@@ -32,10 +32,11 @@ class _Whole(nn.Module):
         self.network = deepcopy(network).requires_grad_(False)  # or else who loads it keeps all layers for gradients
         self.multiple, self.smallest = network.multiple, network.smallest
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, *style: Tensor) -> Tensor:
         height, width = images.shape[2:]
         padded = images.index_select(2, self.rows(height)).index_select(3, self.rows(width))
-        made = self.network.translate(padded)
+        numbers = [self.network.mlp(code) for code in style if isinstance(self.network, StyleGenerator)]
+        made = self.network.translate(padded, *numbers)
         return made.index_select(2, torch.arange(height)).index_select(3, torch.arange(width))
 
     def rows(self, side: int) -> Tensor:
@@ -75,50 +76,53 @@ class _Traced(_Whole):
 def exported_program(network: Generator, metadata: str) -> bytes:
     """Return a generator as a program of `torch.export`, for batches and pictures of any size.
 
+    If it has styles, their codes (N, S) are a second input.
+
     Raises ValueError, in one line, when torch cannot export it.
     """
-    example = torch.zeros(2, network.inputs, network.multiple * 3 + 1, network.multiple * 2 + 3)
-    free = {
-        "images": {
-            axis: torch.export.Dim(name, min=1, max=MOST) for axis, name in ((0, "batch"), (2, "height"), (3, "width"))
-        }
-    }
+    batch, height, width = (torch.export.Dim(name, min=1, max=MOST) for name in ("batch", "height", "width"))
+    free = {"images": {0: batch, 2: height, 3: width}, "style": ({0: batch},) if network.style_size else ()}
     file = io.BytesIO()
     with _told("torch.export"):
-        program = torch.export.export(_Whole(network).eval(), (example,), dynamic_shapes=free)
+        program = torch.export.export(_Whole(network).eval(), _examples(network), dynamic_shapes=free)
         torch.export.save(program, file, extra_files={METADATA: metadata})
     return file.getvalue()
 
 
 def scripted(network: Generator, metadata: str) -> bytes:
-    """Return a generator as TorchScript, for batches and pictures of any size.
+    """Return a generator as TorchScript, for batches and pictures of any size; see `exported_program`.
 
     Raises ValueError, in one line, when torch cannot export it.
     """
-    example = torch.zeros(2, network.inputs, network.multiple * 3 + 1, network.multiple * 2 + 3)
     file = io.BytesIO()
     with _told("TorchScript"), torch.inference_mode():
-        traced = jit.trace(_Traced(network).eval(), (example,), check_trace=False)
+        traced = jit.trace(_Traced(network).eval(), _examples(network), check_trace=False)
         jit.save(traced, file, _extra_files={METADATA: metadata})
     return file.getvalue()
 
 
-def run_program(content: bytes) -> Callable[[Array], Array]:
+def _examples(network: Generator) -> tuple[Tensor, ...]:
+    """Return inputs of a program: images, and style codes if there are any."""
+    images = torch.zeros(2, network.inputs, network.multiple * 3 + 1, network.multiple * 2 + 3)
+    return (images, torch.zeros(2, network.style_size)) if network.style_size else (images,)
+
+
+def run_program(content: bytes) -> Callable[..., Array]:
     """Return the translation by a program of `torch.export`."""
     with _told("torch.export"):
         return _runner(torch.export.load(io.BytesIO(content)).module())
 
 
-def run_script(content: bytes) -> Callable[[Array], Array]:
+def run_script(content: bytes) -> Callable[..., Array]:
     """Return the translation by TorchScript."""
     with _told("TorchScript"):
         return _runner(jit.load(io.BytesIO(content), map_location="cpu"))
 
 
-def _runner(module: nn.Module) -> Callable[[Array], Array]:
-    def run(images: Array) -> Array:
+def _runner(module: nn.Module) -> Callable[..., Array]:
+    def run(*inputs: Array) -> Array:
         with torch.inference_mode():
-            made: Array = module(torch.from_numpy(images)).numpy()
+            made: Array = module(*map(torch.from_numpy, inputs)).numpy()
             return made
 
     return run
@@ -134,7 +138,7 @@ def _told(name: str) -> Iterator[None]:
         yield
 
 
-RUNNERS: Mapping[str, Callable[[bytes], Callable[[Array], Array]]] = {
+RUNNERS: Mapping[str, Callable[[bytes], Callable[..., Array]]] = {
     ".pt2": run_program,
     ".ts": run_script,
     ".torchscript": run_script,

@@ -12,8 +12,9 @@ from cyclegan.inference.engines.sessions import Array
 from cyclegan.inference.generator_file import write_generator
 from cyclegan.inference.graph.trace import trace
 from cyclegan.inference.model import Model
+from cyclegan.networks.base import StyleGenerator
 from cyclegan.publish.calibration import pictures_in, training_pictures
-from cyclegan.publish.checked import check_model
+from cyclegan.publish.checked import check_model, style_for
 from cyclegan.publish.formats import NAMES, QUANTISED, make_model
 from cyclegan.types import Direction
 from cyclegan.util.atomic import write_whole
@@ -66,10 +67,13 @@ def write_model(
         formats=model.formats,
         trained=model.trained,
         precision="int8" if int8 else "float32",
+        style_size=network.style_size,
+        has_prior=isinstance(network, StyleGenerator) and network.has_prior,
         digest=graph.digest(),
     )
-    made = make_model(network, graph, about, out.suffix, pictures)
-    checked = check_model(made.translate, network, about.precision, pictures)
+    style = style_for(network)
+    made = make_model(network, graph, about, out.suffix, pictures, style)
+    checked = check_model(made.translate, network, about.precision, pictures, style)
     for suffix, content in made.files.items():
         write_whole(out.with_suffix(suffix), content)
     allowed = TOLERANCES[about.precision]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import get_args
+from typing import Annotated, get_args
 
-from pydantic import PositiveInt, TypeAdapter, ValidationError
+from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 
 from cyclegan.data.format import Formats, PictureFormat
 from cyclegan.inference.engines.sessions import EnginePrecision
@@ -30,6 +30,10 @@ class About:
     """The length of the shorter side of the pictures that it was trained on, in pixels, if known."""
     precision: EnginePrecision = "float32"
     """The precision of its convolutions."""
+    style_size: int = 0
+    """The length of a style code; 0 for a generator without styles."""
+    has_prior: bool = False
+    """Whether styles may be drawn from N(0, 1)."""
     digest: str = ""
     """The SHA-256 of its operations and weights before they were quantised."""
 
@@ -42,7 +46,21 @@ class About:
             "digest": self.digest,
         }
         size = {"trained_at": str(self.trained)} if self.trained else {}
-        return facts | size | {name: json.dumps(asdict(format_)) for name, format_ in sorted(self.formats.items())}
+        styles = {"styles": json.dumps({"size": self.style_size, "prior": self.has_prior})} if self.style_size else {}
+        return (
+            facts
+            | size
+            | styles
+            | {name: json.dumps(asdict(format_)) for name, format_ in sorted(self.formats.items())}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Styles:
+    """The styles of a generator, as they are written."""
+
+    size: Annotated[int, Field(ge=0, le=65_536)] = 0
+    prior: bool = False
 
 
 def is_ours(texts: Mapping[str, str]) -> bool:
@@ -59,6 +77,7 @@ def about_from(texts: Mapping[str, str]) -> About:
         raise ValueError("its direction or precision is not known")
     try:
         trained = TypeAdapter(PositiveInt | None).validate_json(texts.get("trained_at", "null"))
+        styles = TypeAdapter(_Styles).validate_json(texts.get("styles", "{}"))
         formats = {name: TypeAdapter(PictureFormat).validate_json(texts.get(name, "{}")) for name in DOMAINS}
     except ValidationError as error:
         first = error.errors()[0]
@@ -68,5 +87,7 @@ def about_from(texts: Mapping[str, str]) -> About:
         formats=formats,
         trained=trained,
         precision=precision,  # type: ignore[arg-type]  # checked above
+        style_size=styles.size,
+        has_prior=styles.prior,
         digest=texts.get("digest", "")[:64],
     )

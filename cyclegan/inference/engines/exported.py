@@ -37,4 +37,5 @@ def engine_of_export(
     if precision not in ("auto", "float32", "bf16"):
         raise ValueError(f"--precision: {name} computes in float32 or bf16, not {precision}")
     session = file.engine(name, "bf16" if precision == "bf16" else "float32")
-    return LibraryEngine(session, file.about.digest or None), file.about, file.notes
+    engine = LibraryEngine(session, file.about.digest or None, has_prior=file.about.has_prior)
+    return engine, file.about, file.notes

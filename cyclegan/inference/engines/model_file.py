@@ -11,6 +11,7 @@ import numpy as np
 from cyclegan.data.format import PictureFormat
 from cyclegan.inference.engines.about import About, about_from, is_ours
 from cyclegan.inference.engines.libraries import library, one_line_errors
+from cyclegan.inference.engines.onnx_model import STYLE
 from cyclegan.inference.engines.session_engine import LibraryName, SessionEngine, engine_from, engine_of
 from cyclegan.inference.engines.sessions import EnginePrecision
 from cyclegan.inference.graph.nodes import Graph, Weights
@@ -35,7 +36,7 @@ class ModelFile(NamedTuple):
     weights: bytes | None
     """The content of the file `.bin` of a model in OpenVINO's format."""
     input: str
-    """The name of its input."""
+    """The name of its input for images."""
     inputs: int
     """The number of channels of the images."""
     outputs: int
@@ -50,7 +51,7 @@ class ModelFile(NamedTuple):
         own = self.about.precision
         return engine_from(
             self.model, name, own, self.inputs, self.outputs, threads=threads, input_name=self.input,
-            weights=self.weights,
+            weights=self.weights, style_size=self.about.style_size,
         )  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def _openvino(content: bytes, binary: bytes) -> ModelFile:
         inputs = [_Port(port.get_any_name(), _openvino_shape(port)) for port in model.inputs]
         outputs = [_Port(port.get_any_name(), _openvino_shape(port)) for port in model.outputs]
         constants = {op.get_friendly_name(): op for op in model.get_ops() if op.get_type_name() == "Constant"}
-        keys = ("format", "direction", "precision", "digest", "trained_at", "a", "b", GRAPH)
+        keys = ("format", "direction", "precision", "digest", "trained_at", "styles", "a", "b", GRAPH)
         places = {key: ["cyclegan", key] for key in keys}
         texts = {key: str(model.get_rt_info(at).value) for key, at in places.items() if model.has_rt_info(at)}
 
@@ -131,12 +132,16 @@ def _file(
     if not is_ours(texts):
         return _foreign(inputs, outputs, model)
     about = about_from(texts)
+    if about.style_size:
+        inputs = _without_style(inputs, about.style_size)
     graph = graph_from(texts[GRAPH], weights) if GRAPH in texts else None
     channels = [about.formats[domain].channels for domain in (about.direction.source, about.direction.target)]
     if graph and [graph.inputs, graph.outputs] != channels:
         raise ValueError(f"its pictures have {channels} channels, but its network {[graph.inputs, graph.outputs]}")
     if [_channels(inputs), _channels(outputs)] != channels:
         raise ValueError(f"its pictures have {channels} channels, unlike its input and output")
+    if graph and graph.style_size != about.style_size:
+        raise ValueError(f"its styles have {about.style_size} numbers, but those of its network {graph.style_size}")
     if graph and about.digest != graph.digest():
         raise ValueError("damaged: its weights are not those that were exported")
     return ModelFile(about, graph, model, binary, inputs[0].name, channels[0], channels[1])
@@ -153,6 +158,13 @@ def _foreign(inputs: Sequence[_Port], outputs: Sequence[_Port], model: bytes) ->
     about = About(formats={"a": PictureFormat(), "b": PictureFormat()})
     note = "the model is of another program: it is taken to map RGB in [-1, 1] to RGB in [-1, 1], and runs as a whole"
     return ModelFile(about, None, model, None, inputs[0].name, 3, 3, (note,))
+
+
+def _without_style(inputs: Sequence[_Port], size: int) -> list[_Port]:
+    """Return the inputs but that for style codes. Raises ValueError when there is none of this size."""
+    if not any(port.name == STYLE and port.shape == (None, size) for port in inputs):
+        raise ValueError(f"it has no input {STYLE!r} for style codes of {size} numbers")
+    return [port for port in inputs if port.name != STYLE]
 
 
 def _channels(ports: Sequence[_Port]) -> int | None:

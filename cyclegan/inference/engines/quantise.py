@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cyclegan.inference.engines.libraries import library, one_line_errors
-from cyclegan.inference.engines.onnx_model import model_of
+from cyclegan.inference.engines.onnx_model import STYLE, model_of
 from cyclegan.inference.engines.precise import split_precise
 from cyclegan.inference.engines.sessions import Array
-from cyclegan.inference.graph.nodes import INPUT, Graph
+from cyclegan.inference.graph.nodes import INPUT, Code, Graph
 
 
 class OpenVinoFile(NamedTuple):
@@ -26,10 +26,13 @@ class OpenVinoFile(NamedTuple):
     """The weights, for the file `.bin`."""
 
 
-def quantised_onnx(graph: Graph, pictures: Sequence[Array], metadata: Mapping[str, str]) -> bytes:
+def quantised_onnx(
+    graph: Graph, pictures: Sequence[Array], metadata: Mapping[str, str], style: Code | None = None
+) -> bytes:
     """Return a generator as an ONNX model whose convolutions are computed in int8, for ONNX Runtime.
 
-    `pictures` are images (1, C, H, W) in [-1, 1]; the ranges of the activations are measured on them. Weights have one
+    `pictures` are images (1, C, H, W) in [-1, 1]; the ranges of the activations are measured on them, with `style`, a
+    code (1, S), if the generator has styles. Weights have one
     range for each channel. The first convolution, transposed convolutions, for which ONNX Runtime has no int8, and the
     precise end stay float32: with a first convolution in int8, the error of a generator with `skip` was 1.6 times as
     large. Norms are not `steady`, because rounding to int8 already keeps constant channels constant.
@@ -45,7 +48,7 @@ def quantised_onnx(graph: Graph, pictures: Sequence[Array], metadata: Mapping[st
         quantization.quantize_static(
             before,
             after,
-            _reader(quantization, pictures),
+            _reader(quantization, [_inputs(picture, style) for picture in pictures]),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_quantize=sorted(named),
@@ -57,7 +60,9 @@ def quantised_onnx(graph: Graph, pictures: Sequence[Array], metadata: Mapping[st
         return after.read_bytes()
 
 
-def quantised_openvino(graph: Graph, pictures: Sequence[Array], metadata: Mapping[str, str]) -> OpenVinoFile:
+def quantised_openvino(
+    graph: Graph, pictures: Sequence[Array], metadata: Mapping[str, str], style: Code | None = None
+) -> OpenVinoFile:
     """Return a generator in OpenVINO's format, with convolutions that are computed in int8; see `quantised_onnx`.
 
     The first convolution and the precise end stay float32.
@@ -72,7 +77,7 @@ def quantised_openvino(graph: Graph, pictures: Sequence[Array], metadata: Mappin
         names = {name for node in kept(graph) for name in (node, f"{node}/WithoutBiases") if name in known}
         quantised = nncf.quantize(
             model,
-            nncf.Dataset([{INPUT: picture} for picture in pictures]),
+            nncf.Dataset([_inputs(picture, style) for picture in pictures]),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(pictures),
             ignored_scope=nncf.IgnoredScope(names=sorted(names)),
@@ -101,14 +106,17 @@ def kept(graph: Graph) -> set[str]:
     }
 
 
-def _reader(quantization: Any, pictures: Iterable[Array]) -> Any:
-    """Return the pictures in the form in which ONNX Runtime reads them."""
-    ahead = iter(pictures)
+def _inputs(picture: Array, style: Code | None) -> dict[str, Array]:
+    return {INPUT: picture} | ({} if style is None else {STYLE: style})
+
+
+def _reader(quantization: Any, inputs: Iterable[dict[str, Array]]) -> Any:
+    """Return inputs of the model in the form in which ONNX Runtime reads them."""
+    ahead = iter(inputs)
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]  # the library has no types
         def get_next(self) -> dict[str, Array] | None:
-            picture = next(ahead, None)
-            return None if picture is None else {INPUT: picture}
+            return next(ahead, None)
 
     return Reader()
 
