@@ -23,10 +23,11 @@ from cyclegan.data.found import find_format
 from cyclegan.data.listing import Listing
 from cyclegan.data.sources import Source, find_pairs, sources, truth_source, unseen_split
 from cyclegan.inference.model import Model, open_model
+from cyclegan.inference.styles_in_turn import DEFINITION, EXAMPLES, StylesInTurn
 from cyclegan.inference.translator import Translator, plain_translators
 from cyclegan.machine.device import choose_device
 from cyclegan.machine.memory import one_by_one_if_need_be
-from cyclegan.metrics import perceptual, structure
+from cyclegan.metrics import perceptual, structure, style
 from cyclegan.metrics.distances import INTERVAL
 from cyclegan.metrics.features import Features
 from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, Weights
@@ -123,6 +124,8 @@ def evaluate_run(
     seen_as = {f"{name}_shown_as": place.format.shown for name, place in places.items() if place.format.shown}
     about = {"checkpoint": _place(path), "data": _place(root), "pairs": config.pairs, "split": split}
     about |= seen_as | {"structure": structure.DEFINITION, "perceptual": perceptual.DEFINITION}
+    if any(translator.engine.style_size for each in loaded.values() for translator in each.translators.values()):
+        about |= {"styles": DEFINITION, "style": style.DEFINITION}
     return Evaluation(_protocol(features, fit, about, own=own), [*translated, *untranslated])
 
 
@@ -201,20 +204,30 @@ def _translated(
     scores: list[Score] = []
     for weights, direction in jobs:
         source, target, known = domains[direction.source], domains[direction.target], loaded[weights]
-        back = known.translators.get(direction.opposite)
+        there, back = known.translators[direction], known.translators.get(direction.opposite)
+        styles: StylesInTurn | None = None
+        if there.engine.style_size:
+            there.default_style = styles = StylesInTurn(there, _examples(target.pictures), direction)
+            back = None  # a translation there and back has another style
         score = score_translation(
             direction,
             source.pictures,
             target.seen,
             features,
-            translate=_in_portions(known.translators[direction]),
+            translate=_in_portions(there),
             back=_in_portions(back) if back else None,
             truths=source.pictures.partners(source.truth) if source.truth else None,
             formats=(source.pictures.source.format, target.pictures.source.format),
+            styles=styles.pictures if styles else None,
             report=counted.begin(),
         )
         scores.append(replace(score, weights=weights, images_seen=known.model.images))
     return scores
+
+
+def _examples(pictures: Pictures) -> Callable[[], list[Tensor]]:
+    """Return a function that reads the pictures whose styles the translations get in turn."""
+    return lambda: [image[None] for batch in pictures for image in normalised(batch)][:EXAMPLES]
 
 
 class Loaded(NamedTuple):

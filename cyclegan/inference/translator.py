@@ -23,6 +23,7 @@ from cyclegan.inference.engines.model_file import SUFFIXES
 from cyclegan.inference.graph.nodes import Code
 from cyclegan.inference.inputs import Picture, batch_from, is_tensor, picture_from
 from cyclegan.inference.style_codes import each_with, mixed, weakened
+from cyclegan.inference.styles_in_turn import StylesInTurn
 from cyclegan.machine.memory import free_memory, is_out_of_memory, one_by_one_if_need_be
 from cyclegan.types import DOMAINS, Device, Direction, Precision
 from cyclegan.util.prefetch import prefetch
@@ -102,6 +103,8 @@ class Translator:
         self.budget = Budget(self.engine.on_cpu, memory)
         self.report: Callable[[float], object] = lambda share: None
         """Called with the share of a large picture that is done."""
+        self.default_style: Callable[[int], Code] = lambda number: self.random_style(0)
+        """Returns the styles of so many pictures for which none was given, (N or 1, S)."""
         self._lock = threading.Lock()
         self._came = 0
 
@@ -217,7 +220,7 @@ class Translator:
 
         `style` is a code for each, (N, S), or one for all, (1, S). Raises ValueError when the translation holds NaN.
         """
-        code = self._known(style)
+        code = self._known(style, len(pixels))
         with self._lock:
             self._decide(pixels, code)
             number, height, width = pixels.shape[:3]
@@ -237,7 +240,7 @@ class Translator:
 
         Speed options on "auto" are chosen in the first call that has enough pictures.
         """
-        code = self._known(style)
+        code = self._known(style, len(images))
         with self._lock:
             return self.engine.translate(images, code)
 
@@ -269,15 +272,15 @@ class Translator:
 
     def settle(self, pixels: Pixels, times: float, style: Code | None = None) -> None:
         """Prepare for `times` more batches like these pictures (N, H, W, C), if that saves time: compile."""
-        code = self._known(style)
+        code = self._known(style, 1)
         with self._lock:
             self.engine.settle(pixels, times, code)
 
-    def _known(self, style: Code | None) -> Code | None:
-        """Return a style that was given, or the one for when none was; None for a generator without styles."""
+    def _known(self, style: Code | None, number: int) -> Code | None:
+        """Return a style that was given, or those of `default_style`; None for a generator without styles."""
         size = self.engine.style_size
         if style is None:
-            return self.random_style(0) if size else None
+            return self.default_style(number) if size else None
         self._check_styles()
         if style.ndim != 2 or style.shape[1] != size:
             raise ValueError(f"a style code is (1, {size}), not {style.shape}; style_of and random_style give one")
@@ -340,8 +343,11 @@ class Translator:
 
 
 def plain_translators(model: Model, *, device: Device = "auto") -> dict[Direction, Translator]:
-    """Return a translator for each direction of a model, in plain float32, so that scores do not depend on tuning."""
-    return {
+    """Return a translator for each direction of a model, in plain float32, so that scores do not depend on tuning.
+
+    If the model has styles, each picture gets one in turn: see `StylesInTurn`.
+    """
+    translators = {
         direction: Translator(
             generator,
             model.formats[direction.source],
@@ -354,3 +360,7 @@ def plain_translators(model: Model, *, device: Device = "auto") -> dict[Directio
         )
         for direction, generator in model.generators.items()
     }
+    data = model.recipe.data if model.recipe else None
+    for direction, translator in translators.items():
+        translator.default_style = StylesInTurn(translator, data, direction)
+    return translators

@@ -45,8 +45,9 @@ class Figure(NamedTuple):
     """Whether a lower or a higher value is better; None if neither is."""
     form: str
     """The Python format of the value."""
-    against: Literal["real", "input", "truth"]
-    """What translations are compared with: the set of real pictures, or each one with its input or its truth."""
+    against: Literal["real", "input", "truth", "style", "other styles"]
+    """What translations are compared with: the set of real pictures, or each one with its input, its truth, the picture
+    whose style it has, or a translation of the same input in another style."""
     network: bool
     """Whether the score depends on the feature network."""
     of: str = ""
@@ -96,6 +97,9 @@ FIGURES = {
     "truth_ssim": Figure("SSIM", "higher", ".3f", "truth", network=False, of="truth"),
     "truth_psnr": Figure("PSNR", "higher", ".1f", "truth", network=False, of="truth", unit="dB"),
     "truth_perceptual": Figure("perceptual", "lower", ".3f", "truth", network=True, of="truth"),
+    # Of models with styles: Gram matrices of translation and style picture; two translations of each input.
+    "style": Figure("style", "lower", ".3f", "style", network=True),
+    "diversity": Figure("diversity", "higher", ".3f", "other styles", network=True),
 }
 """All kinds of scores by name, in the order of tables."""
 

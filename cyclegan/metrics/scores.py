@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,10 @@ from cyclegan.metrics.paired import ssim_and_psnr
 from cyclegan.metrics.perceptual import perceptual
 from cyclegan.metrics.result import Score
 from cyclegan.metrics.structure import structure_distance
+from cyclegan.metrics.style import style_distance
+
+Styles: TypeAlias = Callable[[int], "Sequence[Tensor] | None"]
+"""Returns the pictures of the styles of the last so many translations, each (1, C, H, W) in [-1, 1]; None if random."""
 
 
 class Portion(NamedTuple):
@@ -47,6 +51,7 @@ def score_translation(
     back: Callable[[Tensor], Tensor] | None = None,
     truths: Iterable[Tensor] | None = None,
     formats: tuple[PictureFormat, PictureFormat] = (RGB_PICTURES, RGB_PICTURES),
+    styles: Styles | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> Score:
     """Translate batches of pictures (N, C, H, W), see `Pixels`, and score them against features of real ones, (M, D).
@@ -54,14 +59,16 @@ def score_translation(
     `translate` and `back` map float images (N, C, H, W) in [-1, 1] to the same. If files of their domain have 8 bits,
     their outputs are rounded to them. They are scored on their device, on which `features` must be too. `formats` are
     those of the source and of the target; `features` see RGB views. With `back`, the cycle is scored; with
-    `truths`, batched like `pictures`, the translations are compared with their truth. `report` is called with the
+    `truths`, batched like `pictures`, the translations are compared with their truth. `styles` is for a translation
+    that takes another style in each call: two translations of each picture are compared, and each translation with the
+    picture whose style it took. `report` is called with the
     number of pictures done. Only the features are kept in memory.
     Raises ValueError for fewer than 4 pictures in a set, pictures that are too small, a truth of another size, and NaN.
     """
     portions: list[Portion] = []
     done = 0
     for batch, truth in zip(pictures, repeat(None) if truths is None else truths, strict=truths is not None):
-        portions.append(_portion(batch, truth, features, translate, back, formats))
+        portions.append(_portion(batch, truth, features, translate, back, formats, styles))
         report(done := done + len(batch))
     seen = torch.cat([portion.features for portion in portions]) if portions else torch.empty(0, real.shape[1])
     score = score_sets(what, seen, real)
@@ -77,6 +84,7 @@ def _portion(
     translate: Callable[[Tensor], Tensor],
     back: Callable[[Tensor], Tensor] | None,
     formats: tuple[PictureFormat, PictureFormat],
+    styles: Styles | None,
 ) -> Portion:
     """Translate and score one batch, and its cycle if `back` is given."""
     images, (source, target) = normalised(batch), formats
@@ -88,6 +96,15 @@ def _portion(
         figures |= _closeness("cycle", _rounded(back(fake), source), images, features, source)
     if truth is not None:
         figures |= _closeness("truth", fake, normalised(truth).to(fake.device), features, target)
+    if styles is not None:
+        layers = features.layers(seen)
+        if (wanted := styles(len(fake))) is not None:
+            alike = [features.layers(target.as_rgb(picture.to(fake.device))) for picture in wanted]
+            figures["style"] = torch.cat(
+                [style_distance([layer[i : i + 1] for layer in layers], own) for i, own in enumerate(alike)]
+            )
+        other = _rounded(translate(images), target)
+        figures["diversity"] = perceptual(layers, features.layers(target.as_rgb(other)))
     return Portion(features(seen).cpu(), {name: figure.cpu() for name, figure in figures.items()})
 
 

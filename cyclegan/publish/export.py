@@ -21,6 +21,7 @@ from cyclegan.data.sheet import write_sheet
 from cyclegan.data.sources import sources, unseen_split
 from cyclegan.inference.hub import is_hub_name, push, read_text
 from cyclegan.inference.model import open_model
+from cyclegan.inference.styles_in_turn import StylesInTurn
 from cyclegan.inference.translator import Translator
 from cyclegan.machine.memory import memory_told
 from cyclegan.metrics.result import UNTRANSLATED, Evaluation, Score, read_evaluation
@@ -256,16 +257,18 @@ def _write_sheet(
         pictures, formats = _test_pictures(recipe, direction), recipe.data.formats
         source, target = formats[direction.source], formats[direction.target]
         translator = Translator(network, source, target)
+        translator.default_style = styles = StylesInTurn(translator, recipe.data, direction)
         rows = []
         with memory_told():
             for done, picture in enumerate(pictures, start=1):
                 fake = translator.translate_batch(picture)
-                rows.append((image_of(picture[0], source), image_of(fake[0].cpu(), target)))
+                shown_styles = [image_of(style[0], target) for style in styles.pictures(1) or ()]
+                rows.append((image_of(picture[0], source), *shown_styles, image_of(fake[0].cpu(), target)))
                 report(done, len(pictures))
     except (ValueError, OSError, MemoryError, RuntimeError) as error:  # RuntimeError: too small a picture
         notes.append(f"no contact sheet: {reason(error)}")
         return False
-    write_sheet(rows, ["input", "translation"], path)
+    write_sheet(rows, ["input", "translation"] if len(rows[0]) == 2 else ["input", "style", "translation"], path)
     return True
 
 

@@ -17,6 +17,7 @@ from cyclegan.data.files import UnreadableImage
 from cyclegan.data.fit import Fit
 from cyclegan.data.overlay import overlaid
 from cyclegan.data.sources import Source, sources, unseen_split
+from cyclegan.inference.styles_in_turn import StylesInTurn
 from cyclegan.inference.translator import Translator
 from cyclegan.inference.weights import fill, weights_of
 from cyclegan.networks.base import Critic
@@ -36,6 +37,8 @@ class Translated(NamedTuple):
     path: Path
     real: Image.Image
     fake: Image.Image
+    style: Image.Image | None
+    """The RGB view of the picture whose style the translation has, if it has one."""
     patches: Tensor | None
     """(H', W') scores minus the critic's boundary: below 0 is fake. None without a critic."""
 
@@ -71,7 +74,14 @@ def translated(
             continue
         fake = translator.translate_batch(batch)
         real, seen = image_of(batch[0], source.format), image_of(fake[0].cpu(), translator.target)
-        yield Translated(path, real, seen, _scored(fake, batch, critic, translator))
+        yield Translated(path, real, seen, _style(translator), _scored(fake, batch, critic, translator))
+
+
+def _style(translator: Translator) -> Image.Image | None:
+    """The picture whose style the last translation has."""
+    styles = translator.default_style
+    pictures = styles.pictures(1) if isinstance(styles, StylesInTurn) and translator.engine.style_size else None
+    return image_of(pictures[0][0], translator.target) if pictures else None
 
 
 @torch.inference_mode()

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from cyclegan.metrics.result import FIGURES, UNTRANSLATED, Estimate, Evaluation, Score, measured
 
+TABLES = (("real",), ("input",), ("truth",), ("style", "other styles"))
+"""What the scores of each table of a terminal are against."""
+
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 """After the name of a score: the direction that is better."""
 
@@ -34,9 +37,9 @@ def figure_cell(name: str, estimate: Estimate | None) -> str:
 
 
 def evaluation_table(evaluation: Evaluation) -> str:
-    """The scores for a terminal: against real pictures, against inputs, against the truth; then warnings."""
+    """The scores for a terminal: against real pictures, against inputs, the truth, styles; then warnings."""
     about = f"features: {evaluation.features}; size: {evaluation.protocol['size']}; 95 % intervals in brackets"
-    tables = [_terminal_table(evaluation.scores, against) for against in ("real", "input", "truth")]
+    tables = [_terminal_table(evaluation.scores, against) for against in TABLES]
     warnings = "\n".join(f"warning: {line}" for line in evaluation.warnings)
     return "\n\n".join(filter(None, [about, *tables, warnings]))
 
@@ -47,14 +50,14 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def _terminal_table(scores: Sequence[Score], against: str) -> str:
-    """The scores against one kind of picture; empty if there are none."""
-    names = [name for name in measured(scores) if FIGURES[name].against == against]
+def _terminal_table(scores: Sequence[Score], against: Sequence[str]) -> str:
+    """The scores against some kinds of pictures; empty if there are none."""
+    names = [name for name in measured(scores) if FIGURES[name].against in against]
     rows = [["weights", "", "images", *(FIGURES[name].heading for name in names)]]
     for score in scores:
         if found := [name for name in names if name in score.figures]:
             cells = [FIGURES[name].told(score.figures[name]) if name in found else "" for name in names]
-            images = f"{score.images} : {score.real}" if against == "real" else ""
+            images = f"{score.images} : {score.real}" if "real" in against else ""
             rows.append([_whose(score), score.what, images, *cells])
     columns = [column for column in zip(*rows, strict=True) if any(column[1:])]  # no empty column
     return aligned(list(zip(*columns, strict=True)))

@@ -106,12 +106,14 @@ def _gallery(data: DataConfig, direction: Direction, pictures: list[Translated])
             found = zip(files, find_partners(files, truth), strict=True)
             partners = {path: truth.folder / name for path, name in found if name is not None}
     made = []
-    for path, real, fake, _ in pictures:
+    for path, real, fake, style, _ in pictures:
         card = Card(path.name, figure("input", real), figure("translation", fake))
+        if style:
+            card = card._replace(beside=(figure("style", style),))
         with suppress(UnreadableImage):
             if truth and path in partners:
                 beside = image_of(tensor_of(truth.read(partners[path], fit))[0], truth.format)
-                card = card._replace(beside=(figure("truth", beside),))
+                card = card._replace(beside=(*card.beside, figure("truth", beside)))
         made.append(card)
     return Gallery(made, bool(partners))
 
@@ -132,7 +134,7 @@ def _extremes(ranked: list[Translated]) -> Extremes:
 
 def _scored(pictures: list[Translated], limit: float) -> list[Card]:
     made = []
-    for path, real, fake, patches in pictures:
+    for path, real, fake, _, patches in pictures:
         assert patches is not None
         name, seen = f"{path.name}, mean score {patches.mean():+.3f}", patch_map(fake, patches, limit)
         made.append(Card(name, figure("input", real), figure("translation", fake), (figure("patches", seen),)))

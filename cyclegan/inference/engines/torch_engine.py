@@ -266,9 +266,13 @@ class TorchEngine:
 
     def encode_style(self, pixels: Pixels) -> Code:
         """Return the style codes (N, style_size) of pictures (N, H, W, C), pixels of the target domain."""
+        return self.encode_images(self._images(pixels))
+
+    @torch.inference_mode()
+    def encode_images(self, images: Tensor) -> Code:
+        """Return the style codes (N, style_size) of images (N, C, H, W) in [-1, 1] of the target domain."""
         assert isinstance(self.network, StyleGenerator)
-        with torch.inference_mode():
-            code: Code = self.network.encode_style(self._images(pixels)).float().cpu().numpy()
+        code: Code = self.network.encode_style(images.to(self.device)).float().cpu().numpy()
         return code
 
     def batch_size(self, height: int, width: int) -> int:
