@@ -10,7 +10,8 @@ import yaml
 from torch import nn
 
 from cyclegan.inference.model import open_model
-from cyclegan.networks.config import AnyGeneratorConfig, MunitGeneratorConfig, UnetConfig
+from cyclegan.networks.base import Generator, StyleGenerator
+from cyclegan.networks.config import AdainGeneratorConfig, AnyGeneratorConfig, MunitGeneratorConfig, UnetConfig
 
 
 def describe(path: Path) -> str:
@@ -25,6 +26,7 @@ def describe(path: Path) -> str:
                 "generator": asdict(network.config),
                 "parameters": parameters(network),
             }
+            | _styles(network)
             for direction, network in model.generators.items()
         ]
         return _yaml({str(path): alone[0] if len(alone) == 1 else alone})
@@ -36,7 +38,15 @@ def describe(path: Path) -> str:
         "averaged": bool(checkpoint.ema),
         "parameters": {name: count for name, network in networks if (count := parameters(network))},
     }
+    run |= _styles(next(iter(model.generators.values())))
     return _yaml({str(path): run, "recipe": checkpoint.recipe.to_dict()})
+
+
+def _styles(network: Generator) -> dict[str, object]:
+    """Return what a generator takes besides a picture; nothing for one without styles."""
+    if not isinstance(network, StyleGenerator):
+        return {}
+    return {"style": "random (--seed), or that of a picture (--style)" if network.has_prior else "a picture (--style)"}
 
 
 def architecture(config: AnyGeneratorConfig) -> str:
@@ -45,6 +55,8 @@ def architecture(config: AnyGeneratorConfig) -> str:
         return f"U-Net, width {config.width}, depth {config.depth}, {config.norm} norm"
     if isinstance(config, MunitGeneratorConfig):
         return f"MUNIT, width {config.width}, {config.blocks} + {config.blocks} blocks, styles of {config.style_size}"
+    if isinstance(config, AdainGeneratorConfig):
+        return f"AdaIN, encoder {config.encoder}"
     words = ["ResNet", f"width {config.width}", f"{config.blocks} blocks", f"{config.norm} norm"]
     words += [f"dropout {config.dropout:g}"] if config.dropout else []
     blurs = [where for where, how in (("down", config.downsample), ("up", config.upsample)) if how == "blur"]

@@ -61,6 +61,20 @@ MUNIT = About(
     "munit",
 )
 
+ADAIN = About(
+    "AdaIN",
+    "Huang and Belongie 2017",
+    """\
+@inproceedings{huang2017arbitrary,
+  title     = {Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization},
+  author    = {Huang, Xun and Belongie, Serge},
+  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
+  year      = {2017}
+}""",
+    "adain",
+    one_encoder=True,
+)
+
 PIX2PIX = About(
     "pix2pix",
     "Isola et al. 2017",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cyclegan.methods.about import CUT, CYCLEGAN, FASTCUT, MUNIT, PIX2PIX, About
+from cyclegan.methods.about import ADAIN, CUT, CYCLEGAN, FASTCUT, MUNIT, PIX2PIX, About
 from cyclegan.networks.config import (
+    AdainGeneratorConfig,
     BackboneConfig,
     DiscriminatorConfig,
     GeneratorConfig,
@@ -18,9 +19,10 @@ from cyclegan.networks.config import (
     StridedConfig,
     UnetConfig,
 )
-from cyclegan.types import NUMBER, RGB, Channels, Direction
+from cyclegan.types import NUMBER, RGB, Channels, Direction, Place
 
 if TYPE_CHECKING:
+    from cyclegan.methods.adain import Adain
     from cyclegan.methods.cut import Cut
     from cyclegan.methods.cyclegan import Cyclegan
     from cyclegan.methods.munit import Munit
@@ -158,6 +160,32 @@ class Pix2pixConfig(_OneSided):
         from cyclegan.methods.pix2pix import Pix2pix
 
         return Pix2pix(self, channels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdainConfig(_OneSided):
+    """AdaIN (Huang and Belongie 2017): the style of any picture."""
+
+    about: ClassVar[About] = ADAIN
+
+    kind: Literal["adain"] = "adain"
+    """One generator, which takes the style of any picture at translation time; learns from contents and styles."""
+    direction: Direction = Direction.AtoB
+    """The direction of the translation: from contents to styles."""
+    generator: AdainGeneratorConfig = field(default_factory=AdainGeneratorConfig)
+    """The encoder, and the decoder that mirrors it."""
+    weights: Place | None = None
+    """File with the weights of the encoder (.pth or .safetensors). Without one, they are downloaded once."""
+    content: Weight = 1.0
+    """Weight of the content loss: how well features keep the content, once they have the moments of the style."""
+    style: Weight = 10.0
+    """Weight of the style loss: the distance of the moments of layers from those of the style."""
+
+    def build(self, channels: Channels = RGB) -> Adain:
+        """Build the method with random weights, for pictures with these numbers of channels."""
+        from cyclegan.methods.adain import Adain
+
+        return Adain(self, channels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.networks.adaptive import Adaptive
-from cyclegan.networks.blocks import Initial, initialise, mirror_pad
+from cyclegan.networks.blocks import Initial, PreciseConv2d, initialise, mirror_pad
 from cyclegan.types import Scores
 
 if TYPE_CHECKING:
@@ -92,6 +92,10 @@ class StyleGenerator(Generator):
     """Linear layers with ReLUs between them; empty if the code is the numbers."""
     has_prior: bool
     """Whether styles may be drawn from N(0, 1); false if every style comes from a picture."""
+    style_sides: tuple[int, int]
+    """The `multiple` and `smallest` of the pictures that `style_features` accepts."""
+    style_head: PreciseConv2d | None
+    """The 1x1 convolution from the means of `style_features` to the style code, if the code is such a function."""
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         """Translate images (N, inputs, H, W) in [-1, 1], of any H and W, to (N, outputs, H, W) in [-1, 1], float32.
@@ -107,8 +111,22 @@ class StyleGenerator(Generator):
         """Translate images whose sides `forward` has padded, with the numbers (N or 1, M) of the adaptive layers."""
 
     @abstractmethod
+    def style_features(self, pictures: Tensor) -> Tensor:
+        """Return the layer (N, F, h, w) whose statistics are the style, of pictures that `encode_style` has padded."""
+
     def encode_style(self, pictures: Tensor) -> Tensor:
-        """Return the style codes (N, style_size) of pictures (N, outputs, H, W) in [-1, 1] of the target domain."""
+        """Return the style codes (N, style_size) of pictures (N, outputs, H, W) in [-1, 1] of the target domain.
+
+        They are linear functions of the mean of each channel of `style_features`, if there is a `style_head`; else the
+        mean and the deviation of each channel, and 1. At least float32.
+        """
+        features = self.style_features(mirror_pad(pictures, *self.style_sides))
+        precise = features.to(torch.promote_types(features.dtype, torch.float32))
+        if self.style_head is not None:
+            code: Tensor = self.style_head(precise.mean(dim=(2, 3), keepdim=True))
+            return code.flatten(1)
+        variance, mean = torch.var_mean(precise, dim=(2, 3), correction=0)
+        return torch.cat([mean, torch.sqrt(variance + 1e-5), torch.ones_like(mean[:, :1])], dim=1)
 
     def weaken(self, style: Tensor, strength: float) -> Tensor:
         """Return codes (N, style_size) whose effect is `strength` times as strong; 1 changes nothing."""

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from cyclegan.types import NUMBER, Place
 
 if TYPE_CHECKING:
+    from cyclegan.networks.adain import AdainGenerator
     from cyclegan.networks.backbones import Backbone
     from cyclegan.networks.munit import MunitGenerator
     from cyclegan.networks.patchgan import PatchGan, PixelGan, StridedGan
@@ -105,6 +106,24 @@ class MunitGeneratorConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdainGeneratorConfig:
+    """Encoder and decoder of AdaIN (Huang and Belongie 2017)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
+
+    kind: Literal["adain"] = "adain"
+    """A frozen encoder, AdaIN, and a decoder that is learned."""
+    encoder: Literal["vgg19", "squeezenet1_1"] = "vgg19"
+    """The trained classifier whose layers encode: VGG-19 up to relu4_1, or SqueezeNet, which is small and fast."""
+
+    def build(self, inputs: int = 3, outputs: int = 3) -> AdainGenerator:
+        """Build the network with random weights, also of the encoder; images must have 3 channels."""
+        from cyclegan.networks.adain import AdainGenerator
+
+        return AdainGenerator(self, inputs, outputs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PatchganConfig:
     """PatchGAN discriminator (Isola et al. 2017)."""
 
@@ -184,8 +203,10 @@ class BackboneConfig:
 
 GeneratorConfig = Annotated[ResnetConfig | UnetConfig, Field(discriminator="kind")]
 """Generators whose translations depend on the image only, which most methods train."""
-AnyGeneratorConfig = Annotated[ResnetConfig | UnetConfig | MunitGeneratorConfig, Field(discriminator="kind")]
+AnyGeneratorConfig = Annotated[
+    ResnetConfig | UnetConfig | MunitGeneratorConfig | AdainGeneratorConfig, Field(discriminator="kind")
+]
 """All generators, which a file or a model may have."""
-GENERATORS = ("resnet", "unet", "munit")
+GENERATORS = ("resnet", "unet", "munit", "adain")
 """Kinds of generator; pydantic puts them among the keys of an error."""
 DiscriminatorConfig = Annotated[PatchganConfig | PixelConfig | StridedConfig, Field(discriminator="kind")]

@@ -56,6 +56,7 @@ class MunitGenerator(StyleGenerator):
         )
         self.head = PreciseConv2d(widths[0], outputs, 7)
         self.style = _style_encoder(config, outputs)
+        self.style_sides = 1, 2**config.style_downsamplings
         self.mlp = nn.Sequential(
             nn.Linear(config.style_size, config.mlp_width),
             nn.ReLU(),
@@ -82,20 +83,24 @@ class MunitGenerator(StyleGenerator):
         height, width = size
         return self._decode(content, self.numbers(content, style))[:, :, :height, :width]
 
-    def encode_style(self, pictures: Tensor) -> Tensor:
-        """Return the style codes (N, style_size), float32, of pictures (N, outputs, H, W) in [-1, 1] of any size."""
-        *convolutions, last = self.style
-        y = mirror_pad(pictures, 1, 2**self.config.style_downsamplings)
-        for module in convolutions:
-            y = module(y)
-        mean = y.to(torch.promote_types(y.dtype, torch.float32)).mean(dim=(2, 3), keepdim=True)
-        code: Tensor = last(mean)
-        return code.flatten(1)
+    def style_features(self, pictures: Tensor) -> Tensor:
+        """Return the last layer of the style encoder (N, F, h, w), before the mean over places."""
+        x = pictures
+        for module in self.style[:-1]:
+            x = module(x)
+        return x
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Return the images and the outputs of the content encoder: its convolutions, and the last of its blocks."""
         at = [*range(self.config.downsamplings + 1), self._contents - 1]
         return [mirror_pad(x, self.multiple, self.smallest), *self.features(x, at)]
+
+    @property
+    def style_head(self) -> PreciseConv2d:  # type: ignore[override]  # which it always has
+        """The last convolution of the style encoder."""
+        head = self.style[-1]
+        assert isinstance(head, PreciseConv2d)
+        return head
 
     @property
     def _contents(self) -> int:

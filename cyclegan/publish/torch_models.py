@@ -81,7 +81,9 @@ def exported_program(network: Generator, metadata: str) -> bytes:
     Raises ValueError, in one line, when torch cannot export it.
     """
     batch, height, width = (torch.export.Dim(name, min=1, max=MOST) for name in ("batch", "height", "width"))
-    free = {"images": {0: batch, 2: height, 3: width}, "style": ({0: batch},) if network.style_size else ()}
+    free: dict[str, Any] = {"images": {0: batch, 2: height, 3: width}}
+    if network.style_size:
+        free["style"] = ({0: batch},)
     file = io.BytesIO()
     with _told("torch.export"):
         program = torch.export.export(_Whole(network).eval(), _examples(network), dynamic_shapes=free)

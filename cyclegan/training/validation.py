@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import count, cycle
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,9 @@ from cyclegan.training.log import RunLog
 from cyclegan.training.samples import looking
 from cyclegan.types import Direction, Domain
 from cyclegan.util.text import shown
+
+EXAMPLES = 16
+"""The number of held-out pictures whose styles the translations get in turn, if styles come from pictures."""
 
 
 class Validation:
@@ -95,8 +99,8 @@ class Validation:
             self.pictures[direction.source],
             self.seen[direction.target],
             self.features,
-            translate=self._by(there, learner.autocast),
-            back=self._by(back, learner.autocast) if back else None,
+            translate=self._by(there, direction.target, learner.autocast),
+            back=self._by(back, direction.source, learner.autocast) if back else None,
             truths=self.truths.get(direction.source),
             formats=(self.formats[direction.source], self.formats[direction.target]),
         )
@@ -105,19 +109,27 @@ class Validation:
         """The RGB view of a batch of pictures of a domain."""
         return self.formats[domain].as_rgb(normalised(batch.to(self.device)))
 
-    def _by(self, network: nn.Module, autocast: Arithmetic) -> Callable[[Tensor], Tensor]:
+    def _styles(self, network: nn.Module, target: Domain) -> Iterator[Tensor] | None:
+        """Styles (1, S) without end: random ones, or those of held-out pictures of the target; None if not needed."""
+        if not isinstance(network, StyleGenerator):
+            return None
+        if network.has_prior:
+            random = torch.Generator().manual_seed(0)
+            return (network.random_styles(1, random) for _ in count())
+        pictures = [normalised(image[None].to(self.device)) for batch in self.pictures[target] for image in batch]
+        return cycle([network.encode_style(picture) for picture in pictures[:EXAMPLES]])
+
+    def _by(self, network: nn.Module, target: Domain, autocast: Arithmetic) -> Callable[[Tensor], Tensor]:
         """Translate in the run's precision; the network that scores gets all pictures in float32.
 
-        If styles may be drawn, each picture gets one, the same in each validation.
+        Each picture gets a style of its own, the same in each validation, if the network takes one.
         """
-        random = torch.Generator().manual_seed(0)
+        styles = self._styles(network, target)
 
         def translate(pictures: Tensor) -> Tensor:
-            drawn: list[Tensor] = []
-            if isinstance(network, StyleGenerator) and network.has_prior:
-                drawn = [network.random_styles(len(pictures), random)]
+            codes = [next(styles) for _ in pictures] if styles else []
             with autocast:
-                translated: Tensor = network(pictures.to(self.device), *drawn)
+                translated: Tensor = network(pictures.to(self.device), *([torch.cat(codes)] if codes else []))
             return translated.float()
 
         return translate
