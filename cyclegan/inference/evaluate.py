@@ -202,6 +202,8 @@ def _translated(
     for weights, direction in jobs:
         source, target, known = domains[direction.source], domains[direction.target], loaded[weights]
         back = known.translators.get(direction.opposite)
+        if back and back.engine.style_size:
+            back = None  # a translation there and back has another style
         score = score_translation(
             direction,
             source.pictures,
