@@ -124,7 +124,7 @@ class TrainingConfig:
     lr_schedule: LrScheduleConfig = field(default_factory=LrScheduleConfig)
     """The length of the training, and the decay of the learning rate."""
     players: dict[str, PlayerConfig] = field(default_factory=dict)
-    """Settings of single players that differ from the run's, for example {discriminators: {lr: 1e-4}}."""
+    """Settings of single players, for example {discriminators: {lr: 1e-4}}."""
     grad_clip: Annotated[float, NUMBER, Field(ge=0, le=1e9)] = 0.0
     """Maximum L2 norm of a player's gradient; 0 disables clipping."""
     max_nonfinite_steps: Annotated[int, NUMBER, Field(gt=0, le=10**6)] = 10

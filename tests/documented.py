@@ -26,6 +26,8 @@ SHORT = "2 images"
 NETWORKS: dict[str, dict[str, Any]] = {
     "resnet": {"width": 4, "blocks": 1},
     "unet": {"width": 4, "depth": 5},
+    "munit": {"width": 4, "blocks": 1, "mlp_width": 8},
+    "strided": {"width": 4, "depth": 2, "scales": 2},
     "patchgan": {"width": 4, "depth": 2},
     "pixel": {"width": 4},
 }
@@ -135,6 +137,8 @@ def _ask(hub: str, cache: str) -> None:
 
 def _networks(method: str) -> tuple[tuple[str, str], tuple[str, str]]:
     """The kinds of network that a method has by default."""
+    if method == "munit":
+        return ("generator", "munit"), ("discriminator", "strided")
     return ("generator", "unet" if method == "pix2pix" else "resnet"), ("discriminator", "patchgan")
 
 

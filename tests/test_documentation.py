@@ -30,7 +30,7 @@ from cyclegan.data.read import read_picture
 from cyclegan.data.stores import SUFFIXES, suffix_for
 from cyclegan.data.write import encoded
 from cyclegan.methods import MethodConfig
-from cyclegan.networks.config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.config import AnyGeneratorConfig, DiscriminatorConfig
 from cyclegan.recipe import Recipe, recipe_from
 from tests.pages import DOCS, PAGES, ROOT, blocks, headings, of_cyclegan, prose, saved, shell, spans, text
 from tests.patience import run, until
@@ -121,7 +121,7 @@ def test_a_key_that_the_prose_names_exists(page: str) -> None:
 
 def is_valid(key: str, value: Any) -> bool:
     """Whether some kind of method, generator and discriminator takes this value."""
-    unions = MethodConfig, GeneratorConfig, DiscriminatorConfig
+    unions = MethodConfig, AnyGeneratorConfig, DiscriminatorConfig
     kinds = [[config.kind for config in get_args(get_args(union)[0])] for union in unions]
     for method, generator, discriminator in product(*kinds):
         recipe: dict[str, Any] = {"method": {"kind": method}}

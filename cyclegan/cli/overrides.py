@@ -35,7 +35,7 @@ class Group(NamedTuple):
     """Its dotted key, `method.generator`."""
     config: Any
     kinds: dict[str, Any]
-    """The configs that may be there instead, by kind; empty where there is no choice."""
+    """The configs that may be there, by kind; empty for a config without a kind."""
 
 
 def with_kinds(config: Any, arguments: list[str], key: str = "") -> Any:
@@ -98,7 +98,7 @@ def _page(group: Group) -> type[Any]:
         if field.name not in inner:
             option = tyro.conf.arg(name=f"{group.key}.{field.name}", help=sentences[field.name])
             if field.name == "kind":
-                text = f"{sentences['kind']} Another kind has its own defaults."
+                text = sentences["kind"] + " Another kind has its own defaults." * (len(group.kinds) > 1)
                 option = tyro.conf.arg(name=f"{group.key}.kind", help=text, metavar="{" + ",".join(group.kinds) + "}")
             default = dataclasses.field(default_factory=partial(getattr, config, field.name))
             options.append((field.name, Annotated[hints[field.name], option], default))
@@ -130,11 +130,13 @@ def _groups(config: Any, above: str = "") -> dict[str, Group]:
 
 
 def _parts(config: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Yield the fields that hold a config: name, config, and the configs that may be there instead, by kind."""
+    """Yield the fields that hold a config: name, config, and the configs that may be there, by kind."""
     hints = get_type_hints(type(config))
     for field in fields(config):
         if is_dataclass(part := getattr(config, field.name)):
             members: list[Any] = [member for member in get_args(hints[field.name]) if is_dataclass(member)]
+            if not members and hasattr(part, "kind"):
+                members = [type(part)]
             yield field.name, part, {member.kind: member for member in members}
 
 

@@ -79,7 +79,7 @@ class UnetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MunitGeneratorConfig:
-    """Content encoder, style encoder and decoder of MUNIT (Huang et al. 2018)."""
+    """Encoders and decoder of MUNIT (Huang et al. 2018)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an exported generator carries it alone
 
@@ -165,7 +165,7 @@ class PixelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StridedConfig:
-    """Multi-scale discriminator of MUNIT (Huang et al. 2018)."""
+    """Discriminator of MUNIT (Huang et al. 2018)."""
 
     kind: Literal["strided"] = "strided"
     """Scores patches by convolutions of stride 2 without a norm, at several scales."""

@@ -21,9 +21,11 @@ from pydantic.fields import FieldInfo
 
 from cyclegan.cli import COMMANDS, parse
 from cyclegan.cli.overrides import field_docstrings
+from cyclegan.methods import MethodConfig
 from cyclegan.recipe import PlayerConfig, Recipe
 
 KEYS = "<!-- Every recipe key stands here on the site. -->"
+METHODS = [config.kind for config in get_args(get_args(MethodConfig)[0])]
 HELP = "<!-- The help of every command stands here on the site. -->"
 
 
@@ -90,7 +92,9 @@ def _title(place: str, config: type[Any]) -> str:
 
 
 def _anchor(place: str, config: type[Any]) -> str:
-    return _kind(config) or place
+    """Return the anchor of a section: its kind; where a method has that kind too, also its place."""
+    kind = _kind(config)
+    return f"{place}.{kind}" if kind in METHODS and place != "method" else kind or place
 
 
 def _key(

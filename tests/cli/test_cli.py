@@ -47,7 +47,7 @@ def test_help_fits_into_a_page_of_80_columns(
     assert len(lines) <= (100 if command == "translate" else 40) and max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("kind", ["cyclegan", "cut", "fastcut", "pix2pix"])
+@pytest.mark.parametrize("kind", ["cyclegan", "cut", "fastcut", "pix2pix", "munit"])
 def test_every_option_of_a_recipe_is_on_the_help_page_of_its_group(
     kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +178,10 @@ def test_without_words_it_says_what_it_can(words: str, capsys: pytest.CaptureFix
         ("translate nowhere in out --size some", "--size: expected a whole number, not 'some'"),
         ("translate nowhere in out --direction atob", "expected AtoB or BtoA, not 'atob'; did you mean AtoB?"),
         ("train --training.lr_schedule.shape cosin", "or plateau, not 'cosin'; did you mean cosine?"),
-        ("train --method.kind cutt", "--method.kind: expected one of cyclegan, cut, fastcut, pix2pix, not 'cutt'; did"),
+        (
+            "train --method.kind cutt",
+            "--method.kind: expected one of cyclegan, cut, fastcut, pix2pix, munit, not 'cutt'",
+        ),
         ("train --method.kind cut --method.generator.kind vit", "expected one of resnet, unet, not 'vit'"),
         ("train --method.kind cut --method.cycle 5", "Unrecognized options: --method.cycle"),
         ("train --training.players {a:{lr:1}", "--training.players: not valid YAML: "),

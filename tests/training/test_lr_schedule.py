@@ -13,6 +13,7 @@ import torch
 from cyclegan.metrics.config import FeaturesConfig
 from cyclegan.recipe import LrScheduleConfig
 from cyclegan.training.lr_schedule import Plateau, lr_factor
+from cyclegan.training.optimizer import Gradients
 from cyclegan.training.trainer import Trainer, train
 from cyclegan.types import Batch
 from tests.tiny import tiny_recipe, write_pictures
@@ -101,6 +102,19 @@ def test_a_player_may_have_a_learning_rate_and_betas_of_its_own(data: Path, tmp_
     generators, discriminators = moved(trainer)
     assert generators == pytest.approx(2e-4, rel=0.01) and discriminators == pytest.approx(1e-3, rel=0.01)
     assert [o.optimizer.param_groups[0]["betas"] for o in trainer.learner.optimizers] == [(0.5, 0.999), (0.0, 0.9)]
+
+
+def test_weight_decay_is_a_part_of_the_gradient(data: Path, tmp_path: Path) -> None:
+    """Alone in it, it moves every weight towards zero."""
+    players = {"discriminators": {"weight_decay": 1.0}}
+    trainer = Trainer(tiny_recipe(data, training={"players": players, "weight_decay": 0.25}), tmp_path / "run")
+    for optimizer in trainer.learner.optimizers:
+        before = [p.detach().clone() for p in optimizer.parameters]
+        zero = [torch.zeros_like(p) for p in optimizer.parameters]
+        optimizer.step(Gradients({"none": torch.zeros(())}, zero))
+        for old, new in zip(before, optimizer.parameters, strict=True):
+            assert torch.equal((old - new).sign(), old.sign())
+    assert [o.optimizer.param_groups[0]["weight_decay"] for o in trainer.learner.optimizers] == [0.25, 1.0]
 
 
 def test_a_player_may_move_in_every_second_step_and_is_shown_in_all(data: Path, tmp_path: Path) -> None:
