@@ -51,7 +51,7 @@ class Export:
             )  # fmt: skip
         print(f"{shown(self.out)}: translates {exported.direction}")
         for weights in exported.beside:
-            print(f"{shown(weights)}: its weights")
+            print(f"{shown(weights)}: {'its weights' if weights.suffix == '.bin' else 'finds the styles of pictures'}")
         for path, what in ((exported.card, "model card"), (exported.sheet, "contact sheet")):
             if path:
                 print(f"{shown(path)}: {what}")

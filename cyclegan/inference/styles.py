@@ -80,9 +80,7 @@ class Stylist:
         engine = translator.engine
         if not engine.style_size and not styles.is_default:
             raise ValueError("--style, --styles, --style_strength, --seed: this model has one style and takes no other")
-        self.names = find_images(styles.folder).names if styles.folder else []
-        if styles.folder and not self.names:
-            raise FileNotFoundError(f"--style: {shown(styles.folder)}: no pictures in it")
+        self.names = _names(styles.folder) if styles.folder else []
         if engine.style_size and not (styles.pictures or engine.has_prior):
             raise ValueError("--style: this model takes its style from a picture; give one, or a directory of them")
         self._encoded = lru_cache(KEPT)(self._encode)
@@ -111,13 +109,20 @@ class Stylist:
             raise ValueError(f"--style: {reason(error)}") from None
 
 
+def _names(folder: Path) -> list[str]:
+    """Return the names of the pictures in a directory. Raises FileNotFoundError when there are none."""
+    try:
+        return find_images(folder).names
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"--style: {error}") from None
+
+
 def _digest(pictures: tuple[Path, ...]) -> str:
     """Return a digest of the contents of style pictures, or of the names and sizes of those in a directory."""
     whole = hashlib.sha256()
     for path in pictures:
         if path.is_dir():
-            listing = find_images(path)
-            for name in listing.names:
+            for name in _names(path):
                 whole.update(f"{name} {(path / name).stat().st_size}\n".encode("utf-8", "surrogateescape"))
         else:
             whole.update(path.read_bytes())

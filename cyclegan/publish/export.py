@@ -48,7 +48,7 @@ class Exported(NamedTuple):
     generator: Path
     """The file that was asked for."""
     beside: list[Path]
-    """Other files of the model: the weights of OpenVINO's format."""
+    """Other files of the model: the weights of OpenVINO's format, and what finds styles."""
     card: Path | None
     """The model card, under the first of `card_names` that is free; None if none is."""
     sheet: Path | None

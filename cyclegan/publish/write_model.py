@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from cyclegan.inference.engines.about import About
 from cyclegan.inference.engines.agreement import TOLERANCES
+from cyclegan.inference.engines.exported import style_file
+from cyclegan.inference.engines.onnx_model import style_model_of
 from cyclegan.inference.engines.sessions import Array
 from cyclegan.inference.generator_file import write_generator
-from cyclegan.inference.graph.trace import trace
+from cyclegan.inference.graph.trace import style_head, trace, trace_style
 from cyclegan.inference.model import Model
 from cyclegan.networks.base import StyleGenerator
 from cyclegan.publish.calibration import pictures_in, training_pictures
@@ -74,12 +76,16 @@ def write_model(
     style = style_for(network)
     made = make_model(network, graph, about, out.suffix, pictures, style)
     checked = check_model(made.translate, network, about.precision, pictures, style)
-    for suffix, content in made.files.items():
-        write_whole(out.with_suffix(suffix), content)
+    files = {out.with_suffix(suffix): content for suffix, content in made.files.items()}
+    if isinstance(network, StyleGenerator) and out.suffix in QUANTISED:
+        finds = style_model_of(trace_style(network), style_head(network), {"digest": about.digest})
+        files = {style_file(out): finds} | files
+    for path, content in files.items():
+        write_whole(path, content)
     allowed = TOLERANCES[about.precision]
     calibrated = f" It was calibrated on {len(pictures)} pictures." if int8 else ""
     checks = f"With {made.runtime}, the translations of {checked}, compared with torch in float32 (allowed: {allowed})."
-    return Written([out.with_suffix(suffix) for suffix in reversed(made.files)], made.name, checks + calibrated)
+    return Written([*reversed(files)], made.name, checks + calibrated)
 
 
 def _pictures(model: Model, direction: Direction, int8: bool, calibrate: Path | None) -> Sequence[Array]:

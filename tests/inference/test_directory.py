@@ -106,7 +106,7 @@ def test_a_batch_that_fails_is_tried_again_one_by_one(
     write_pictures(tmp_path / "in", 5, size=16)
     whole, seen, freed = translator.translate_pixels, list[int](), list[bool]()
 
-    def small(pixels: Pixels) -> Pixels:
+    def small(pixels: Pixels, style: object = None) -> Pixels:
         seen.append(len(pixels))
         if len(pixels) > 1:
             raise error
@@ -168,7 +168,7 @@ def test_a_disk_that_refuses_ends_it_with_what_was_done(
     write_pictures(tmp_path / "in", 40, size=8)
     seen: list[Pixels] = []
 
-    def same(pixels: Pixels) -> Pixels:
+    def same(pixels: Pixels, style: object = None) -> Pixels:
         seen.append(pixels)
         return pixels
 

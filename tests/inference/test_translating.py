@@ -126,7 +126,7 @@ def test_neighbours_of_one_size_go_together_and_come_out_the_same(
     together: list[int] = []
     whole = translator.translate_pixels
 
-    def counted(pixels: Pixels) -> Pixels:
+    def counted(pixels: Pixels, style: object = None) -> Pixels:
         together.append(len(pixels))
         return whole(pixels)
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from cyclegan.inference.engines.libraries import library
 from cyclegan.inference.engines.onnx_ops import IR_VERSION, NUMBERS, OPSET, Parts, add_node
-from cyclegan.inference.graph.nodes import INPUT, Graph, Node
+from cyclegan.inference.graph.nodes import INPUT, Graph, Linear, Node
 
 STYLE = "style"
 """The name of the input for style codes."""
@@ -48,6 +48,44 @@ def model_of(graph: Graph, metadata: Mapping[str, str] | None = None, *, steady:
         inputs[STYLE] = _free("styles", graph.style_size)
     outputs = {OUTPUT: _free("batch", graph.outputs, "height", "width")}
     return _bytes(parts, inputs, outputs, metadata or {})
+
+
+def style_model_of(graph: Graph, head: Linear | None, metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return what finds the styles of pictures as an ONNX model for pictures of any size.
+
+    Its input "images" (N, C, H, W) is float32 in [-1, 1], and its output "style" (N, S): see
+    `StyleGenerator.encode_style`. `graph` maps pictures to the layer whose statistics are the style; `head` maps the
+    means of its channels to the code, if the code is such a function.
+
+    Raises what `model_of` raises.
+    """
+    parts = Parts()
+    padded = _padded(parts, graph)
+    for node in graph.nodes.values():
+        if node.op != "input":
+            add_node(parts, replace(node, inputs=tuple(padded if name == INPUT else name for name in node.inputs)))
+    layer, axes = graph.output.name, {"axes": [2, 3]}
+    mean = parts.add("ReduceMean", [layer], "mean", keepdims=0, **axes)
+    if head is not None:
+        weights = [parts.constant(f"head.{kind}", array) for kind, array in head._asdict().items()]
+        parts.add("Gemm", [mean, *weights], STYLE, transB=1)
+    else:
+        centre = parts.add("ReduceMean", [layer], "centre", keepdims=1, **axes)
+        off = parts.add("Sub", [layer, centre], "off")
+        variance = parts.add("ReduceMean", [parts.add("Mul", [off, off], "squares")], "variance", keepdims=0, **axes)
+        deviation = parts.add(
+            "Sqrt", [parts.add("Add", [variance, parts.constant("eps", 1e-5)], "positive")], "deviation"
+        )
+        first = parts.add("Slice", [mean, parts.wholes(0), parts.wholes(1), parts.wholes(1)], "first")
+        strength = parts.add(
+            "Add",
+            [parts.add("Mul", [first, parts.constant("none", 0.0)], "nothing"), parts.constant("all", 1.0)],
+            "strength",
+        )
+        parts.add("Concat", [mean, deviation, strength], STYLE, axis=1)
+    size = len(head.bias) if head is not None else 2 * graph.outputs + 1
+    inputs = {INPUT: _free("batch", graph.inputs, "height", "width")}
+    return _bytes(parts, inputs, {STYLE: _free("batch", size)}, metadata or {})
 
 
 def part_of(nodes: Sequence[Node], inputs: Mapping[str, int], outputs: Sequence[str], fixed: Collection[str]) -> bytes:

@@ -41,10 +41,40 @@ def trace(network: nn.Module) -> Graph:
     """
     if not isinstance(network, Generator):
         raise Untraceable(f"a {type(network).__name__} is not one of the suite's generators")
+    whole = _TranslateStyled(network) if isinstance(network, StyleGenerator) else _Translate(network)
+    mlp = _mlp(network.mlp) if isinstance(network, StyleGenerator) else ()
+    return Graph(
+        nodes=_traced(whole, network.inputs),
+        multiple=network.multiple,
+        smallest=network.smallest,
+        style_size=network.style_size,
+        mlp=mlp,
+    )
+
+
+def trace_style(network: StyleGenerator) -> Graph:
+    """Return the graph of `style_features`, which maps pictures to the layer whose statistics are their style.
+
+    Raises Untraceable when the network has an operation that the graph does not know.
+    """
+    multiple, smallest = network.style_sides
+    return Graph(nodes=_traced(_StyleFeatures(network), network.outputs), multiple=multiple, smallest=smallest)
+
+
+def style_head(network: StyleGenerator) -> Linear | None:
+    """Return the layer that maps the means of the channels to a style code, if the network has one."""
+    head = network.style_head
+    if head is None:
+        return None
+    assert head.bias is not None
+    return Linear(_array(head.weight.flatten(1)), _array(head.bias))
+
+
+def _traced(whole: _Translate, inputs: int) -> dict[str, Node]:
+    """Return the nodes that tracing finds, for images with so many channels."""
     nodes: dict[str, Node] = {}
     names: dict[str, str] = {}
-    whole = _TranslateStyled(network) if isinstance(network, StyleGenerator) else _Translate(network)
-    traced = _Tracer().trace(whole)
+    traced, network = _Tracer().trace(whole), whole.network
     modules = dict(network.named_modules())
     with torch.no_grad():
         for step in traced.nodes:
@@ -52,20 +82,13 @@ def trace(network: nn.Module) -> Graph:
                 break
             if step.target == NUMBERS:
                 continue
-            made = _nodes(step, modules, names, nodes, network)
+            made = _nodes(step, modules, names, nodes, inputs)
             if isinstance(made, str):
                 names[step.name] = made  # it passes on what another node makes
             else:
                 nodes |= {node.name: node for node in made}
                 names[step.name] = made[-1].name
-    mlp = _mlp(network.mlp) if isinstance(network, StyleGenerator) else ()
-    return Graph(
-        nodes=_fused(nodes),
-        multiple=network.multiple,
-        smallest=network.smallest,
-        style_size=network.style_size,
-        mlp=mlp,
-    )
+    return _fused(nodes)
 
 
 class _Translate(nn.Module):
@@ -87,6 +110,14 @@ class _TranslateStyled(_Translate):
         return self.network.translate(x, numbers)
 
 
+class _StyleFeatures(_Translate):
+    """What finds styles of a generator with styles."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert isinstance(self.network, StyleGenerator)
+        return self.network.style_features(x)
+
+
 class _Tracer(fx.Tracer):
     """Traces into modules that have parts, and stops at the others."""
 
@@ -95,18 +126,18 @@ class _Tracer(fx.Tracer):
 
 
 def _nodes(
-    step: fx.Node, modules: Mapping[str, nn.Module], names: Mapping[str, str], nodes: Mapping[str, Node], of: Generator
+    step: fx.Node, modules: Mapping[str, nn.Module], names: Mapping[str, str], nodes: Mapping[str, Node], inputs: int
 ) -> list[Node] | str:
     """Return the nodes of a traced step, or the name of the node whose output the step passes on unchanged."""
     if step.op == "placeholder":
-        return [Node(name=INPUT, op="input", channels=of.inputs)]
-    inputs = tuple(names[each.name] for each in step.all_input_nodes if each.name in names)
-    if not inputs:
+        return [Node(name=INPUT, op="input", channels=inputs)]
+    before_it = tuple(names[each.name] for each in step.all_input_nodes if each.name in names)
+    if not before_it:
         raise Untraceable(f"{step.target} has no input that is an image")
-    before = nodes[inputs[0]]
+    before = nodes[before_it[0]]
     like = {
         "name": step.name.removeprefix("network_"),
-        "inputs": inputs,
+        "inputs": before_it,
         "channels": before.channels,
         "size": before.size,
     }
@@ -116,7 +147,7 @@ def _nodes(
     function = FUNCTIONS.get(step.target)
     if function is None:
         raise Untraceable(f"the operation {step.target} of the network is not known")
-    made = function(step, like, [nodes[name] for name in inputs])
+    made = function(step, like, [nodes[name] for name in before_it])
     return made if isinstance(made, str) else [made]
 
 
