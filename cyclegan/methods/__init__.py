@@ -4,9 +4,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cyclegan.methods.config import AdainConfig, CutConfig, CycleganConfig, FastcutConfig, MunitConfig, Pix2pixConfig
+from cyclegan.methods.config import (
+    AdainConfig,
+    CutConfig,
+    CycleganConfig,
+    FastcutConfig,
+    MunitConfig,
+    PerceptualConfig,
+    Pix2pixConfig,
+)
 
 MethodConfig = Annotated[
-    CycleganConfig | CutConfig | FastcutConfig | Pix2pixConfig | MunitConfig | AdainConfig, Field(discriminator="kind")
+    CycleganConfig | CutConfig | FastcutConfig | Pix2pixConfig | MunitConfig | AdainConfig | PerceptualConfig,
+    Field(discriminator="kind"),
 ]
 """The config of any method; `kind` selects the type. Add new methods here."""

@@ -18,6 +18,8 @@ class About(NamedTuple):
     """Whether the method trains on pairs of pictures."""
     one_encoder: bool = False
     """Whether one network reads the pictures of both domains, so that they need equally many channels."""
+    one_style: bool = False
+    """Whether the target domain is the style of one picture, or of a few."""
 
 
 CYCLEGAN = About(
@@ -73,6 +75,20 @@ ADAIN = About(
 }""",
     "adain",
     one_encoder=True,
+)
+
+PERCEPTUAL = About(
+    "Perceptual losses",
+    "Johnson et al. 2016",
+    """\
+@inproceedings{johnson2016perceptual,
+  title     = {Perceptual Losses for Real-Time Style Transfer and Super-Resolution},
+  author    = {Johnson, Justin and Alahi, Alexandre and Fei-Fei, Li},
+  booktitle = {European Conference on Computer Vision (ECCV)},
+  year      = {2016}
+}""",
+    "perceptual",
+    one_style=True,
 )
 
 PIX2PIX = About(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from cyclegan.methods.about import ADAIN, CUT, CYCLEGAN, FASTCUT, MUNIT, PIX2PIX, About
+from cyclegan.methods.about import ADAIN, CUT, CYCLEGAN, FASTCUT, MUNIT, PERCEPTUAL, PIX2PIX, About
 from cyclegan.networks.config import (
     AdainGeneratorConfig,
     BackboneConfig,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cyclegan.methods.cut import Cut
     from cyclegan.methods.cyclegan import Cyclegan
     from cyclegan.methods.munit import Munit
+    from cyclegan.methods.perceptual import Perceptual
     from cyclegan.methods.pix2pix import Pix2pix
 
 Weight = Annotated[float, NUMBER, Field(ge=0, le=1e6)]
@@ -227,3 +228,70 @@ class MunitConfig:
         from cyclegan.methods.munit import Munit
 
         return Munit(self, channels)
+
+
+class Layers(NamedTuple):
+    """The layers of a backbone that losses of content and style compare."""
+
+    content: str
+    style: tuple[str, ...]
+
+
+_OF_VGG = Layers("relu2_2", ("relu1_2", "relu2_2", "relu3_3", "relu4_3"))
+
+LAYERS: dict[str, Layers] = {
+    "vgg16": _OF_VGG,  # Johnson et al. 2016, section 4.1
+    "vgg19": _OF_VGG,
+    "vgg19_normalised": _OF_VGG,
+    "squeezenet1_1": Layers("features.3", ("features.1", "features.4", "features.6", "features.7")),
+}
+"""The layers of each backbone that are compared by default."""
+
+
+def _fast() -> ResnetConfig:
+    return ResnetConfig(width=32, blocks=5, upsample="resize")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptualConfig(_OneSided):
+    """Perceptual losses (Johnson et al. 2016): one style, from one picture."""
+
+    about: ClassVar[About] = PERCEPTUAL
+
+    kind: Literal["perceptual"] = "perceptual"
+    """One generator that learns one style, of one or a few pictures in the target folder; no discriminator."""
+    direction: Direction = Direction.AtoB
+    """The direction of the translation: AtoB gives the pictures of A the style of those in B."""
+    generator: GeneratorConfig = field(default_factory=_fast)
+    """The architecture of the generator."""
+    content: Weight = 1.0
+    """Weight of the content loss, the squared difference of features, as a share of their mean square."""
+    style: Weight = 1.0
+    """Weight of the style loss, the squared difference of Gram matrices, as a share of their mean square."""
+    tv: Weight = 0.0
+    """Weight of the total variation, the mean squared difference of neighbouring pixels, which smooths."""
+    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(network="vgg16"))
+    """The frozen network whose features are compared."""
+    content_layer: str | None = None
+    """The layer that content is compared in; none: the usual one of vgg16, vgg19 or squeezenet1_1."""
+    style_layers: tuple[str, ...] | None = None
+    """List of the layers that style is compared in; none: the usual ones of vgg16, vgg19 or squeezenet1_1."""
+
+    @property
+    def layers(self) -> Layers:
+        """The layers that are compared. Raises ValueError if those of the network are not known and not chosen."""
+        usual = LAYERS.get(self.backbone.network, Layers("", ()))
+        layers = Layers(self.content_layer or usual.content, self.style_layers or usual.style)
+        if not all(layers):
+            lacking = " and ".join(
+                name for name, chosen in zip(("content_layer", "style_layers"), layers, strict=True) if not chosen
+            )
+            known = ", ".join(LAYERS)
+            raise ValueError(f"method.{lacking}: say which for {self.backbone.network}; they are known for {known}")
+        return layers
+
+    def build(self, channels: Channels = RGB) -> Perceptual:
+        """Build the method with random weights, for pictures with these numbers of channels."""
+        from cyclegan.methods.perceptual import Perceptual
+
+        return Perceptual(self, channels)
