@@ -41,6 +41,8 @@ def tiny(recipe: dict[str, Any], features: Path) -> dict[str, Any]:
     for player, kind in _networks(short["method"]["kind"]):
         network = short["method"].setdefault(player, {"kind": kind})
         network |= NETWORKS[network["kind"]]
+    if short["method"]["kind"] == "perceptual":
+        short["method"]["backbone"] = {"network": "squeezenet1_1", "weights": str(features)}
     if short["method"]["kind"] in ("cut", "fastcut"):
         short["method"] |= {"patches": 9, "head_width": 8}
     short["data"] = short.get("data", {}) | {"transforms": TRANSFORMS, "validation": 4}
@@ -62,6 +64,9 @@ def on_the_line(words: Sequence[str], features: Path) -> list[str]:
         for player, kind in _networks(_after("--method.kind", words, "cyclegan")):
             network = NETWORKS[_after(f"--method.{player}.kind", words, kind)]
             short += [word for key, value in network.items() for word in (f"--method.{player}.{key}", str(value))]
+    if words[0] == "train" and "--method.backbone.network" in words:
+        short[short.index("--method.backbone.network") + 1] = "squeezenet1_1"
+        short += ["--method.backbone.weights", str(features)]
     if words[0] == "train" and not recipe:
         short += ["--training.lr_schedule.constant", SHORT, "--training.lr_schedule.decay", SHORT, *given]
         short += ["--speed.device", "cpu", "--speed.precision", "float32", "--speed.compile", "off"]
@@ -135,10 +140,12 @@ def _ask(hub: str, cache: str) -> None:
     vars(constants).update(ENDPOINT=hub, HF_HUB_DISABLE_XET=True)
 
 
-def _networks(method: str) -> tuple[tuple[str, str], tuple[str, str]]:
+def _networks(method: str) -> tuple[tuple[str, str], ...]:
     """The kinds of network that a method has by default."""
     if method == "munit":
         return ("generator", "munit"), ("discriminator", "strided")
+    if method == "perceptual":
+        return (("generator", "resnet"),)
     return ("generator", "unet" if method == "pix2pix" else "resnet"), ("discriminator", "patchgan")
 
 

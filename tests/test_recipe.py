@@ -57,7 +57,8 @@ def test_a_written_recipe_reads_back_unchanged(tmp_path: Path) -> None:
         ("method: {nce: 2}", "method: its kind is missing"),
         (
             "method: {kind: cyclogan}",
-            "method.kind: 'cyclogan' is not one of 'cyclegan', 'cut', 'fastcut', 'pix2pix', 'munit'; did you",
+            "method.kind: 'cyclogan' is not one of 'cyclegan', 'cut', 'fastcut', 'pix2pix', 'munit', 'adain', "
+            "'perceptual'; did you mean 'cyclegan'?",
         ),
         ("training: {batch_size: many}", "training.batch_size: input should be a valid integer"),
         ("training: {batch_size: 0}", "training.batch_size: input should be greater than 0 (got 0)"),

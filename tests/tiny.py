@@ -48,4 +48,6 @@ def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
     merged["training"]["lr_schedule"] = schedule
     if merged["method"]["kind"] != "cyclegan":
         del merged["method"]["pool"]
+    if merged["method"]["kind"] == "perceptual":
+        del merged["method"]["discriminator"]
     return recipe_from(merged, "test")

@@ -109,12 +109,15 @@ def equal_names(a: Facts, b: Facts) -> float:
 def _numbers(a: Facts, b: Facts) -> Iterator[Finding]:
     few, many = sorted((a, b), key=lambda facts: len(facts.place.files))
     ratio = len(many.place.files) / len(few.place.files)
+    advice = f"each picture of {few.place.name} is seen that much more often; collect more of them"
+    if len(few.place.files) == 1:
+        advice = "one picture is enough for method.kind: perceptual, as its style; other methods need many more"
     if ratio >= UNBALANCED:
         yield Finding(
             level="warning" if ratio >= LOPSIDED else "note",
             kind="balance",
             text=f"{many.place.name} has {ratio:.3g} times as many pictures as {few.place.name}",
-            advice=f"each picture of {few.place.name} is seen that much more often; collect more of them",
+            advice=advice,
         )
 
 

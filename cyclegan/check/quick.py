@@ -27,12 +27,15 @@ SUSPECTS = 1000
 """Number of files of equal sizes that are compared."""
 
 
-def quick_notes(data: DataConfig, files: Mapping[Domain, Listing]) -> list[str]:
-    """Return lines about what is odd in the training pictures `files`; nothing if all is well."""
+def quick_notes(data: DataConfig, files: Mapping[Domain, Listing], *, one_style: bool = False) -> list[str]:
+    """Return lines about what is odd in the training pictures `files`; nothing if all is well.
+
+    With `one_style`, one of the folders needs no more than one picture.
+    """
     places = sources(data, "train")
     found = [*_copies(data, places, files)]
     if data.pairs != "side_by_side":  # halves of one file have equal numbers and sizes
-        found += [*_numbers(places, files), *_sizes(places, files)]
+        found += [*([] if one_style else _numbers(places, files)), *_sizes(places, files)]
     if not found:
         return []
     more = as_typed("cyclegan", "check", shown(data.root))

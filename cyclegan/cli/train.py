@@ -67,7 +67,8 @@ class Train(TrainOptions):
 
         try:
             start = partial(_generators, recipe.training.start) if recipe.training.start else None
-            checkpoint = train(recipe, out, resume=self.resume or restarted, start=start, check=quick_notes)
+            check = partial(quick_notes, one_style=recipe.method.about.one_style)
+            checkpoint = train(recipe, out, resume=self.resume or restarted, start=start, check=check)
         except (Unsaved, Diverged) as end:
             print(f"cyclegan: {end}", file=sys.stderr)
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED

@@ -19,6 +19,9 @@ Chosen: TypeAlias = "dict[str, str]"
 """The names of held-out pictures (paths below their folder) and the `mark` of each file. An empty mark means that the
 picture is used neither for training nor for validation."""
 
+FEWEST = 4
+"""The lowest value of `data.validation`."""
+
 
 class Changes(NamedTuple):
     """How the files of a folder changed since their names were recorded."""
@@ -41,6 +44,10 @@ def draw(
     chosen: Chosen = {}
     found = 0
     few = f"but data.validation holds out {number}; lower it"
+    if len(files) <= FEWEST:
+        has = "has 1 picture" if len(files) == 1 else f"has {len(files)} pictures"
+        told = f"{has}, too few to hold out {FEWEST} or more for scores; set log.evaluate_every to null"
+        raise ValueError(f"{shown(files.folder)}: {told}")
     if number >= len(files):
         raise ValueError(f"{shown(files.folder)}: has {len(files)} pictures, {few}")
     for index in _order(files.names, seed):

@@ -187,11 +187,17 @@ def _part_of(network: nn.Module, name: str, layers: tuple[str, ...]) -> nn.Modul
         with warnings.catch_warnings(action="ignore"):  # about differences between training and evaluation
             part: nn.Module = create_feature_extractor(network, wanted)
     except ValueError:
-        there = [*known] or get_graph_node_names(network)[1][1:-1]
-        wrong = next(layer for layer in layers if known.get(layer, layer) not in get_graph_node_names(network)[1])
+        nodes = get_graph_node_names(network)[1]
+        there = [*known] or nodes[1:-1]
+        wrong = next(layer for layer in layers if not any(_is_in(known.get(layer, layer), node) for node in nodes))
         some = ", ".join(there[:: max(1, len(there) // 12)])
         raise ValueError(f"{name} has no layer {wrong}; it has {some}, and others") from None
     return part
+
+
+def _is_in(layer: str, node: str) -> bool:
+    """Return whether a layer is a node of a network's graph, or a module that has this node."""
+    return node == layer or node.startswith(f"{layer}.")
 
 
 def _average(network: nn.Module) -> None:

@@ -169,7 +169,7 @@ def _machine(learner: Learner, sizes: int) -> dict[str, Any]:
     """Return everything that the choice of speed options depends on."""
     recipe, data = learner.recipe, learner.recipe.data
     shapes = [data.fit, data.size, sizes] if data.transforms is None else list(data.transforms)
-    asked = [asdict(recipe.speed), asdict(recipe.method), recipe.training.batch_size, shapes]
+    asked = [asdict(recipe.speed), recipe.to_dict()["method"], recipe.training.batch_size, shapes]
     return {
         "device": device_name(learner.device),
         "instructions": torch.backends.cpu.get_cpu_capability(),

@@ -1,5 +1,7 @@
 """Properties that every method must have."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -8,8 +10,16 @@ from torch import Tensor
 
 from cyclegan.methods import MethodConfig
 from cyclegan.methods.base import Method
-from cyclegan.methods.config import CutConfig, CycleganConfig, FastcutConfig, MunitConfig, Pix2pixConfig
+from cyclegan.methods.config import (
+    CutConfig,
+    CycleganConfig,
+    FastcutConfig,
+    MunitConfig,
+    PerceptualConfig,
+    Pix2pixConfig,
+)
 from cyclegan.networks.config import (
+    BackboneConfig,
     MunitGeneratorConfig,
     PatchganConfig,
     PixelConfig,
@@ -47,6 +57,9 @@ METHODS: dict[str, Any] = {
     "cyclegan pixel": CycleganConfig(**NETWORKS | {"discriminator": PixelConfig(width=4)}, gan="vanilla", pool=0),
     "munit": MunitConfig(**MUNIT),
     "munit with cycles": MunitConfig(**MUNIT | {"discriminator": PatchganConfig(width=4, depth=2)}, cycle=10),
+    "perceptual": PerceptualConfig(generator=NETWORKS["generator"], tv=0.1),
+    "perceptual U-Net": PerceptualConfig(generator=UnetConfig(width=4, depth=5, dropout=0)),
+    "perceptual BtoA": PerceptualConfig(generator=NETWORKS["generator"], direction=Direction.BtoA),
     "pix2pix": Pix2pixConfig(
         generator=UnetConfig(width=4, depth=5, dropout=0), discriminator=PatchganConfig(width=4, depth=2, norm="batch")
     ),
@@ -60,9 +73,13 @@ def test_every_method_keeps_the_contract() -> None:
 
 
 @pytest.fixture(params=METHODS)
-def method(request: pytest.FixtureRequest) -> Method:
+def method(request: pytest.FixtureRequest, weights: Path) -> Method:
+    config = METHODS[request.param]
+    if hasattr(config, "backbone"):
+        config = replace(config, backbone=BackboneConfig(network="squeezenet1_1", weights=weights))
     torch.manual_seed(0)
-    method: Method = METHODS[request.param].build()
+    method: Method = config.build()
+    method.load_backbone()
     return method
 
 
@@ -140,6 +157,7 @@ def test_state_dict_is_all_there_is(method: Method) -> None:
     given = batch()
     play(method, given)
     twin: Method = type(method)(method.config)
+    twin.load_backbone()
     twin.load_state_dict(method.state_dict())
     losses: list[dict[str, Tensor]] = []
     for each in (method, twin):
