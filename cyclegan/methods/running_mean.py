@@ -38,8 +38,9 @@ class RunningMean(nn.Module):
             self.mean = vectors.new_zeros(vectors.shape[1])
         finite = vectors.isfinite().all(dim=1, keepdim=True)
         sums = torch.cat([torch.where(finite, vectors, 0).sum(dim=0), finite.sum(dim=0)])
-        total, number = self.gather(sums[None])[0].sum(dim=0).split([len(self.mean), 1])
-        self.count += number[0].long()
+        everybodys = self.gather(sums[None])[0].sum(dim=0)
+        total, number = everybodys[:-1], everybodys[-1]
+        self.count += number.long()
         self.mean += (total - number * self.mean) / self.count.clamp(min=1)
         return self.mean.clone()
 

@@ -188,9 +188,7 @@ def test_the_backbone_is_not_in_what_is_saved(weights: Path) -> None:
     ],
 )
 def test_layers_of_an_unknown_network_must_be_chosen(changes: dict[str, str], told: str) -> None:
-    config = PerceptualConfig(
-        backbone=BackboneConfig(network=changes["network"]), content_layer=changes.get("content")
-    )
+    config = PerceptualConfig(backbone=BackboneConfig(network=changes["network"]), content_layer=changes.get("content"))
     with pytest.raises(ValueError, match=told):
         config.build()
 
