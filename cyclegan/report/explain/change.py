@@ -72,6 +72,5 @@ def cycle_of(source: Tensor, translation: Tensor, back: Callable[[Tensor], Tenso
     noisy = rounded(back((translation + 2 * NOISE * noise).clamp(-1, 1)), of)
     ssim, psnr = ssim_and_psnr(cycle, source)[0].tolist()
     structure = float(structure_distance(of.as_rgb(source), of.as_rgb(cycle)))
-    return Cycle(
-        cycle, change_between(source, cycle), ssim, psnr, structure, float(ssim_and_psnr(noisy, source)[0, 1])
-    )
+    psnr_with_noise = float(ssim_and_psnr(noisy, source)[0, 1])
+    return Cycle(cycle, change_between(source, cycle), ssim, psnr, structure, psnr_with_noise)

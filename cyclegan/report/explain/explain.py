@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -33,6 +33,7 @@ from cyclegan.report.explain.stages import Stage, look_inside
 from cyclegan.report.explain.styles import Styles, shown_numbers, styles_of
 from cyclegan.report.explain.verdict import Verdict, judge, real_example
 from cyclegan.report.pictures import critic_of
+from cyclegan.report.showcase import Report
 from cyclegan.training.samples import looking
 from cyclegan.types import Device, Direction
 from cyclegan.util.text import shown
@@ -40,6 +41,8 @@ from cyclegan.util.untouched import untouched
 
 MOST_PIXELS = 2**21
 """Largest number of pixels that are analysed: the outputs of all stages are in memory at once."""
+
+WITHOUT_RUN = "A generator without its run has no discriminator; give the run folder or a checkpoint instead."
 
 UNKNOWN = 512
 """Pixels of the shorter side of a large picture when the size of the training is not known."""
@@ -107,7 +110,7 @@ def explain(
     styles: Sequence[Picture] = (),
     seed: int = 0,
     device: Device = "auto",
-    report: Callable[[int, int], None] = lambda done, total: None,
+    report: Report = lambda done, total: None,
 ) -> Explanation:
     """Translate a picture, and return what happens on the way: see `Explanation`.
 
@@ -144,7 +147,7 @@ class _Look:
         self.before, self.after = model.formats[direction.source], model.formats[direction.target]
 
     def explain(
-        self, picture: Picture, size: int | None, styles: Sequence[Picture], seed: int, report: Callable[[int, int], None]
+        self, picture: Picture, size: int | None, styles: Sequence[Picture], seed: int, report: Report
     ) -> Explanation:
         name, pixels = _read(picture, self.before)
         own_size, pixels = pixels.shape[:2], self._sized(name, pixels, size)
@@ -153,8 +156,12 @@ class _Look:
             given = self._codes(styles, min(source.shape[2:]))
             style = next(iter(given.values()), None)
             total = 3 + len(self.network.stages) + self._rows(given)
-            done = count(1)
-            tick: Callable[[], None] = lambda: report(next(done), total)
+            done = count()
+
+            def tick() -> None:
+                report(next(done), total)
+
+            tick()
             translation = rounded(self._translate(source, style), self.after)
             if translation.isnan().any():
                 raise ValueError(NAN)
@@ -197,20 +204,21 @@ class _Look:
     def _sized(self, name: str, pixels: Pixels, size: int | None) -> Pixels:
         """Scale the picture to the size at which it is analysed. Raises ValueError when that is too small or large."""
         height, width = pixels.shape[:2]
-        wanted = size or self.model.trained or min(height, width, UNKNOWN)
+        wanted = (self.model.trained or min(height, width, UNKNOWN)) if size is None else size
         analysed = Sizing(size=wanted).of((height, width), most=MOST_PIXELS).translated
         if min(analysed) < WINDOW:
             raise ValueError(f"{name}: {by(analysed)} pixels are too small to explain; use --size {WINDOW} or more")
         return pixels if analysed == (height, width) else scaled(pixels, analysed)
 
     def _codes(self, styles: Sequence[Picture], size: int) -> dict[str, Tensor]:
-        """Return the code of each style picture by its name; raises ValueError for styles that do not suit the model."""
+        """Return the code of each style picture by its name. Raises ValueError for styles that the model cannot use."""
+        model = shown(self.model.path)
         if not isinstance(self.network, StyleGenerator):
             if styles:
-                raise ValueError(f"--style: {shown(self.model.path)} has no styles; its translation depends on the picture only")
+                raise ValueError(f"--style: {model} has no styles; its translations depend on the picture only")
             return {}
         if not styles and not self.network.has_prior:
-            raise ValueError(f"{shown(self.model.path)}: takes its style from a picture; give one or more with --style")
+            raise ValueError(f"{model}: takes its style from a picture; give one or more with --style")
         codes: dict[str, Tensor] = {}
         for picture in styles:
             name, pixels = _read(picture, self.after)
@@ -242,7 +250,7 @@ class _Look:
         """Return what the discriminator makes of the translation, or why there is no verdict."""
         checkpoint = self.model.checkpoint
         if checkpoint is None:
-            return None, "A generator without its run has no discriminator; give the run folder or a checkpoint instead."
+            return None, WITHOUT_RUN
         critic = critic_of(checkpoint, self.direction, self.device)
         if critic is None:
             return None, f"{checkpoint.recipe.method.about.name} trains no discriminator for {self.direction}."
@@ -274,7 +282,8 @@ def _opened(path: Path | str, direction: Direction | None) -> Model:
     if path.suffix in (*SUFFIXES, *FOR_OTHERS):
         helps = "give the run folder, a checkpoint, or a .safetensors"
         raise ValueError(f"{shown(path)}: an export in this format does not show its stages; {helps}")
-    return open_model(path, direction if path.is_file() else None)
+    model = open_model(path)
+    return model if direction is None or direction in model.generators else open_model(path, direction)
 
 
 def _read(picture: Picture, of: PictureFormat) -> tuple[str, Pixels]:

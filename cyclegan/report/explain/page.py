@@ -78,8 +78,8 @@ def write_explanation(explanation: Explanation, path: Path) -> Path:
         model=shown(e.model),
         told=facts_of(e),
         notes=_notes(e),
-        generator=e.names.get("generator", "the generator"),
-        back=e.names.get("back", "the generator of the other direction"),
+        generator=_called(e, "generator", "the generator"),
+        back=_called(e, "back", "the generator of the other direction"),
         discriminator=e.names.get("discriminator"),
         translated=_card(e, source, "translation", translation, change),
         change=change,
@@ -130,6 +130,11 @@ def heat_map(values: Tensor) -> Image.Image:
 def percent(share: float) -> str:
     """Format a share in percent, with two digits below 10 %."""
     return f"{100 * share:.2g} %" if abs(share) < 0.0995 else f"{100 * share:.0f} %"
+
+
+def _called(e: Explanation, role: str, otherwise: str) -> str:
+    """Return the name of a network, between backticks for `coded`, or what it is if it has no name."""
+    return f"`{e.names[role]}`" if role in e.names else otherwise
 
 
 def _notes(e: Explanation) -> list[str]:

@@ -83,25 +83,25 @@ def look_inside(
         outputs = network.features(source, numbers, style)
     else:
         outputs = network.features(source, numbers)
-    padded = mirror_pad(source, network.multiple, network.smallest).shape[2:]
-    size, before = source.shape[2:], padded[0]
+    (height, width), padded = source.shape[2:], mirror_pad(source, network.multiple, network.smallest).shape[2:]
+    before = padded[0]
     source, translation = source[0].float().cpu(), translation[0].float().cpu()
     towards = _luma(source).expand(3, -1, -1)
     stages = []
     for number, (stage, output) in enumerate(zip(network.stages, outputs, strict=True)):
-        height, width = (-(-side * extent // whole) for side, extent, whole in zip(output.shape[2:], size, padded))
-        features = output[0, :, :height, :width].float().cpu()
+        size = -(-output.shape[2] * height // padded[0]), -(-output.shape[3] * width // padded[1])
+        features = output[0, :, : size[0], : size[1]].float().cpu()
         what, before = _what(stage, before, output.shape[2]), output.shape[2]
         components, explained = principal_components(features, _resized(towards, features))
-        towards = components if height * width > 1 else towards
+        towards = components if max(size) > 1 else towards
         chosen, silent = _liveliest(features)
         stages.append(
             Stage(
                 number,
                 what,
                 len(features),
-                (height, width),
-                _stretched(components) if height * width > 1 else None,
+                size,
+                _stretched(components) if max(size) > 1 else None,
                 explained,
                 tuple(chosen),
                 _stretched(features[chosen]),
@@ -202,7 +202,7 @@ def _stretched(maps: Tensor) -> Tensor:
 
 def _resized(picture: Tensor, like: Tensor) -> Tensor:
     """Shrink or enlarge a picture (K, H, W) to the size of a map."""
-    size = like.shape[1:]
+    size = like.shape[1], like.shape[2]
     if size[0] <= picture.shape[1]:
         return F.adaptive_avg_pool2d(picture, size)
     return F.interpolate(picture[None], size, mode="bilinear", align_corners=False)[0]

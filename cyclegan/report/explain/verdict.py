@@ -13,10 +13,11 @@ from torch import Tensor
 from cyclegan.data.batches import training_fit
 from cyclegan.data.config import DataConfig
 from cyclegan.data.convert import tensor_of
+from cyclegan.data.listing import Listing
 from cyclegan.data.sources import find_pairs, sources, unseen_split
 from cyclegan.networks.base import Critic
 from cyclegan.report.pictures import Scorer
-from cyclegan.types import Direction
+from cyclegan.types import Direction, Domain
 
 SIGMA, WINDOW = 2.5, 15
 """Standard deviation and window of the blur of gradients, in pixels."""
@@ -96,12 +97,12 @@ def real_example(data: DataConfig, direction: Direction, like: str) -> Example |
         places = sources(data, unseen_split(data))
         if data.paired:
             pairs = find_pairs(places)
-            listed = {"a": pairs.a, "b": pairs.b}
+            listed: dict[Domain, Listing] = {"a": pairs.a, "b": pairs.b}
         else:
             listed = {direction.target: places[direction.target].find()}
         names = listed[direction.source if data.paired else direction.target].names
         number = next((i for i, name in enumerate(names) if Path(name).stem == Path(like).stem), 0)
-        files = {domain: listing[number] for domain, listing in listed.items()}
+        files: dict[Domain, Path] = {domain: listing[number] for domain, listing in listed.items()}
         read = {
             domain: tensor_of(places[domain].read(path, training_fit(data, places[domain], [path])))
             for domain, path in files.items()
