@@ -28,10 +28,10 @@ class Explain:
     """Direction of the translation."""
     size: Annotated[int | None, arg(help_behavior_hint="(default: the training's, or at most 512)")] = None
     """Resize the picture to this length of the shorter side, in pixels."""
-    style: Annotated[tuple[Path, ...], arg(metavar="PICTURE ...", help_behavior_hint="(default: none)")] = ()
+    style: Annotated[tuple[Path, ...], arg(metavar="PICTURE", help_behavior_hint="(default: none)")] = ()
     """Pictures whose styles are shown, for a model with styles; the first one is the style of the translation."""
     seed: int = 0
-    """Number that styles are drawn with, for a model that can draw them."""
+    """Seed of random styles, for a model that has them."""
     device: Device = "auto"
     """Device to run on. `auto` picks CUDA, then MPS, then the CPU."""
 

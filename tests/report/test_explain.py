@@ -26,7 +26,7 @@ from cyclegan.networks.base import Critic, StyleGenerator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.report.explain.change import change_between
 from cyclegan.report.explain.explain import Explanation, explain
-from cyclegan.report.explain.page import heat_map, write_explanation
+from cyclegan.report.explain.page import facts_of, heat_map, write_explanation
 from cyclegan.report.explain.stages import look_inside, principal_components, read_out
 from cyclegan.report.explain.verdict import judge, real_example
 from cyclegan.report.pictures import Scorer, patch_map
@@ -365,18 +365,23 @@ def test_a_model_with_styles_shows_what_they_change(has_prior: bool, picture: Pa
     torch.testing.assert_close(styles.strengths.translations["0.5"], network(source, 0.5 * coded))
     torch.testing.assert_close(explanation.translation, network(source, coded), atol=1 / 127, rtol=0)
     html = page_of(explanation, tmp_path)
-    assert sections(html)[-1] == "What the style changes" and "strength of the style of red.png" in html
+    assert (
+        sections(html)[-1] == "What the style changes"
+        and "strength of the style of red.png" in html
+        and "style of red.png" in words_of(html)
+    )
     assert ("number 3, changes" in html) == has_prior
 
 
-def test_drawn_styles_follow_the_seed(picture: Path) -> None:
+def test_random_styles_follow_the_seed(picture: Path) -> None:
     model = tinted(AtoB, BtoA)
     one, same, other = (explain(model, picture, seed=seed) for seed in (1, 1, 2))
     first, again, another = (
-        each.styles.drawn.translations["drawn 1"] for each in (one, same, other) if each.styles and each.styles.drawn
+        each.styles.drawn.translations["random 1"] for each in (one, same, other) if each.styles and each.styles.drawn
     )
     assert torch.equal(first, again) and not torch.equal(first, another)
-    assert torch.equal(one.translation, other.translation)  # the style of zeros
+    assert torch.equal(one.translation, other.translation)  # the mean style
+    assert facts_of(one)["style"] == "the mean style, a code of zeros"
 
 
 def test_the_way_back_has_the_style_of_the_source() -> None:

@@ -117,10 +117,10 @@ def explain(
     `model` is a `Model`, or anything that `open_model` opens. `picture` is a path, the bytes of a file, a Pillow image
     or an array, see `Translator.translate`. It is scaled to `size` pixels on its shorter side; by default to the size
     that the model was trained at or, if that is not known, to at most 512. `direction` is "AtoB" or "BtoA"; by default
-    AtoB, or the only one of the model. A model with styles takes them from the pictures `styles`; `seed` draws those of
-    a model whose styles have a prior. `report` is called with (done, total) in steps.
+    AtoB, or the only one of the model. A model with styles takes them from the pictures `styles`; `seed` is that of
+    the random styles that a model with a prior shows. `report` is called with (done, total) in steps.
 
-    All is computed in float32. Nothing depends on random numbers, except drawn styles and the noise in `Cycle`, whose
+    All is computed in float32. Nothing depends on random numbers, except random styles and the noise in `Cycle`, whose
     seeds are fixed. The discriminator of a run also sees a real picture of the test pictures of its data set.
 
     Raises what `open_model` raises, and UnreadableImage for a picture that cannot be read.

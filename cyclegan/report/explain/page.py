@@ -106,6 +106,7 @@ def facts_of(e: Explanation) -> dict[str, str]:
         "pictures of B": e.formats["b"].described,
         "generator": ": ".join(filter(None, [e.names.get("generator"), architecture(e.network.config)])),
         "parameters": f"{parameters(e.network):,}, in {len(e.stages)} stages and a last layer",
+        "style": _style(e.styles) if e.styles else "",
         "way back": e.names.get("back", ""),
         "discriminator": discriminator if e.verdict else "",
     }
@@ -204,6 +205,11 @@ def _styles(e: Explanation, styles: Styles) -> dict[str, object]:
         "numbers": [_row(e, row, f"changes {percent(row.spread)} from end to end") for row in styles.numbers],
         "others": [_row(e, row, "") for row in (styles.drawn, styles.given, styles.strengths) if row],
     }
+
+
+def _style(styles: Styles) -> str:
+    """Return what the style of the translation is."""
+    return f"of {next(iter(styles.given.translations))}" if styles.given else "the mean style, a code of zeros"
 
 
 def _row(e: Explanation, row: Row, note: str) -> RowView:

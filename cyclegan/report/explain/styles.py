@@ -1,4 +1,4 @@
-"""What a style changes: each number of the code on its own, drawn styles, styles of pictures, and their strength."""
+"""What a style changes: each number of the code on its own, random styles, styles of pictures, and their strength."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_NUMBERS = 32
 """Largest number of numbers of a code that get a row each."""
 
 DRAWN = 5
-"""Number of styles that are drawn from the prior."""
+"""Number of random styles."""
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Strengths of a style."""
@@ -46,7 +46,7 @@ class Styles(NamedTuple):
     numbers: tuple[Row, ...]
     """A row for each number of a code; only of a model with a prior."""
     drawn: Row | None
-    """Styles drawn from the prior."""
+    """Random styles; only of a model with a prior."""
     given: Row | None
     """The styles of the given pictures."""
     strengths: Row | None
@@ -63,7 +63,7 @@ def styles_of(
 ) -> Styles:
     """Translate a picture (1, C, H, W) in [-1, 1] in many styles; `report` is called after each row.
 
-    `given` are codes (1, style_size) of pictures, by their names. `seed` draws the styles of a model with a prior.
+    `given` are codes (1, style_size) of pictures, by their names. `seed` is that of random styles.
     """
 
     def row(name: str, codes: Mapping[str, Tensor]) -> Row:
@@ -75,13 +75,10 @@ def styles_of(
     drawn = strengths = None
     if network.has_prior:
         for number in range(shown_numbers(network)):
-            codes = {f"{step:+g}".replace("+0", "0"): _only(number, step, source, network) for step in STEPS}
-            numbers.append(row(f"number {number + 1}", codes))
-        random = torch.Generator().manual_seed(seed)
-        codes = {
-            f"drawn {i + 1}": torch.randn(1, network.style_size, generator=random).to(source) for i in range(DRAWN)
-        }
-        drawn = row("drawn from the prior", codes)
+            steps = {f"{step:+g}".replace("+0", "0"): _only(number, step, source, network) for step in STEPS}
+            numbers.append(row(f"number {number + 1}", steps))
+        codes = network.random_styles(DRAWN, torch.Generator().manual_seed(seed))
+        drawn = row("random styles", {f"random {i + 1}": codes[i : i + 1] for i in range(DRAWN)})
     if given:
         name, first = next(iter(given.items()))
         weaker = {f"{strength:g}": network.weaken(first, strength) for strength in STRENGTHS}
