@@ -103,7 +103,7 @@ def _portion(
             figures["style"] = torch.cat(
                 [style_distance([layer[i : i + 1] for layer in layers], own) for i, own in enumerate(alike)]
             )
-        other = _rounded(translate(images), target)
+        other = rounded(translate(images), target)
         figures["diversity"] = perceptual(layers, features.layers(target.as_rgb(other)))
     return Portion(features(seen).cpu(), {name: figure.cpu() for name, figure in figures.items()})
 
