@@ -54,6 +54,9 @@ class Tinted(StyleGenerator):
     def encode(self, x: Tensor) -> list[Tensor]:
         return [x]
 
+    def style_features(self, pictures: Tensor) -> Tensor:
+        return pictures
+
     def encode_style(self, pictures: Tensor) -> Tensor:
         return pictures.mean(dim=(2, 3))
 
