@@ -25,7 +25,8 @@ from cyclegan.metrics.scores import score_translation
 from cyclegan.networks.base import Critic, StyleGenerator
 from cyclegan.networks.config import ResnetConfig
 from cyclegan.report.explain.change import change_between
-from cyclegan.report.explain.explain import Explanation, explain
+from cyclegan.report.explain.explain import explain
+from cyclegan.report.explain.explanation import Explanation
 from cyclegan.report.explain.page import facts_of, heat_map, write_explanation
 from cyclegan.report.explain.stages import look_inside, principal_components, read_out
 from cyclegan.report.explain.verdict import judge, real_example

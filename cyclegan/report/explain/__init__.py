@@ -1,1 +1,1 @@
-"""What a trained model does inside with one picture: `explain.py` computes it, `page.py` shows it."""
+"""What a trained model does inside with one picture: `explain.py` computes an `Explanation`, `page.py` shows it."""

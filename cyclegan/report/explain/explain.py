@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.convert import NAN, tensor_of
 from cyclegan.data.fit import by, scaled
-from cyclegan.data.format import Formats, PictureFormat
+from cyclegan.data.format import PictureFormat
 from cyclegan.data.picture import Pixels
 from cyclegan.data.sources import Source
 from cyclegan.inference.engines.model_file import SUFFIXES
@@ -28,9 +27,10 @@ from cyclegan.metrics.paired import WINDOW
 from cyclegan.metrics.scores import rounded
 from cyclegan.metrics.structure import structure_distance
 from cyclegan.networks.base import Generator, StyleGenerator
-from cyclegan.report.explain.change import Change, Cycle, change_across, cycle_of
-from cyclegan.report.explain.stages import Stage, look_inside
-from cyclegan.report.explain.styles import Styles, shown_numbers, styles_of
+from cyclegan.report.explain.change import change_across, cycle_of
+from cyclegan.report.explain.explanation import Explanation
+from cyclegan.report.explain.stages import look_inside
+from cyclegan.report.explain.styles import shown_numbers, styles_of
 from cyclegan.report.explain.verdict import Verdict, judge, real_example
 from cyclegan.report.pictures import critic_of
 from cyclegan.report.showcase import Report
@@ -46,58 +46,6 @@ WITHOUT_RUN = "A generator without its run has no discriminator; give the run fo
 
 UNKNOWN = 512
 """Pixels of the shorter side of a large picture when the size of the training is not known."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Explanation:
-    """What a model does inside with one picture. Pictures are (1, C, H, W) in [-1, 1] in the format of their domain."""
-
-    model: Path
-    """Where the model was loaded from."""
-    method: str | None
-    """The name of its method; None for a generator without its run."""
-    images: int | None
-    """The number of images of each domain that it was trained on, if known."""
-    trained: int | None
-    """The length of the shorter side of the pictures that it was trained on, in pixels, if known."""
-    direction: Direction
-    network: Generator
-    """The generator that was looked into."""
-    names: Mapping[str, str]
-    """The names of the networks in the method, by what they do here: `generator`, `back`, `discriminator`; those of a
-    generator without its run are not known."""
-    picture: str
-    """The name of the picture."""
-    own_size: tuple[int, int]
-    """(H, W) of the picture before it was scaled."""
-    formats: Formats
-    source: Tensor
-    """The picture as the generator sees it."""
-    translation: Tensor
-    structure: float
-    """The structure distance between the RGB views of source and translation."""
-    change: Change | None
-    """What differs between them; None if the values of their domains mean different things."""
-    cycle: Cycle | None
-    """The way back; None for a model with one direction."""
-    stages: tuple[Stage, ...]
-    verdict: Verdict | None
-    """What the discriminator makes of the translation; None if there is none."""
-    why_no_verdict: str
-    """Why there is none, in a sentence; empty if there is one."""
-    styles: Styles | None
-    """What styles change; None for a model without them."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W) of what was analysed."""
-        height, width = self.source.shape[2:]
-        return height, width
-
-    def view(self, picture: Tensor, *, target: bool = False) -> Tensor:
-        """Return the RGB view (3, H, W) in [-1, 1] of a picture of the source or of the target domain."""
-        of = self.formats[self.direction.target if target else self.direction.source]
-        return of.as_rgb(picture)[0].float().cpu()
 
 
 @untouched()
@@ -120,8 +68,8 @@ def explain(
     AtoB, or the only one of the model. A model with styles takes them from the pictures `styles`; `seed` is that of
     the random styles that a model with a prior shows. `report` is called with (done, total) in steps.
 
-    All is computed in float32. Nothing depends on random numbers, except random styles and the noise in `Cycle`, whose
-    seeds are fixed. The discriminator of a run also sees a real picture of the test pictures of its data set.
+    All is computed in float32. Nothing depends on random numbers but the random styles; the noise in `Cycle` is always
+    the same. The discriminator of a run also sees a real picture of the test pictures of its data set.
 
     Raises what `open_model` raises, and UnreadableImage for a picture that cannot be read.
     Raises ValueError for an export that shows no stages, an unknown direction, a picture that is too small or too large

@@ -14,7 +14,7 @@ from cyclegan.data.fit import by
 from cyclegan.inference.describe import architecture, parameters
 from cyclegan.networks.config import ResnetConfig, UnetConfig
 from cyclegan.report.explain.change import NOISE, Change, Cycle
-from cyclegan.report.explain.explain import Explanation
+from cyclegan.report.explain.explanation import Explanation
 from cyclegan.report.explain.stages import Stage
 from cyclegan.report.explain.styles import Row, Styles
 from cyclegan.report.explain.verdict import Judged, Verdict
