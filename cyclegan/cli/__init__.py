@@ -17,6 +17,7 @@ from cyclegan.cli import migration
 from cyclegan.cli.check import Check, Init
 from cyclegan.cli.codes import code_of
 from cyclegan.cli.evaluate import Evaluate, parse_evaluate
+from cyclegan.cli.explain import Explain
 from cyclegan.cli.export import Export
 from cyclegan.cli.others import Demo, Fetch, Import, Show
 from cyclegan.cli.parsing import parse_words
@@ -28,7 +29,7 @@ from cyclegan.util.streams import lasting_streams
 from cyclegan.util.text import as_typed, one_line, shown
 
 Command: TypeAlias = (
-    Check | Init | Train | Translate | Evaluate | Report | Compare | Export | Import | Show | Fetch | Demo
+    Check | Init | Train | Translate | Evaluate | Report | Compare | Explain | Export | Import | Show | Fetch | Demo
 )
 
 COMMANDS: dict[str, type[Command]] = {
@@ -39,6 +40,7 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "report": Report,
     "compare": Compare,
+    "explain": Explain,
     "export": Export,
     "import": Import,
     "show": Show,

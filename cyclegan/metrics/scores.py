@@ -88,12 +88,12 @@ def _portion(
 ) -> Portion:
     """Translate and score one batch, and its cycle if `back` is given."""
     images, (source, target) = normalised(batch), formats
-    fake = _rounded(translate(images), target)
+    fake = rounded(translate(images), target)
     images = images.to(fake.device)
     seen = target.as_rgb(fake)
     figures = {"structure": structure_distance(source.as_rgb(images), seen)}
     if back:
-        figures |= _closeness("cycle", _rounded(back(fake), source), images, features, source)
+        figures |= _closeness("cycle", rounded(back(fake), source), images, features, source)
     if truth is not None:
         figures |= _closeness("truth", fake, normalised(truth).to(fake.device), features, target)
     if styles is not None:
@@ -103,7 +103,7 @@ def _portion(
             figures["style"] = torch.cat(
                 [style_distance([layer[i : i + 1] for layer in layers], own) for i, own in enumerate(alike)]
             )
-        other = _rounded(translate(images), target)
+        other = rounded(translate(images), target)
         figures["diversity"] = perceptual(layers, features.layers(target.as_rgb(other)))
     return Portion(features(seen).cpu(), {name: figure.cpu() for name, figure in figures.items()})
 
@@ -115,5 +115,6 @@ def _closeness(what: str, images: Tensor, others: Tensor, features: Features, of
     return {f"{what}_ssim": ssim, f"{what}_psnr": psnr, f"{what}_perceptual": looks}
 
 
-def _rounded(images: Tensor, of: PictureFormat) -> Tensor:
+def rounded(images: Tensor, of: PictureFormat) -> Tensor:
+    """Return images (N, C, H, W) in [-1, 1] as their files would hold them: with 8 bits, or clamped. Raises for NaN."""
     return normalised(to_bytes(images)) if of.in_bytes else images.clamp(-1, 1)

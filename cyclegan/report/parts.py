@@ -27,9 +27,9 @@ class Card(NamedTuple):
     beside: tuple[Figure, ...] = ()
 
 
-def figure(caption: str, image: Image.Image) -> Figure:
-    """Encode a picture as WebP; raises ValueError for sides of more than 16,383 pixels."""
+def figure(caption: str, image: Image.Image, *, exact: bool = False) -> Figure:
+    """Encode a picture as WebP, `exact` without loss; raises ValueError for sides of more than 16,383 pixels."""
     file = io.BytesIO()
-    image.save(file, format="WEBP", quality=90)
+    image.save(file, format="WEBP", quality=90, lossless=exact)
     src = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
     return Figure(caption, src, image.width, image.height)

@@ -91,6 +91,7 @@ def test_every_command_that_writes_meets_a_full_disk_alike(
         "m.json": ["evaluate", "--fake", some, "--real", some, "--out", tmp_path / "m.json", *features],
         "report.html": ["report", run],
         "compare.html": ["compare", run, twin, "--out", tmp_path / "compare.html"],
+        "explain.html": ["explain", run, some / "0.png", "--out", tmp_path / "explain.html"],
         "g.safetensors": ["export", run, tmp_path / "g.safetensors"],
     }
 

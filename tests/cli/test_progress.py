@@ -55,6 +55,13 @@ def test_comparing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert lines[-1].startswith("translating: 2 of 2 runs (100 %) in ")
 
 
+def test_explaining(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = run.parent / "data" / "testA" / "0.png"
+    lines = lines_of("explaining", capsys, "explain", run, picture, "--out", tmp_path / "page.html")
+    assert lines[0].startswith("explaining: 1 of 9 steps (11 %), ")
+    assert lines[-1].startswith("explaining: 9 of 9 steps (100 %) in ")
+
+
 def test_exporting(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = lines_of("exporting", capsys, "export", run, tmp_path / "g.safetensors")
     assert lines[-1].startswith("exporting: 4 of 4 pictures (100 %) in ")
