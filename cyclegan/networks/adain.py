@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.networks.adaptive import Adaptive, AdaptiveNorm, Blend
@@ -22,9 +23,11 @@ class AdainGenerator(StyleGenerator):
     of its C encoded channels, and a strength: 1 for the whole style, 0 for the content as it is. So the mean of codes
     is the mean of the adapted features, which mixes styles, and the code of zeros gives a reconstruction.
 
-    The encoder's weights are frozen: they are buffers, which no optimizer moves, and part of every checkpoint. Stages
-    are the encoder's layers, one that applies the style, and the decoder's layers. Unlike in the paper, the last
-    convolution is followed by tanh, as in all generators of the suite, so that no value has to be clipped.
+    The encoder's weights are frozen: they are buffers, which no optimizer moves, and part of every checkpoint. As in
+    the authors' normalised VGG, they are scaled so that all layers have values of about 1. Stages are the encoder's
+    layers, one that applies the style, and the decoder's layers. Unlike in the paper, the last convolution is followed
+    by tanh, as in all generators of the suite, so that no value has to be clipped; it begins with small weights,
+    because where tanh is saturated nothing is learned.
     """
 
     has_prior = False
@@ -48,7 +51,7 @@ class AdainGenerator(StyleGenerator):
         self.head = PreciseConv2d(width // 8, outputs, 3)
         for module in self.stages[self.last + 1 :]:
             _initialise(module)
-        _initialise(self.head)
+        nn.init.normal_(self.head.weight, 0, 0.01)
 
     def translate(self, x: Tensor, numbers: Tensor | None = None) -> Tensor:
         """Translate images (N, 3, H, W), sides multiples of 8, with a style (N or 1, 2 C + 1): see `StyleGenerator`."""
@@ -92,14 +95,27 @@ class AdainGenerator(StyleGenerator):
         """Return codes (N, 2 C + 1) with a strength multiplied (eq. 14)."""
         return torch.cat([style[:, :-1], strength * style[:, -1:]], dim=1)
 
+    @torch.no_grad()
     def load_encoder(self, state: Mapping[str, Any]) -> None:
         """Load the weights of the classifier, by torchvision's names, into the encoder.
+
+        They are scaled so that the root mean square of each layer is 1 for noise with the spectrum of photographs.
 
         Raises KeyError or RuntimeError for those of another network.
         """
         for theirs, own in _convolutions(self).items():
             for kind in ("weight", "bias"):
                 getattr(own, kind).copy_(state[f"{theirs}.{kind}"])
+        sizes = [layer.square().mean().sqrt() for layer in self.layers(_noise())]
+        before: Tensor | float = 1.0
+        for stage, size in zip(self.stages, sizes, strict=False):
+            convolutions = [each for each in stage.modules() if isinstance(each, FROZEN)]
+            convolutions[0].weight.mul_(before)
+            ends = 2 if isinstance(stage, nn.Sequential) and isinstance(stage[-1], Fire) else 1
+            for convolution in convolutions[-ends:]:  # ReLU keeps factors
+                for name in ("weight", "bias"):
+                    getattr(convolution, name).div_(size)
+            before = size
 
 
 class Adapt(Adaptive):
@@ -138,6 +154,9 @@ def _freeze(convolution: nn.Conv2d) -> None:
         weights = getattr(convolution, name).detach()
         delattr(convolution, name)
         convolution.register_buffer(name, weights)
+
+
+FROZEN = (FrozenConv2d, FrozenReflectConv2d)
 
 
 class Fire(nn.Module):
@@ -209,6 +228,16 @@ def _decoder(width: int) -> list[nn.Module]:
     ]
 
 
+def _noise() -> Tensor:
+    """Return images (8, 3, 128, 128) in [-1, 1] of noise at all scales, always the same ones."""
+    random, images = torch.Generator().manual_seed(0), torch.zeros(8, 3, 128, 128)
+    for exponent in range(1, 8):
+        shape = (2**exponent, 2**exponent)
+        grey, coloured = (torch.randn(8, channels, *shape, generator=random) for channels in (1, 3))
+        images += F.interpolate(grey + coloured / 2, (128, 128), mode="bilinear", align_corners=False)
+    return torch.tanh(0.3 * images)
+
+
 def _initialise(network: nn.Module) -> None:
     """Initialise the convolutions of the decoder (He et al. 2015)."""
     for module in network.modules():
@@ -220,7 +249,7 @@ def _initialise(network: nn.Module) -> None:
 
 def _convolutions(generator: AdainGenerator) -> dict[str, nn.Conv2d]:
     """Return the frozen convolutions by the names that torchvision gives those of the classifier."""
-    own = [module for module in generator.modules() if isinstance(module, FrozenConv2d | FrozenReflectConv2d)]
+    own = [module for module in generator.modules() if isinstance(module, FROZEN)]
     if generator.config.encoder == "vgg19":
         theirs = [place for name, place in vgg_names("vgg19").items() if name.startswith("conv")]
     else:
