@@ -124,16 +124,31 @@ class Files:
 class Stylize:
     """Paint pictures in the style of others, without training."""
 
-    content: Positional[Path]
-    """Picture, or directory with its subdirectories, whose content is painted."""
-    style: Annotated[Positional[tuple[Path, ...]], arg(metavar="STYLE ...", help_behavior_hint="(required)")]
-    """Picture whose style is taken; several are mixed. A directory gives a painting in each of its styles."""
-    out: Positional[Path]
-    """Directory for the paintings, CONTENT_STYLE.png; or a file, for a single one."""
+    pictures: Annotated[
+        Positional[tuple[Path, ...]], arg(metavar="CONTENT STYLE ... OUT", help_behavior_hint="(required)")
+    ]
+    """CONTENT: picture, or directory with its subdirectories. STYLE: picture whose style is taken; several are mixed,
+    a directory gives a painting in each of its styles. OUT: directory for the paintings, CONTENT_STYLE.png; or a file,
+    for a single one."""
     look: OmitArgPrefixes[Look] = field(default_factory=Look)
     work: OmitArgPrefixes[Work] = field(default_factory=Work)
     network: OmitArgPrefixes[Network] = field(default_factory=Network)
     file: OmitArgPrefixes[Files] = field(default_factory=Files)
+
+    @property
+    def content(self) -> Path:
+        """The first path."""
+        return self.pictures[0]
+
+    @property
+    def style(self) -> tuple[Path, ...]:
+        """The paths between the first and the last."""
+        return self.pictures[1:-1]
+
+    @property
+    def out(self) -> Path:
+        """The last path."""
+        return self.pictures[-1]
 
     def run(self) -> int:
         """Paint, and print the pictures that failed at the end."""
@@ -219,6 +234,8 @@ class Stylize:
 
     def _check(self, settings: Settings) -> None:
         """Raise ValueError or FileNotFoundError for what can be told before torch is loaded."""
+        if len(self.pictures) < 3:
+            raise ValueError("stylize: give CONTENT, at least one STYLE, and OUT; see cyclegan stylize --help")
         if self.file.quality is not None and not 1 <= self.file.quality <= 100:
             raise ValueError(f"--quality: must be 1 to 100, not {self.file.quality}")
         if self.file.max_pixels is not None and self.file.max_pixels < 1:
