@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 from cyclegan.cli.codes import UNREADABLE
+from cyclegan.cli.parsing import NUMBERS, WORDS
 from cyclegan.painting.settings import Colour, Descent, Pooling, Settings
 from cyclegan.types import Device, Precision
 from cyclegan.util.progress import Progress
@@ -40,15 +41,17 @@ class Look:
     """Weight of smoothness."""
     photo_weight: float = USUAL.photo_weight
     """Weight of a penalty that keeps edges straight, as in a photograph; try 10 to 1000."""
-    style_weights: Annotated[tuple[float, ...], arg(metavar="WEIGHT", help_behavior_hint="(default: equal)")] = ()
+    style_weights: Annotated[
+        tuple[float, ...], NUMBERS, arg(metavar="WEIGHT ...", help_behavior_hint="(default: equal)")
+    ] = ()
     """The share of each STYLE."""
     style_scale: float = USUAL.style_scale
     """Size of strokes: of the style picture, relative to the painting."""
     colour: Colour = USUAL.colour
     """Colours: of the style; the content's own (luminance); or a style that gets the content's before."""
-    masks: Annotated[tuple[Path, ...], arg(metavar="MASK", help_behavior_hint="(default: everywhere)")] = ()
+    masks: Annotated[tuple[Path, ...], arg(metavar="MASK ...", help_behavior_hint="(default: everywhere)")] = ()
     """For each STYLE, where in the painting it is wanted: a picture, a directory of them, or none."""
-    style_masks: Annotated[tuple[Path, ...], arg(metavar="MASK", help_behavior_hint="(default: all of it)")] = ()
+    style_masks: Annotated[tuple[Path, ...], arg(metavar="MASK ...", help_behavior_hint="(default: all of it)")] = ()
     """For each STYLE, which part of it counts: a picture, a directory of them, or none."""
 
 
@@ -86,9 +89,13 @@ class Network:
     """How it halves the size."""
     normalise: FlagCreatePairsOff[bool] = False
     """Give all channels of a VGG the same mean activation."""
-    content_layers: Annotated[tuple[str, ...], arg(metavar="LAYER", help_behavior_hint="(default: usual ones)")] = ()
+    content_layers: Annotated[
+        tuple[str, ...], WORDS, arg(metavar="LAYER ...", help_behavior_hint="(default: usual ones)")
+    ] = ()
     """Layers in which it shares features with the content."""
-    style_layers: Annotated[tuple[str, ...], arg(metavar="LAYER", help_behavior_hint="(default: usual ones)")] = ()
+    style_layers: Annotated[
+        tuple[str, ...], WORDS, arg(metavar="LAYER ...", help_behavior_hint="(default: usual ones)")
+    ] = ()
     """Layers in which it shares statistics with the style."""
     shifts: Annotated[int | None, arg(help_behavior_hint="(default: 1 for VGG, else 8)")] = None
     """Offsets at which it sees the painting in turn, so that its strides leave no grid."""

@@ -170,7 +170,5 @@ def losses_and_gradient(picture: Tensor, losses: Callable[[Tensor], Losses]) -> 
     leaf = picture.detach().requires_grad_()
     named = losses(leaf)
     total = torch.stack([*named.values()]).sum()
-    if not total.requires_grad:  # all weights are 0
-        return {name: float(value) for name, value in named.items()}, torch.zeros_like(picture)
     (gradient,) = torch.autograd.grad(total, leaf)
-    return {name: float(value) for name, value in named.items()}, gradient
+    return {name: float(value.detach()) for name, value in named.items()}, gradient
