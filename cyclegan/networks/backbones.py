@@ -187,8 +187,9 @@ def _part_of(network: nn.Module, name: str, layers: tuple[str, ...]) -> nn.Modul
         with warnings.catch_warnings(action="ignore"):  # about differences between training and evaluation
             part: nn.Module = create_feature_extractor(network, wanted)
     except ValueError:
-        there = [*known] or get_graph_node_names(network)[1][1:-1]
-        wrong = next(layer for layer in layers if known.get(layer, layer) not in get_graph_node_names(network)[1])
+        nodes = get_graph_node_names(network)[1]
+        there = [*known] or nodes[1:-1]
+        wrong = next(each for own, each in wanted.items() if not any(f"{node}.".startswith(f"{own}.") for node in nodes))
         some = ", ".join(there[:: max(1, len(there) // 12)])
         raise ValueError(f"{name} has no layer {wrong}; it has {some}, and others") from None
     return part

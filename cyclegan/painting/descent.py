@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from math import inf, isfinite
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,7 +25,15 @@ RISE = 3.0
 FLAT = 1e-6
 """Least cosine between a step and its change of gradient for both to be remembered."""
 
-MOST_RESTARTS = 12
+GROWTH = 1.1
+"""Growth of the steps with each one in order, until they have their usual length again."""
+
+MOST_RESTARTS = 20
+"""How often a picture goes back before it is taken to be as low as it gets."""
+
+
+Fate = Literal["downhill", "uphill", "not finite"]
+"""What a step led to."""
 
 
 class Lbfgs:
@@ -128,22 +136,29 @@ class Descent:
         """The losses of `good`."""
         self.method = self._method()
 
-    def step(self, losses: Callable[[Tensor], Losses]) -> bool:
-        """Do one step; returns whether it was in order, else it went back to the last good picture.
+    def step(self, losses: Callable[[Tensor], Losses]) -> Fate:
+        """Do one step, or go back to the last good picture if that before was wrong.
 
-        Raises ValueError when the losses of the first picture are not finite, or steps keep going wrong.
+        Raises ValueError when the losses of the first picture are not finite.
         """
         values, gradient = losses_and_gradient(self.picture, losses)
         total = sum(values.values())
-        if not isfinite(total) or total > RISE * self.lowest or not gradient.isfinite().all():
+        finite = isfinite(total) and bool(gradient.isfinite().all())
+        if not finite or total > RISE * self.lowest:
             self._go_back()
-            return False
+            return "uphill" if finite else "not finite"
         self.good, self.lowest, self.values = self.picture, min(self.lowest, total), values
+        self.size = min(1.0, GROWTH * self.size)
         self.picture = self.picture + self.method.step(gradient * gradient.numel(), self.size)
-        return True
+        return "downhill"
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether steps keep going wrong."""
+        return self.restarts >= MOST_RESTARTS
 
     def _go_back(self) -> None:
-        if self.lowest == inf or self.restarts == MOST_RESTARTS:
+        if self.lowest == inf:
             raise ValueError("the losses are not finite; are these the weights of this network?")
         self.picture, self.method = self.good, self._method()
         self.size, self.restarts = self.size / 2, self.restarts + 1

@@ -41,11 +41,11 @@ class Extractor:
         self.use(Levers(precision="float32" if precision == "auto" else precision))
 
     def __call__(self, images: Tensor) -> Features:
-        """Return the layers of images (N, 3, H, W) in [-1, 1], in float32. Raises what `Backbone` raises."""
+        """Return the layers of images (N, 3, H, W) in [-1, 1], at least in float32. Raises what `Backbone` raises."""
         images = images.to(memory_format=layout_of(self.levers.channels_last))
         with self.arithmetic:
             seen = self.backbone(images, self.layers)
-        return {name: layer.float() for name, layer in zip(self.layers, seen, strict=True)}
+        return {name: _exact(layer) for name, layer in zip(self.layers, seen, strict=True)}
 
     def use(self, levers: Levers) -> None:
         """Use these speed options from now on."""
@@ -76,3 +76,7 @@ class Extractor:
         offers = offers_for(self.device, {"compile": "", "graph": ""}, bf16=has_bf16(self.device))
         choice = choose_levers(Bench(self.use, probe, wait, prefix="--"), self.levers, offers, steps)
         return choice.told if choice.trials or choice.wrong else ""
+
+
+def _exact(layer: Tensor) -> Tensor:
+    return layer if layer.dtype == torch.float64 else layer.float()

@@ -121,15 +121,13 @@ class Painting:
             self.prepared = self.clock() - began
         assert self.objective is not None and self.descent is not None
         before, objective, number = self.clock(), self.objective, self.step
-        if not self.descent.step(lambda picture: objective.losses(picture, number)):
+        if self.descent.step(lambda picture: objective.losses(picture, number)) == "not finite":
             size = by(self.levels[self.number].size)
-            self.note(
-                f"step {number + 1} at {size} led uphill; continuing from the picture before it, in smaller steps"
-            )
+            self.note(f"step {number} at {size} led to numbers that are not finite; went back, for smaller steps")
         self.step += 1
         self.stepped = self.clock() - before
         self.spent += self.clock() - began
-        if self.step >= self.levels[self.number].iterations or self._is_late():
+        if self.step >= self.levels[self.number].iterations or self.descent.is_stuck or self._is_late():
             self._end()
         return not self.is_over
 
@@ -149,6 +147,7 @@ class Painting:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from the state of a painting of the same arguments, exactly."""
+        began = self.clock()
         for name in ("number", "step", "spent", "prepared", "stepped"):
             setattr(self, name, state[name])
         self.picture = state["picture"].to(self.extractor.device)
@@ -158,6 +157,7 @@ class Painting:
             self.objective = self._objective(self.number)
             self.descent = Descent(self.picture, self.settings)
             self.descent.load_state_dict(state["descent"])
+        self.spent += self.clock() - began
 
     @property
     def _is_grey(self) -> bool:
