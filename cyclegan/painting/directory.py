@@ -88,7 +88,7 @@ def stylize_directory(
         except Unwritten as error:
             raise Unfinished(outcome, len(pieces), error) from error
     if studio.is_stopped:
-        done = f"stopped after {studio.done:.2f} of {len(pieces):,} paintings; finished ones and the state of the last"
+        done = f"stopped after {studio.ended + studio.part:.2f} of {len(pieces):,} paintings; finished ones and the state of the last"
         raise Stopped(f"{done} are in {shown(out)}", stop.received)
     return outcome
 

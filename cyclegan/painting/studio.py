@@ -79,14 +79,9 @@ class Studio:
     ) -> None:
         self.extractor, self.task, self.outcome, self.total = extractor, task, outcome, total
         self.resume, self.report, self.note, self.clock, self.stopped = resume, report, note, clock, stopped
-        self.part, self.is_stopped = 0.0, False
-        """What is done of the piece in hand, and whether a signal ended the work before all was done."""
+        self.ended, self.part, self.is_stopped = len(outcome.skipped), 0.0, False
+        """How many pieces need no more work, what is done of the one in hand, and whether a signal ended the work."""
         self._shows = task.preview is not None
-
-    @property
-    def done(self) -> float:
-        """How many pieces are done, with the part of the one in hand."""
-        return len(self.outcome.painted) + len(self.outcome.skipped) + len(self.outcome.failed) + self.part
 
     def paint_all(self, pieces: Sequence[tuple[Piece, Record]]) -> None:
         """Paint pieces. Those that another process paints are waited for; what it leaves when it dies is taken over.
@@ -97,13 +92,16 @@ class Studio:
         while waiting:
             if self.stopped():
                 self.is_stopped = True
-            if self.is_stopped:
                 return
             piece, record = waiting.popleft()
             try:
                 with _alone(record):
                     self._paint_if_needed(piece, record)
                 busy = 0
+                if self.is_stopped:
+                    return
+                self.ended, self.part = self.ended + 1, 0.0
+                self.report(self.ended, self.total, "")
             except Busy:
                 if not self.resume:
                     raise
@@ -119,9 +117,8 @@ class Studio:
             return
         problem = ""
         try:
-            if not self._paint(piece, record):
-                return
-            self.outcome.painted.append(piece.output)
+            if self._paint(piece, record):
+                self.outcome.painted.append(piece.output)
         except (UnreadableImage, UnwritableImage) as error:
             problem = str(error)
         except Unwritten as error:
@@ -131,11 +128,10 @@ class Studio:
         except (MemoryError, RuntimeError, ValueError) as error:
             why = told(error, SMALLER) if is_out_of_memory(error) else reason(error)
             problem = f"{piece} cannot be painted: {why}"
-        self.part = 0.0
         if problem:
             free_memory()  # here, not above: the error's traceback holds what the failed step had made
+        if problem and problem not in self.outcome.failed:  # a broken style is told once
             self.outcome.failed.append(problem)
-        self.report(self.done, self.total, "")
 
     def _paint(self, piece: Piece, record: Record) -> bool:
         """Paint a piece and write it; returns False if a signal came before, once the state is saved."""
@@ -147,7 +143,7 @@ class Studio:
         save, show = Sometimes(SAVE_EVERY, self.clock), Sometimes(PREVIEW_EVERY, self.clock)
         while painting.advance():
             self.part = painting.share
-            self.report(self.done, self.total, painting.told)
+            self.report(self.ended + self.part, self.total, painting.told)
             if self.stopped():
                 record.save(painting.state_dict())
                 self.is_stopped = True
