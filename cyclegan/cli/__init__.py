@@ -22,6 +22,7 @@ from cyclegan.cli.export import Export
 from cyclegan.cli.others import Demo, Fetch, Import, Show
 from cyclegan.cli.parsing import parse_words
 from cyclegan.cli.report import Compare, Report
+from cyclegan.cli.stylize import Stylize
 from cyclegan.cli.train import Train, parse_train
 from cyclegan.cli.translate import Translate
 from cyclegan.util.signals import Stopped
@@ -29,7 +30,20 @@ from cyclegan.util.streams import lasting_streams
 from cyclegan.util.text import as_typed, one_line, shown
 
 Command: TypeAlias = (
-    Check | Init | Train | Translate | Evaluate | Report | Compare | Explain | Export | Import | Show | Fetch | Demo
+    Check
+    | Init
+    | Train
+    | Translate
+    | Stylize
+    | Evaluate
+    | Report
+    | Compare
+    | Explain
+    | Export
+    | Import
+    | Show
+    | Fetch
+    | Demo
 )
 
 COMMANDS: dict[str, type[Command]] = {
@@ -37,6 +51,7 @@ COMMANDS: dict[str, type[Command]] = {
     "init": Init,
     "train": Train,
     "translate": Translate,
+    "stylize": Stylize,
     "evaluate": Evaluate,
     "report": Report,
     "compare": Compare,
@@ -57,7 +72,7 @@ OF_TORCH = {
 
 WITHOUT_TORCH = "needs torch, which is not installed; run: pip install 'cyclegan[torch]'"
 
-RESUMABLE = ("train", "translate")
+RESUMABLE = ("train", "translate", "stylize")
 """The commands that have `--resume`."""
 
 

@@ -76,6 +76,8 @@ def _one_line(told: str, name: str, kind: type[Any]) -> str:
     if missing := re.findall(r"(?:^Missing from [^:]*: |\(required\) )([A-Z_]+) ", what):
         return f"{name}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; {_usage(kind, name)}"
     what = what.removeprefix("Error parsing ").split(". Got errors:")[0]
+    if re.match(r"Unrecognized options: [^-]", what):
+        what += "; give all paths in one place"
     near = [word for part in more if part.startswith("Perhaps") for word in part.split() if word.startswith("--")]
     return f"{name}: {what}{f'; did you mean {near[0]}?' if near else ''} (see cyclegan {name} --help)"
 
@@ -176,6 +178,29 @@ def _spec(
         return ["none" if value is None else str(value)]
 
     return PrimitiveConstructorSpec(1, metavar, lambda words: read(words[0]), is_instance, written)
+
+
+def _numbers(words: list[str]) -> tuple[float, ...]:
+    return tuple(float(_converted(float, word, "a number")) for word in words)
+
+
+NUMBERS: PrimitiveConstructorSpec[Any] = PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="X",
+    instance_from_str=_numbers,
+    is_instance=lambda value: isinstance(value, tuple),
+    str_from_instance=lambda value: [f"{each:g}" for each in value],
+)
+"""An annotation for several numbers, one word each: `--style_weights 1 0.5`."""
+
+WORDS: PrimitiveConstructorSpec[Any] = PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="TEXT",
+    instance_from_str=lambda words: tuple(words),
+    is_instance=lambda value: isinstance(value, tuple),
+    str_from_instance=lambda value: [*value],
+)
+"""An annotation for several words."""
 
 
 def _converted(kind: Callable[[str], Any], word: str, what: str) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 from cyclegan.cli.codes import UNREADABLE
+from cyclegan.cli.parsing import NUMBERS
 from cyclegan.recipe import Compile, Switch
 from cyclegan.types import Device, Direction, Precision
 from cyclegan.util.progress import Progress
@@ -70,7 +71,9 @@ class Style:
 
     style: Annotated[tuple[Path, ...], arg(metavar="PICTURE", help_behavior_hint="(default: random)")] = ()
     """Pictures whose style to take, mixed if there are several; or a directory, from which each picture gets one."""
-    style_weights: Annotated[tuple[float, ...], arg(metavar="WEIGHT", help_behavior_hint="(default: equal)")] = ()
+    style_weights: Annotated[
+        tuple[float, ...], NUMBERS, arg(metavar="WEIGHT ...", help_behavior_hint="(default: equal)")
+    ] = ()
     """The share of each style picture."""
     style_strength: float = 1.0
     """1 is the whole style; 0 is none of it, or of random styles the mean."""

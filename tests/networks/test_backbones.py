@@ -83,6 +83,8 @@ def test_a_layer_that_is_not_there_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"vgg11 has no layer relu9_9; it has conv1_1, .*, and others") as caught:
         random_backbone("vgg11")(images(), ["relu1_1", "relu9_9"])
     assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"squeezenet1_1 has no layer features.99;"):
+        random_backbone("squeezenet1_1")(images(), ["features.3", "features.99"])
 
 
 def test_average_pooling_changes_what_follows_a_pooling(weights: Path) -> None:
