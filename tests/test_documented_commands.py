@@ -176,7 +176,7 @@ def finished(
     """A folder with all that pages expect, and a finished run that was scored."""
     folder = tmp_path_factory.mktemp("finished") / "here"
     for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
-        for data in ("data/horse2zebra", "data/monet2photo", "data/maps", "my/pictures"):
+        for data in ("data/horse2zebra", "data/monet2photo", "data/maps", "data/one_style", "my/pictures"):
             write_pictures(folder / data / name, 9, seed=seed)
     write_deep(folder / "data")
     write_photos(folder)

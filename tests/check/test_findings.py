@@ -157,6 +157,14 @@ def test_what_is_odd_is_found_and_ranked(
     assert found.advice
 
 
+def test_one_picture_is_enough_for_a_style(root: Path) -> None:
+    for path in sorted((root / "trainA").glob("*.png"))[1:]:
+        path.unlink()
+    found = findings(root)["balance"]
+    assert found.text == "trainB has 6 times as many pictures as trainA"
+    assert found.advice == "one picture is enough for method.kind: perceptual, as its style; other methods need many more"
+
+
 def test_the_examples_are_pictures_and_the_reasons_of_unreadable_ones(root: Path) -> None:
     flat(root)
     mostly_broken(root)

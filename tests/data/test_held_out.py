@@ -76,6 +76,8 @@ def test_one_that_cannot_be_read_is_told_and_another_drawn(folder: Path) -> None
 @pytest.mark.parametrize(
     ("number", "broken", "told"),
     [
+        (1, 0, r"A: has 1 picture, too few to hold out 4 or more for scores; set log\.evaluate_every to null"),
+        (4, 0, r"A: has 4 pictures, too few to hold out 4 or more for scores; set log\.evaluate_every to null"),
         (30, 0, r"A: has 30 pictures, but data\.validation holds out 30; lower it"),
         (20, 15, r"A: only 15 pictures can be read, but data\.validation holds out 20; lower it"),
     ],
