@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan.networks.adaptive import Adaptive, AdaptiveNorm, Blend
@@ -25,6 +26,9 @@ class AdainGenerator(StyleGenerator):
     The encoder's weights are frozen: they are buffers, which no optimizer moves, and part of every checkpoint. Stages
     are the encoder's layers, one that applies the style, and the decoder's layers. Unlike in the paper, the last
     convolution is followed by tanh, as in all generators of the suite, so that no value has to be clipped.
+
+    The authors' VGG-19 was normalised: the mean activation of each channel is 1. Here each layer that styles are
+    compared on is scaled to a mean square of about 1, of any encoder, so that the weights of losses mean the same.
     """
 
     has_prior = False
@@ -93,13 +97,32 @@ class AdainGenerator(StyleGenerator):
         return torch.cat([style[:, :-1], strength * style[:, -1:]], dim=1)
 
     def load_encoder(self, state: Mapping[str, Any]) -> None:
-        """Load the weights of the classifier, by torchvision's names, into the encoder.
+        """Load the weights of the classifier, by torchvision's names, into the encoder, and scale its layers.
 
         Raises KeyError or RuntimeError for those of another network.
         """
         for theirs, own in _convolutions(self).items():
-            for kind in ("weight", "bias"):
-                getattr(own, kind).copy_(state[f"{theirs}.{kind}"])
+            own.load_state_dict({kind: state[f"{theirs}.{kind}"] for kind in ("weight", "bias")})
+        self._scale_layers()
+
+    @torch.no_grad()
+    def _scale_layers(self) -> None:
+        """Scale each layer of the encoder so that its mean square is 1 for `noise`; what it tells apart stays the same.
+
+        That is exact, because ReLU and max pooling pass a factor on. The noise is enough like photographs: of
+        SqueezeNet's layers, whose mean squares are 0.55, 13 and 211 for photographs, it makes them 0.5 to 0.6.
+        """
+        images = noise(16, 128).to(self.head.weight)
+        before = images.new_ones(())
+        for stage, layer in zip(self.stages[: self.last + 1], self.layers(images), strict=True):
+            frozen = [module for module in stage.modules() if isinstance(module, FROZEN)]
+            after = layer.square().mean().clamp(min=1e-12).rsqrt()
+            frozen[0].weight.div_(before)
+            for last in frozen[-2:] if isinstance(list(stage.children())[-1], Fire) else frozen[-1:]:
+                assert last.bias is not None
+                last.weight.mul_(after)
+                last.bias.mul_(after)
+            before = after
 
 
 class Adapt(Adaptive):
@@ -132,6 +155,9 @@ class FrozenReflectConv2d(ReflectConv2d):
         _freeze(self)
 
 
+FROZEN = FrozenConv2d, FrozenReflectConv2d
+
+
 def _freeze(convolution: nn.Conv2d) -> None:
     """Turn the weights of a convolution into buffers."""
     for name in ("weight", "bias"):
@@ -153,6 +179,20 @@ class Fire(nn.Module):
         """Map (N, inputs, H, W) to (N, outputs, H, W)."""
         y = torch.relu(self.squeeze(x))
         return torch.cat([torch.relu(self.expand1x1(y)), torch.relu(self.expand3x3(y))], dim=1)
+
+
+def noise(number: int, side: int) -> Tensor:
+    """Return pictures of noise (number, 3, side, side) in (-1, 1), the same in each call.
+
+    As in photographs, contrasts of all sizes are equally strong, and those of brightness stronger than those of colour
+    (Field 1987).
+    """
+    random = torch.Generator().manual_seed(0)
+    images = torch.zeros(number, 3, side, side)
+    for size in (2**octave for octave in range(1, side.bit_length())):
+        grey, colours = (torch.randn(number, channels, size, size, generator=random) for channels in (1, 3))
+        images += F.interpolate(grey + 0.5 * colours, (side, side), mode="bilinear")
+    return torch.tanh(0.3 * images)
 
 
 def _normalise() -> Affine:
@@ -220,7 +260,7 @@ def _initialise(network: nn.Module) -> None:
 
 def _convolutions(generator: AdainGenerator) -> dict[str, nn.Conv2d]:
     """Return the frozen convolutions by the names that torchvision gives those of the classifier."""
-    own = [module for module in generator.modules() if isinstance(module, FrozenConv2d | FrozenReflectConv2d)]
+    own = [module for module in generator.modules() if isinstance(module, FROZEN)]
     if generator.config.encoder == "vgg19":
         theirs = [place for name, place in vgg_names("vgg19").items() if name.startswith("conv")]
     else:
