@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from cyclegan.losses.style import content_loss, moments_loss
 from cyclegan.methods.base import Method, Player
@@ -22,6 +23,8 @@ class Adain(Method):
     Raises ValueError for pictures that do not have three channels.
     """
 
+    saves_backbone = True
+
     def __init__(self, config: AdainConfig, channels: Channels = RGB) -> None:
         super().__init__()
         self.config = config
@@ -38,7 +41,7 @@ class Adain(Method):
         return {self.config.direction: self.generator}
 
     def load_backbone(self) -> None:
-        """Load the weights of the encoder."""
+        """Load the weights of the encoder, which the losses also compare with."""
         name, file = self.config.generator.encoder, self.config.weights
         weights = read_weights(name, file, "--method.weights")
         try:
@@ -47,10 +50,15 @@ class Adain(Method):
             raise ValueError(f"{file}: not the weights of {name}: {' '.join(str(error).split())}") from None
 
     def samples(self, direction: Direction, batch: Batch, generators: Mapping[Direction, Generator]) -> Images:
-        """Return `real`, `fake`, the picture `style` that it took the style of, half of that style, and none of it."""
+        """Return `real`, `fake`, the picture `style` that it took the style of, half of that style, and none of it.
+
+        Contents without a picture of the target domain get no style.
+        """
         real, styles, network = batch.of(direction.source), batch.of(direction.target), generators[direction]
         assert isinstance(network, AdainGenerator)
-        style = styles[torch.arange(len(real)) % max(len(styles), 1)]
+        if not len(styles):
+            return {"real": real, "fake": network(real)}
+        style = styles[torch.arange(len(real), device=styles.device) % len(styles)]
         code = network.encode_style(style)
         return {
             "real": real,
@@ -61,21 +69,29 @@ class Adain(Method):
         }
 
     def forward(self, batch: Batch) -> Images:
-        """Return `fake`, the contents in the styles, and `adapted`, the features that it should have (eq. 11)."""
+        """Return `fake`, the contents in the styles, `content_target`, the features that it should have (eq. 11), and
+        `style_1`, `style_2`, ..., the layers of the styles.
+        """
         generator, contents = self.generator, batch.of(self.source)
         with torch.no_grad():
-            content = generator.layers(contents)[-1]
-            adapted = generator.adapt(content, generator.encode_style(batch.of(self.target)))
+            *_, content = generator.layers(contents)
+            styles = generator.layers(batch.of(self.target))
+            target = generator.adapt(content, generator.code_of(styles[-1]))
         height, width = contents.shape[2:]
-        return {"fake": generator.decode(adapted)[:, :, :height, :width], "adapted": adapted}
+        fake = generator.decode(target)[:, :, :height, :width]
+        layers = {f"style_{number}": layer for number, layer in enumerate(styles, start=1)}
+        return {"fake": fake, "content_target": target, **layers}
 
     def generator_loss(self, batch: Batch, images: Images) -> Losses:
         """Return the losses of content and style (eq. 12 and 13)."""
-        layers = [layer.float() for layer in self.generator.layers(images["fake"])]
-        with torch.no_grad():
-            wanted = [layer.float() for layer in self.generator.layers(batch.of(self.target))]
-        style = [moments_loss(own, other) for own, other in zip(layers, wanted, strict=True)]
+        made = [_precise(layer) for layer in self.generator.layers(images["fake"])]
+        wanted = [_precise(images[f"style_{number}"]) for number in range(1, len(made) + 1)]
+        styles = [moments_loss(own, other) for own, other in zip(made, wanted, strict=True)]
         return {
-            "content": self.config.content * content_loss(layers[-1], images["adapted"].float()),
-            "style": self.config.style * torch.stack(style).sum(),
+            "content": self.config.content * content_loss(made[-1], _precise(images["content_target"])),
+            "style": self.config.style * torch.stack(styles).sum(),
         }
+
+
+def _precise(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -39,6 +39,9 @@ class Method(nn.Module, ABC):
     remark = ""
     """What the user should know about a setting that does not apply, in a line; empty if all apply."""
 
+    saves_backbone = False
+    """Whether what `load_backbone` loads is part of the `state_dict`, so that a run need not load it again to resume."""
+
     @abstractmethod
     def forward(self, batch: Batch) -> Images:
         """Return all images that the players need, by name, with their autograd graph."""

@@ -23,11 +23,13 @@ class AdainGenerator(StyleGenerator):
     of its C encoded channels, and a strength: 1 for the whole style, 0 for the content as it is. So the mean of codes
     is the mean of the adapted features, which mixes styles, and the code of zeros gives a reconstruction.
 
-    The encoder's weights are frozen: they are buffers, which no optimizer moves, and part of every checkpoint. As in
-    the authors' normalised VGG, they are scaled so that all layers have values of about 1. Stages are the encoder's
-    layers, one that applies the style, and the decoder's layers. Unlike in the paper, the last convolution is followed
-    by tanh, as in all generators of the suite, so that no value has to be clipped; it begins with small weights,
-    because where tanh is saturated nothing is learned.
+    The encoder's weights are frozen: they are buffers, which no optimizer moves, and part of every checkpoint. Stages
+    are the encoder's layers, one that applies the style, and the decoder's layers. Unlike in the paper, the last
+    convolution is followed by tanh, as in all generators of the suite, so that no value has to be clipped; it begins
+    with small weights, because where tanh is saturated nothing is learned.
+
+    The authors' VGG-19 was normalised: the mean activation of each channel is 1. Here each layer that styles are
+    compared on is scaled to a mean square of about 1, of any encoder, so that the weights of losses mean the same.
     """
 
     has_prior = False
@@ -95,27 +97,33 @@ class AdainGenerator(StyleGenerator):
         """Return codes (N, 2 C + 1) with a strength multiplied (eq. 14)."""
         return torch.cat([style[:, :-1], strength * style[:, -1:]], dim=1)
 
-    @torch.no_grad()
     def load_encoder(self, state: Mapping[str, Any]) -> None:
-        """Load the weights of the classifier, by torchvision's names, into the encoder.
-
-        They are scaled so that the root mean square of each layer is 1 for noise with the spectrum of photographs.
+        """Load the weights of the classifier, by torchvision's names, into the encoder, and scale its layers.
 
         Raises KeyError or RuntimeError for those of another network.
         """
         for theirs, own in _convolutions(self).items():
-            for kind in ("weight", "bias"):
-                getattr(own, kind).copy_(state[f"{theirs}.{kind}"])
-        sizes = [layer.square().mean().sqrt() for layer in self.layers(_noise())]
-        before: Tensor | float = 1.0
-        for stage, size in zip(self.stages, sizes, strict=False):
-            convolutions = [each for each in stage.modules() if isinstance(each, FROZEN)]
-            convolutions[0].weight.mul_(before)
-            ends = 2 if isinstance(stage, nn.Sequential) and isinstance(stage[-1], Fire) else 1
-            for convolution in convolutions[-ends:]:  # ReLU keeps factors
-                for name in ("weight", "bias"):
-                    getattr(convolution, name).div_(size)
-            before = size
+            own.load_state_dict({kind: state[f"{theirs}.{kind}"] for kind in ("weight", "bias")})
+        self._scale_layers()
+
+    @torch.no_grad()
+    def _scale_layers(self) -> None:
+        """Scale each layer of the encoder so that its mean square is 1 for `noise`; what it tells apart stays the same.
+
+        That is exact, because ReLU and max pooling pass a factor on. The noise is enough like photographs: of
+        SqueezeNet's layers, whose mean squares are 0.55, 13 and 211 for photographs, it makes them 0.5 to 0.6.
+        """
+        images = noise(8, 64).to(self.head.weight)
+        before = images.new_ones(())
+        for stage, layer in zip(self.stages[: self.last + 1], self.layers(images), strict=True):
+            frozen = [module for module in stage.modules() if isinstance(module, FROZEN)]
+            after = layer.square().mean().clamp(min=1e-12).rsqrt()
+            frozen[0].weight.div_(before)
+            for last in frozen[-2:] if isinstance(list(stage.children())[-1], Fire) else frozen[-1:]:
+                assert last.bias is not None
+                last.weight.mul_(after)
+                last.bias.mul_(after)
+            before = after
 
 
 class Adapt(Adaptive):
@@ -148,15 +156,15 @@ class FrozenReflectConv2d(ReflectConv2d):
         _freeze(self)
 
 
+FROZEN = FrozenConv2d, FrozenReflectConv2d
+
+
 def _freeze(convolution: nn.Conv2d) -> None:
     """Turn the weights of a convolution into buffers."""
     for name in ("weight", "bias"):
         weights = getattr(convolution, name).detach()
         delattr(convolution, name)
         convolution.register_buffer(name, weights)
-
-
-FROZEN = (FrozenConv2d, FrozenReflectConv2d)
 
 
 class Fire(nn.Module):
@@ -172,6 +180,20 @@ class Fire(nn.Module):
         """Map (N, inputs, H, W) to (N, outputs, H, W)."""
         y = torch.relu(self.squeeze(x))
         return torch.cat([torch.relu(self.expand1x1(y)), torch.relu(self.expand3x3(y))], dim=1)
+
+
+def noise(number: int, side: int) -> Tensor:
+    """Return pictures of noise (number, 3, side, side) in (-1, 1), the same in each call.
+
+    As in photographs, contrasts of all sizes are equally strong, and those of brightness stronger than those of colour
+    (Field 1987).
+    """
+    random = torch.Generator().manual_seed(0)
+    images = torch.zeros(number, 3, side, side)
+    for size in (2**octave for octave in range(1, side.bit_length())):
+        grey, colours = (torch.randn(number, channels, size, size, generator=random) for channels in (1, 3))
+        images += F.interpolate(grey + 0.5 * colours, (side, side), mode="bilinear")
+    return torch.tanh(0.3 * images)
 
 
 def _normalise() -> Affine:
@@ -226,16 +248,6 @@ def _decoder(width: int) -> list[nn.Module]:
         nn.Sequential(nn.Upsample(scale_factor=2), *conv(quarter, quarter), *conv(quarter, eighth)),
         nn.Sequential(nn.Upsample(scale_factor=2), *conv(eighth, eighth)),
     ]
-
-
-def _noise() -> Tensor:
-    """Return images (8, 3, 128, 128) in [-1, 1] of noise at all scales, always the same ones."""
-    random, images = torch.Generator().manual_seed(0), torch.zeros(8, 3, 128, 128)
-    for exponent in range(1, 8):
-        shape = (2**exponent, 2**exponent)
-        grey, coloured = (torch.randn(8, channels, *shape, generator=random) for channels in (1, 3))
-        images += F.interpolate(grey + coloured / 2, (128, 128), mode="bilinear", align_corners=False)
-    return torch.tanh(0.3 * images)
 
 
 def _initialise(network: nn.Module) -> None:

@@ -120,7 +120,10 @@ class StyleGenerator(Generator):
         They are linear functions of the mean of each channel of `style_features`, if there is a `style_head`; else the
         mean and the deviation of each channel, and 1. At least float32.
         """
-        features = self.style_features(mirror_pad(pictures, *self.style_sides))
+        return self.code_of(self.style_features(mirror_pad(pictures, *self.style_sides)))
+
+    def code_of(self, features: Tensor) -> Tensor:
+        """Return the style codes (N, style_size) of what `style_features` returns; see `encode_style`."""
         precise = features.to(torch.promote_types(features.dtype, torch.float32))
         if self.style_head is not None:
             code: Tensor = self.style_head(precise.mean(dim=(2, 3), keepdim=True))

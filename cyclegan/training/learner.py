@@ -30,18 +30,22 @@ class Learner:
     """Keeps a method, its players' optimizers, the EMA and the number of images seen.
 
     `epoch` is the number of images in an epoch. Speed options that the recipe leaves at `auto` are off until `use` is
-    called with others.
+    called with others. If it `resumes`, `restore` must be called before the first step: what a checkpoint has is not
+    loaded from elsewhere.
     Raises ValueError for `training.players` that the method does not have, and for a `speed.graph` that is on where
     steps cannot be recorded.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device, *, epoch: int, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, recipe: Recipe, device: torch.device, *, epoch: int, processes: Processes = ALONE, resumes: bool = False
+    ) -> None:  # fmt: skip
         self.recipe, self.device, self.epoch, self.processes, self.images = recipe, device, epoch, processes, 0
         training = recipe.training
         set_determinism(recipe.speed.deterministic)
         torch.manual_seed(training.seed)
         self.method = recipe.build()
-        self.method.load_backbone()
+        if not (resumes and self.method.saves_backbone):
+            self.method.load_backbone()
         self.method.to(device)
         self.shared_random = torch.Generator(device) if processes.count > 1 else None
         if self.shared_random:

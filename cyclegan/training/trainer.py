@@ -97,7 +97,8 @@ class Trainer:
         evaluates = processes.first and recipe.log.evaluate_every
         self.features = recipe.features.build() if evaluates else None
 
-        self.learner = Learner(self.recipe, self.device, epoch=self.loader.epoch, processes=processes)
+        epoch, resumes = self.loader.epoch, saved is not None
+        self.learner = Learner(self.recipe, self.device, epoch=epoch, processes=processes, resumes=resumes)
         self.learner.method.expect(self.loader.sizes)
         told += filter(None, [self.learner.method.remark])
         self.best, self.pictures_told = math.inf, False

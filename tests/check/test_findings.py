@@ -162,7 +162,9 @@ def test_one_picture_is_enough_for_a_style(root: Path) -> None:
         path.unlink()
     found = findings(root)["balance"]
     assert found.text == "trainB has 6 times as many pictures as trainA"
-    assert found.advice == "one picture is enough for method.kind: perceptual, as its style; other methods need many more"
+    assert (
+        found.advice == "one picture is enough for method.kind: perceptual, as its style; other methods need many more"
+    )
 
 
 def test_the_examples_are_pictures_and_the_reasons_of_unreadable_ones(root: Path) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from cyclegan.methods import MethodConfig
 from cyclegan.methods.base import Method
 from cyclegan.methods.config import (
+    AdainConfig,
     CutConfig,
     CycleganConfig,
     FastcutConfig,
@@ -19,6 +20,7 @@ from cyclegan.methods.config import (
     Pix2pixConfig,
 )
 from cyclegan.networks.config import (
+    AdainGeneratorConfig,
     BackboneConfig,
     MunitGeneratorConfig,
     PatchganConfig,
@@ -41,7 +43,10 @@ MUNIT: dict[str, Any] = {
     "discriminator": StridedConfig(width=4, depth=2, scales=2),
 }
 CONTRAST: dict[str, Any] = {"patches": 9, "head_width": 8}
+SQUEEZENET = AdainGeneratorConfig(encoder="squeezenet1_1")
 METHODS: dict[str, Any] = {
+    "adain": AdainConfig(generator=SQUEEZENET),
+    "adain BtoA": AdainConfig(generator=SQUEEZENET, direction=Direction.BtoA),
     "cut": CutConfig(**NETWORKS, **CONTRAST),
     "cut BtoA": CutConfig(**NETWORKS, **CONTRAST, direction=Direction.BtoA),
     "fastcut": FastcutConfig(
