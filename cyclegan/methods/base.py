@@ -40,7 +40,7 @@ class Method(nn.Module, ABC):
     """What the user should know about a setting that does not apply, in a line; empty if all apply."""
 
     saves_backbone = False
-    """Whether what `load_backbone` loads is part of the `state_dict`, so that a run need not load it again to resume."""
+    """Whether the `state_dict` has what `load_backbone` loads, so that a run need not load it again to resume."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> Images:
