@@ -48,6 +48,6 @@ def tiny_recipe(data: Path, /, **changes: dict[str, Any]) -> Recipe:
     merged["training"]["lr_schedule"] = schedule
     if merged["method"]["kind"] != "cyclegan":
         del merged["method"]["pool"]
-    if merged["method"]["kind"] == "perceptual":
+    if merged["method"]["kind"] in ("perceptual", "adain"):
         del merged["method"]["discriminator"]
     return recipe_from(merged, "test")
