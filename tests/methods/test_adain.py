@@ -147,7 +147,7 @@ def test_pictures_must_have_three_channels() -> None:
 
 
 def test_other_weights_are_refused_in_one_line(weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not the weights of vgg19: 'features.2.weight'") as caught:
+    with pytest.raises(ValueError, match=r"not the weights of vgg19: 'features\.2\.weight'") as caught:
         AdainConfig(weights=weights).build().load_backbone()
     assert "\n" not in str(caught.value)
     with pytest.raises(FileNotFoundError, match=r"none\.pth: no such file of weights"):

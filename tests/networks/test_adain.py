@@ -1,4 +1,4 @@
-"""The network of AdaIN: features get the moments of a style, exactly; its encoder is torchvision's and stays as it is."""
+"""The network of AdaIN: features get the moments of a style exactly; its encoder is torchvision's, and stays so."""
 
 from __future__ import annotations
 
