@@ -133,10 +133,10 @@ def test_layers_are_those_of_the_classifier_up_to_a_factor(config: AdainGenerato
         y = layer(y)
         if place in ((1, 6, 11, 20) if config is VGG else (1, 4, 7)):
             expected.append(y)
-    for found, layer, channels in zip(network.layers(x), expected, network.encoded[1:], strict=True):
-        factor = (found * layer).sum() / layer.square().sum()
+    for found, theirs, channels in zip(network.layers(x), expected, network.encoded[1:], strict=True):
+        factor = (found * theirs).sum() / theirs.square().sum()
         assert found.shape[1] == channels and factor > 0.01
-        torch.testing.assert_close(found, factor * layer, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(found, factor * theirs, rtol=1e-3, atol=1e-3)
 
 
 def test_loaded_layers_have_a_mean_square_of_one(network: AdainGenerator) -> None:
