@@ -76,8 +76,6 @@ def test_one_that_cannot_be_read_is_told_and_another_drawn(folder: Path) -> None
 @pytest.mark.parametrize(
     ("number", "broken", "told"),
     [
-        (1, 0, r"A: has 1 picture, too few to hold out 4 or more for scores; set log\.evaluate_every to null"),
-        (4, 0, r"A: has 4 pictures, too few to hold out 4 or more for scores; set log\.evaluate_every to null"),
         (30, 0, r"A: has 30 pictures, but data\.validation holds out 30; lower it"),
         (20, 15, r"A: only 15 pictures can be read, but data\.validation holds out 20; lower it"),
     ],
@@ -87,6 +85,13 @@ def test_too_few_are_one_line(folder: Path, number: int, broken: int, told: str)
         path.write_bytes(b"")
     with pytest.raises(ValueError, match=told):
         drawn(folder, number)
+
+
+@pytest.mark.parametrize(("number", "has"), [(1, "1 picture"), (4, "4 pictures")])
+def test_a_folder_that_is_too_small_for_any_scores_says_so(tmp_path: Path, number: int, has: str) -> None:
+    write_pictures(tmp_path / "A", number, size=4)
+    with pytest.raises(ValueError, match=rf"A: has {has}, too few to hold out 4 .*; set log\.evaluate_every to null"):
+        drawn(tmp_path / "A", 50)
 
 
 def test_names_that_are_no_text_are_held_out_too(folder: Path) -> None:
