@@ -43,6 +43,8 @@ def tiny(recipe: dict[str, Any], features: Path) -> dict[str, Any]:
         network |= NETWORKS[network["kind"]]
     if short["method"]["kind"] == "perceptual":
         short["method"]["backbone"] = {"network": "squeezenet1_1", "weights": str(features)}
+    if short["method"]["kind"] == "adain":
+        short["method"] |= {"generator": {"encoder": "squeezenet1_1"}, "weights": str(features)}
     if short["method"]["kind"] in ("cut", "fastcut"):
         short["method"] |= {"patches": 9, "head_width": 8}
     short["data"] = short.get("data", {}) | {"transforms": TRANSFORMS, "validation": 4}
@@ -146,6 +148,8 @@ def _networks(method: str) -> tuple[tuple[str, str], ...]:
         return ("generator", "munit"), ("discriminator", "strided")
     if method == "perceptual":
         return (("generator", "resnet"),)
+    if method == "adain":
+        return ()
     return ("generator", "unet" if method == "pix2pix" else "resnet"), ("discriminator", "patchgan")
 
 

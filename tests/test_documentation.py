@@ -125,8 +125,10 @@ def is_valid(key: str, value: Any) -> bool:
     kinds = [[config.kind for config in get_args(get_args(union)[0])] for union in unions]
     for method, generator, discriminator in product(*kinds):
         recipe: dict[str, Any] = {"method": {"kind": method}}
-        if key.startswith(("method.generator", "method.discriminator")):
-            recipe["method"] |= {"generator": {"kind": generator}, "discriminator": {"kind": discriminator}}
+        if key.startswith("method.generator"):
+            recipe["method"]["generator"] = {"kind": generator}
+        if key.startswith("method.discriminator"):
+            recipe["method"]["discriminator"] = {"kind": discriminator}
         *above, last = key.split(".")
         section = recipe
         for name in above:

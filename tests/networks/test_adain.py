@@ -25,10 +25,10 @@ def pictures(height: int = 32, width: int = 32, *, number: int = 1) -> Tensor:
 def classifier(name: str) -> nn.Sequential:
     """The layers of a classifier of torchvision up to the encoder's last, with weights that keep values in range."""
     with torch.device("meta"):
-        layers = get_model(name).features[: 8 if name == "squeezenet1_1" else 21]
-    layers = layers.to_empty(device="cpu")
+        features = get_model(name).get_submodule("features")
+    layers = nn.Sequential(*list(features.children())[: 8 if name == "squeezenet1_1" else 21]).to_empty(device="cpu")
     for module in layers.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
             nn.init.kaiming_normal_(module.weight)
             nn.init.uniform_(module.bias, -0.1, 0.1)
         elif isinstance(module, nn.ReLU):
