@@ -266,7 +266,7 @@ class PerceptualConfig(_OneSided):
     """The architecture of the generator."""
     content: Weight = 1.0
     """Weight of the content loss, the squared difference of features, as a share of their mean square."""
-    style: Weight = 10.0
+    style: Weight = 3.0
     """Weight of the style loss, the squared difference of Gram matrices, as a share of their mean square."""
     tv: Weight = 0.0
     """Weight of the total variation, the mean squared difference of neighbouring pixels, which smooths."""
