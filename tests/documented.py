@@ -61,6 +61,8 @@ def on_the_line(words: Sequence[str], features: Path) -> list[str]:
     short = [LENGTH.sub(SHORT, word) for word in words]
     if words[0] == "evaluate" and "--fake" in words and "--features.network" not in words:
         return [*short, *given]
+    if words[0] == "stylize":
+        return [*short, "--network", "squeezenet1_1", "--weights", str(features), "--iterations", "3"]
     recipe = any(word.endswith(".yaml") for word in words)
     if words[0] == "train" and ("--method.kind" in words or not recipe):
         for player, kind in _networks(_after("--method.kind", words, "cyclegan")):

@@ -96,7 +96,8 @@ class Here:
         for word in words[1:]:
             run = re.match(r"runs/\w+", word)
             if run and not (self.folder / run[0]).exists():
-                shutil.copytree(self.folder / "finished", self.folder / run[0])
+                made = "styled" if run[0].endswith("munit") else "finished"
+                shutil.copytree(self.folder / made, self.folder / run[0])
 
     def start(self, what: str, *words: str, together: bool = False, **more: str) -> None:
         main, environment = f"tests.documented:{what}", self.environment | more
@@ -158,9 +159,12 @@ def write_deep(data: Path) -> None:
 
 
 def write_photos(folder: Path) -> None:
-    """Write what docs/translate.md translates: photographs, their masks, an animation, a scan of several pages."""
+    """Write what pages translate: photographs, their masks, paintings, an animation, a scan of several pages."""
     photos = write_pictures(folder / "photos", 2, seed=5)
     shutil.copy(photos[0], folder / "photo.jpg")
+    paintings = write_pictures(folder / "paintings", 3, seed=6)
+    for name, painting in zip(("painting", "sea", "garden"), paintings, strict=True):
+        shutil.copy(painting, folder / f"{name}.jpg")
     for mask in (folder / "cup.png", *(folder / "masks" / photo.name for photo in photos)):
         mask.parent.mkdir(exist_ok=True)
         Image.new("L", (40, 40), 128).save(mask)
@@ -180,6 +184,7 @@ def finished(
             write_pictures(folder / data / name, 9, seed=seed)
     write_deep(folder / "data")
     write_photos(folder)
+    shutil.copy(weights, folder / "squeezenet1_1.pth")
     (folder / "translated").mkdir()
     (folder / "checkpoints" / "horse2zebra").mkdir(parents=True)
     for seed, name in enumerate(("latest_net_G_A.pth", "latest_net_G_B.pth")):
@@ -189,6 +194,9 @@ def finished(
     (folder / "finished.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     here = Here(folder, _server, weights, services[1] | {"HERE": str(folder)})
     here.start("cyclegan", "train", "finished.yaml", "--out", "finished")
+    munit = tiny({"data": {"root": "data/monet2photo"}, "method": {"kind": "munit"}}, weights)
+    (folder / "styled.yaml").write_text(yaml.safe_dump(munit), encoding="utf-8")
+    here.start("cyclegan", "train", "styled.yaml", "--out", "styled")
     return folder
 
 
