@@ -39,8 +39,8 @@ Fate = Literal["downhill", "uphill", "not finite"]
 class Lbfgs:
     """The limited-memory BFGS method (Nocedal and Wright 2006, algorithm 7.5) without a line search.
 
-    It suits a loss that is looked at from another offset in each step: pairs with no positive curvature are left out,
-    and a direction that does not lead down is replaced by the gradient.
+    It suits losses that change a little from time to time: pairs without positive curvature are left out, and a
+    direction that does not lead down is replaced by the gradient.
     """
 
     def __init__(self) -> None:
@@ -63,6 +63,10 @@ class Lbfgs:
         step = direction * (min(wanted, LONGEST * size) / max(length, 1e-30))
         self.last = step, gradient
         return step
+
+    def forget_last(self) -> None:
+        """Forget the last gradient, which was of other losses."""
+        self.last = None
 
     def _remember(self, step: Tensor, change: Tensor) -> None:
         if float((step * change).sum()) > FLAT * float(step.norm()) * float(change.norm()):
@@ -113,6 +117,9 @@ class Adam:
         mean, square = self.mean / (1 - 0.9**self.count), self.square / (1 - 0.999**self.count)
         return -self.lr * size * mean / (square.sqrt() + 1e-8)
 
+    def forget_last(self) -> None:
+        """Forget nothing: a mean over steps serves similar losses."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return all state."""
         return {"count": self.count, "mean": self.mean, "square": self.square}
@@ -136,8 +143,10 @@ class Descent:
         """The losses of `good`."""
         self.method = self._method()
 
-    def step(self, losses: Callable[[Tensor], Losses]) -> Fate:
+    def step(self, losses: Callable[[Tensor], Losses], *, moved: bool = False) -> Fate:
         """Do one step, or go back to the last good picture if that before was wrong.
+
+        `moved` says that the losses are others than in the step before.
 
         Raises ValueError when the losses of the first picture are not finite.
         """
@@ -149,6 +158,8 @@ class Descent:
             return "uphill" if finite else "not finite"
         self.good, self.lowest, self.values = self.picture, min(self.lowest, total), values
         self.size = min(1.0, GROWTH * self.size)
+        if moved:
+            self.method.forget_last()
         self.picture = self.picture + self.method.step(gradient * gradient.numel(), self.size)
         return "downhill"
 

@@ -88,8 +88,9 @@ def stylize_directory(
         except Unwritten as error:
             raise Unfinished(outcome, len(pieces), error) from error
     if studio.is_stopped:
-        done = f"stopped after {studio.ended + studio.part:.2f} of {len(pieces):,} paintings; finished ones and the state of the last"
-        raise Stopped(f"{done} are in {shown(out)}", stop.received)
+        done = f"stopped after {studio.ended + studio.part:.2f} of {len(pieces):,} paintings"
+        kept = f"finished ones and the state of the last are in {shown(out)}"
+        raise Stopped(f"{done}; {kept}", stop.received)
     return outcome
 
 

@@ -15,6 +15,9 @@ from cyclegan.painting.photo import MattingLaplacian
 from cyclegan.painting.settings import Settings
 from cyclegan.types import Losses
 
+STEPS = 8
+"""Steps at one offset: L-BFGS learns how the gradient changes only from steps at the same one."""
+
 PERIOD = 16
 """Offsets in x and in y are 0 to 15 pixels: strides up to 16 leave no grid."""
 
@@ -73,9 +76,13 @@ class Objective:
         self.laplacian = MattingLaplacian(content) if settings.photo_weight else None
         self.variance = max(float(content.var(dim=(2, 3)).mean()) / 4, SMOOTH)  # in [0, 1], as the Laplacian
 
-    def losses(self, picture: Tensor, step: int = 0) -> Losses:
-        """Return the weighted losses of a picture (1, 1 or 3, H, W) by name; `step` chooses the offset."""
-        settings, offset = self.settings, step % self.usual.shifts
+    def offset(self, step: int) -> int:
+        """Return the number of the offset at which a step sees the picture."""
+        return step // STEPS % self.usual.shifts
+
+    def losses(self, picture: Tensor, offset: int = 0) -> Losses:
+        """Return the weighted losses of a picture (1, 1 or 3, H, W), seen at an offset, by name."""
+        settings = self.settings
         shown = self.extractor(self._shifted(picture.expand(-1, 3, -1, -1), offset))
         losses = {
             "content": settings.content_weight * self._content_loss(shown, offset),

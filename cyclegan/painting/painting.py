@@ -120,10 +120,11 @@ class Painting:
             self._begin()
             self.prepared = self.clock() - began
         assert self.objective is not None and self.descent is not None
-        before, objective, number = self.clock(), self.objective, self.step
-        if self.descent.step(lambda picture: objective.losses(picture, number)) == "not finite":
+        before, objective, offset = self.clock(), self.objective, self.objective.offset(self.step)
+        moved = offset != objective.offset(self.step - 1)
+        if self.descent.step(lambda picture: objective.losses(picture, offset), moved=moved) == "not finite":
             size = by(self.levels[self.number].size)
-            self.note(f"step {number} at {size} led to numbers that are not finite; went back, for smaller steps")
+            self.note(f"step {self.step} at {size} led to numbers that are not finite; went back, for smaller steps")
         self.step += 1
         self.stepped = self.clock() - before
         self.spent += self.clock() - began

@@ -15,7 +15,6 @@ from cyclegan.training.trainer import train
 from tests.patience import run as run_to_the_end
 from tests.tiny import tiny_recipe, write_pictures
 
-
 LONG = {"translate": 110, "stylize": 110}
 """Lines of the help of commands with many options, at most."""
 

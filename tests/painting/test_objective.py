@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.painting.extractor import Extractor
-from cyclegan.painting.objective import SMOOTH, Example, Objective, shares_of
+from cyclegan.painting.objective import SMOOTH, STEPS, Example, Objective, shares_of
 from cyclegan.painting.settings import Settings
 from tests.painting.tiny import LAYERS, extractor, picture, tensor
 
@@ -27,7 +27,7 @@ def features(run: Extractor, image: Tensor) -> dict[str, Floats]:
 
 
 def content_of_equation_1(f: Floats, p: Floats) -> float:
-    return 0.5 * sum((f[i, j] - p[i, j]) ** 2 for i in range(f.shape[0]) for j in range(f.shape[1]))
+    return 0.5 * float(sum((f[i, j] - p[i, j]) ** 2 for i in range(f.shape[0]) for j in range(f.shape[1])))
 
 
 def gram_of_equation_3(f: Floats, t: Floats | None = None) -> Floats:
@@ -86,7 +86,7 @@ def test_gradients_agree_with_finite_differences(masked: bool) -> None:
     objective = Objective(run, content, [Example(style, None, place, 1.0)], settings)
 
     def total(image: Tensor) -> Tensor:
-        return torch.stack([*objective.losses(image, step=1).values()]).sum()
+        return torch.stack([*objective.losses(image, offset=1).values()]).sum()
 
     leaf = painting.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(total(leaf), leaf)
@@ -158,6 +158,12 @@ def test_at_every_offset_the_content_has_no_content_loss() -> None:
         assert objective.losses(content, step)["content"] == 0
     shifted = {tuple(objective._shifted(content, step)[0, :, 16, 16].tolist()) for step in range(16)}
     assert len(shifted) == 16
+
+
+def test_the_offset_changes_every_few_steps_and_comes_back() -> None:
+    content = tensor(picture(30, 33, 0))
+    objective = Objective(extractor(LAYERS._replace(shifts=3)), content, [Example(content, None, None, 1.0)], PLAIN)
+    assert [objective.offset(step) for step in range(0, 4 * STEPS, STEPS // 2)] == [0, 0, 1, 1, 2, 2, 0, 0]
 
 
 def test_flat_pictures_have_finite_losses_and_gradients() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -30,7 +33,7 @@ def picture(height: int, width: int, seed: int = 0) -> Shares:
     return np.asarray(image).astype(np.float32) / np.float32(255)
 
 
-def tensor(shares: Shares, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def tensor(shares: npt.NDArray[Any], dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """(1, C, H, W) in [-1, 1]."""
     return torch.from_numpy(shares).to(dtype).permute(2, 0, 1)[None] * 2 - 1
 
