@@ -110,7 +110,7 @@ def test_time_before_a_stop_counts_after_it() -> None:
 
 def test_the_colours_of_the_content_stay_exactly_with_luminance() -> None:
     content = (0.35 + 0.3 * picture(*LARGE)).astype(np.float32)
-    settings = replace(QUICK, colour="luminance")
+    settings = replace(QUICK, colour="luminance", iterations=30, style_weight=100.0)
     made = Painting(content, [Style(picture=picture(50, 60, 1))], settings, extractor())
     painted = through(made) / 255.0
     luma, own = (painted @ np.array(LUMA))[..., None], (content @ np.array(LUMA))[..., None]
