@@ -74,7 +74,8 @@ class Train(TrainOptions):
             return UNSAVED if isinstance(end, Unsaved) else DIVERGED
         if first:
             _look_back(out, recipe)
-            line = as_typed("cyclegan", "translate", shown(out), "PICTURES", "OUT")
+            style = ["--style", "PICTURE"] if recipe.method.about.any_style else []
+            line = as_typed("cyclegan", "translate", shown(out), "PICTURES", "OUT", *style)
             print(f"{shown(checkpoint)}\ntranslate with: {line}")
         return 0
 

@@ -20,6 +20,8 @@ class About(NamedTuple):
     """Whether one network reads the pictures of both domains, so that they need equally many channels."""
     one_style: bool = False
     """Whether the target domain is the style of one picture, or of a few."""
+    any_style: bool = False
+    """Whether a translation needs a picture of the style that it should have."""
 
 
 CYCLEGAN = About(
@@ -75,6 +77,7 @@ ADAIN = About(
 }""",
     "adain",
     one_encoder=True,
+    any_style=True,
 )
 
 PERCEPTUAL = About(

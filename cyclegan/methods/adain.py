@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from cyclegan.losses.style import content_loss, moments_loss
+from cyclegan.losses.style import content_loss, moments_loss, total_variation
 from cyclegan.methods.base import Method, Player
 from cyclegan.methods.config import AdainConfig
 from cyclegan.networks.adain import AdainGenerator
@@ -83,13 +83,14 @@ class Adain(Method):
         return {"fake": fake, "content_target": target, **layers}
 
     def generator_loss(self, batch: Batch, images: Images) -> Losses:
-        """Return the losses of content and style (eq. 12 and 13)."""
+        """Return the losses of content and style (eq. 12 and 13), and the total variation, which the paper has not."""
         made = [_precise(layer) for layer in self.generator.layers(images["fake"])]
         wanted = [_precise(images[f"style_{number}"]) for number in range(1, len(made) + 1)]
         styles = [moments_loss(own, other) for own, other in zip(made, wanted, strict=True)]
         return {
             "content": self.config.content * content_loss(made[-1], _precise(images["content_target"])),
             "style": self.config.style * torch.stack(styles).sum(),
+            "tv": self.config.tv * total_variation(_precise(images["fake"])),
         }
 
 

@@ -181,6 +181,8 @@ class AdainConfig(_OneSided):
     """Weight of the content loss: how well features keep the content, once they have the moments of the style."""
     style: Weight = 10.0
     """Weight of the style loss: the distance of the moments of layers from those of the style."""
+    tv: Weight = 0.0
+    """Weight of the total variation, the mean squared difference of neighbouring pixels, which smooths."""
 
     def build(self, channels: Channels = RGB) -> Adain:
         """Build the method with random weights, for pictures with these numbers of channels."""

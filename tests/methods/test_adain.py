@@ -17,7 +17,7 @@ from cyclegan.methods.adain import Adain
 from cyclegan.methods.config import AdainConfig
 from cyclegan.networks.adain import AdainGenerator
 from cyclegan.networks.config import AdainGeneratorConfig
-from cyclegan.recipe import Recipe, TrainingConfig
+from cyclegan.recipe import Recipe, TrainingConfig, write_recipe
 from cyclegan.training.learner import Learner
 from cyclegan.training.optimizer import PlayerOptimizer
 from cyclegan.training.trainer import Trainer, train
@@ -85,6 +85,17 @@ def test_each_loss_compares_what_its_name_says(weights: Path) -> None:
     assert styled["style"] == 0 and styled["content"] > 1e-3
     kept = images | {"fake": given.a, "content_target": method.generator.layers(given.a)[-1]}
     assert method.generator_loss(given, kept)["content"] == 0
+
+
+def test_total_variation_is_added_if_asked(weights: Path) -> None:
+    given = batch()
+    method, smoothed = built(weights), built(weights, tv=2)
+    images = method(given)
+    flat = images | {"fake": torch.zeros_like(given.a)}
+    assert method.generator_loss(given, images)["tv"] == 0 == smoothed.generator_loss(given, flat)["tv"]
+    rows, columns = images["fake"].diff(dim=2), images["fake"].diff(dim=3)
+    expected = 2 * (rows.square().mean() + columns.square().mean())
+    torch.testing.assert_close(smoothed.generator_loss(given, images)["tv"], expected)
 
 
 def test_gradients_reach_the_decoder_through_the_encoder_only(weights: Path) -> None:
@@ -164,6 +175,17 @@ def test_resume_continues_bit_for_bit(data: Path, tmp_path: Path, weights: Path)
         assert torch.equal(saved.ema["AtoB"][name], buffer)
 
 
+def test_recomputed_activations_change_nothing(data: Path, tmp_path: Path, weights: Path) -> None:
+    pixels = Batch(*(torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8) for _ in "ab"))
+    losses = []
+    for on in (False, True):
+        recipe = tiny_recipe(data, method=method_of(weights), speed={"checkpoint_activations": on})
+        learner = Trainer(recipe, tmp_path / str(on)).learner
+        learner.step(pixels)
+        losses.append(learner.step(pixels).losses)
+    assert all(torch.equal(losses[0][name], losses[1][name]) for name in losses[0])
+
+
 def test_only_a_new_run_needs_the_file_of_the_encoder(data: Path, tmp_path: Path, weights: Path) -> None:
     moved = tmp_path / "moved.pth"
     moved.write_bytes(weights.read_bytes())
@@ -183,12 +205,21 @@ def test_only_a_new_run_needs_the_file_of_the_encoder(data: Path, tmp_path: Path
         Trainer(recipe, tmp_path / "other")
 
 
+def test_a_finished_run_says_that_it_translates_with_a_style(
+    recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_recipe(recipe, tmp_path / "recipe.yaml")
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run")])
+    assert capsys.readouterr().out.endswith("PICTURES OUT --style PICTURE\n")
+
+
 def test_a_run_shows_contents_against_styles(data: Path, tmp_path: Path, weights: Path) -> None:
     train(tiny_recipe(data, method=method_of(weights)), tmp_path / "run")
     tags = events(tmp_path / "run").Tags()
     assert {"samples/AtoB", "samples/AtoB_styles", "samples/AtoB_between", "stages/AtoB/4"} <= set(tags["images"])
     losses = {tag for tag in tags["scalars"] if tag.startswith("loss/")}
-    assert losses == {"loss/content", "loss/style"}
+    assert losses == {"loss/content", "loss/style", "loss/tv"}
 
 
 def test_a_validation_translates_in_styles_of_held_out_pictures(
