@@ -50,7 +50,7 @@ class Settings:
     """Weight of the content loss; 0 gives a texture."""
     style_weight: float = 10.0
     """Weight of the style loss, relative to the content loss; larger is stronger."""
-    tv_weight: float = 0.03
+    tv_weight: float = 0.1
     """Weight of the total variation; larger is smoother."""
     photo_weight: float = 0.0
     """Weight of the matting Laplacian, which keeps edges as straight as in a photograph (Luan et al. 2017)."""
@@ -66,7 +66,7 @@ class Settings:
 
     size: int | None = None
     """Length of the shorter side of the painting, in pixels; None: that of the content."""
-    iterations: int = 300
+    iterations: int = 200
     """Number of steps at all sizes together; most of them are done at small sizes."""
     levels: int | None = None
     """Largest number of sizes, each twice the one before; None: from about 100 pixels on, 1: full size only."""
@@ -74,7 +74,7 @@ class Settings:
     """Time for a picture, divided between the sizes; it has fewer iterations when they do not fit."""
     optimizer: Descent = "lbfgs"
     """L-BFGS, or Adam, which needs more iterations and less memory."""
-    lr: float = 0.03
+    lr: float = 0.015
     """Step size of Adam, where black is -1 and white 1."""
     shifts: int | None = None
     """Number of offsets at which the network sees the picture in turn, which leaves no grid; None: what is usual."""
