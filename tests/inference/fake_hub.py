@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-
 AGENTS = "/api/agent-harnesses"
 """What the library asks once a day by itself where it takes its user for a program; not recorded."""
 
