@@ -227,8 +227,10 @@ def initialise(network: nn.Module, how: Initial = "normal") -> None:
 
     Biases are 0. Weights are drawn from N(0, 0.02) ("normal"; Zhu et al. 2017, section 7.1), from Xavier's normal
     distribution with gain 0.02 ("xavier"), or from N(0, 2 / inputs) ("kaiming"; He et al. 2015, eq. 10). Weights of
-    batch norms are drawn from N(1, 0.02).
+    batch norms are drawn from N(1, 0.02). On the meta device, where there are no values, nothing is done.
     """
+    if all(weight.is_meta for weight in network.parameters()):
+        return  # torch would draw them by its slow reference in Python
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             if how == "normal":
