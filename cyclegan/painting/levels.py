@@ -1,4 +1,4 @@
-"""The sizes at which a picture is painted, from coarse to fine (Gatys et al. 2017, section 5)."""
+"""The sizes at which a picture is painted, from coarse to fine (Gatys et al. 2017, section 6.2)."""
 
 from __future__ import annotations
 
