@@ -31,6 +31,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "patchgan": {"width": 4, "depth": 2},
     "pixel": {"width": 4},
 }
+SMALLER = 8
+"""What the sizes of trainings without a recipe are divided by."""
+
 TRANSFORMS = [{"Resize": {"height": 36, "width": 36}}, {"RandomCrop": {"height": 32, "width": 32}}]
 
 
@@ -74,7 +77,8 @@ def on_the_line(words: Sequence[str], features: Path) -> list[str]:
     if words[0] == "train" and not recipe:
         short += ["--training.lr_schedule.constant", SHORT, "--training.lr_schedule.decay", SHORT, *given]
         short += ["--speed.device", "cpu", "--speed.precision", "float32", "--speed.compile", "off"]
-        short += ["--speed.channels_last", "off"]
+        size = int(_after("--data.size", words, "256")) // SMALLER
+        short += ["--speed.channels_last", "off", "--data.size", str(size)]
     return short
 
 

@@ -52,7 +52,7 @@ class NotHere(Exception):
 
 def pytest_in(setting: str, more: list[str], clean_up: ExitStack) -> tuple[list[str], Path, dict[str, str]]:
     """The command that runs the tests in a setting, its folder and its environment."""
-    command = [sys.executable, "-m", "pytest", *more]
+    command = [sys.executable, "-m", "pytest", "-m", "", *more]
     if setting in SETTINGS:
         return command, ROOT, SETTINGS[setting]
     if setting == "another user":

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,20 @@ def test_a_lever_leaves_losses_and_gradients_alone(learner: Learner, pixels: Bat
     assert not disagreement(probe(learner, pixels, levers), plain, TOLERANCES[levers.precision])
 
 
+COMPILED = [
+    pytest.param("on", "aot_eager", id="traced only"),
+    pytest.param("on", "inductor", marks=pytest.mark.soak),
+    pytest.param("simd256", "inductor", marks=pytest.mark.soak),
+]
+"""How, and by what; a C++ compiler takes minutes for a step, and each run checks its own, see `agreement.py`."""
+
+
 @needs_compiler
-@pytest.mark.parametrize("how", ["on", "simd256"])
-def test_compiling_leaves_losses_and_gradients_alone(learner: Learner, pixels: Batch, how: Any) -> None:
+@pytest.mark.parametrize(("how", "backend"), COMPILED)
+def test_compiling_leaves_losses_and_gradients_alone(
+    learner: Learner, pixels: Batch, how: Any, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=backend))
     plain = probe(learner, pixels, PLAIN)
     assert not disagreement(probe(learner, pixels, Levers(compile=how)), plain, TOLERANCES["float32"])
 
