@@ -35,6 +35,9 @@ INCEPTION_LAYERS = ("MaxPool_1", "MaxPool_2", "Mixed_5d", "Mixed_6e", "Mixed_7c"
 OPTION = "--features.weights"
 """What the user passes a file of weights with."""
 
+SIDE = 224
+"""Pixels of the sides of pictures whose features a backbone finds, as in its training."""
+
 SMALLEST = 32
 """Fewest pixels on a side for the perceptual distance: a backbone halves the size five times."""
 
@@ -118,14 +121,14 @@ class _Inception(nn.Module):
 
 
 class _Classifier(nn.Module):
-    """A backbone; the features are the spatial mean of its `last` layer, of pictures of 224 x 224 pixels."""
+    """A backbone; the features are the spatial mean of its `last` layer, of pictures of `SIDE` x `SIDE` pixels."""
 
     def __init__(self, backbone: Backbone, looked_at: tuple[str, ...], last: str) -> None:
         super().__init__()
         self.backbone, self.looked_at, self.last = backbone, looked_at, last
 
     def forward(self, images: Tensor) -> Tensor:
-        scaled = F.interpolate(images, (224, 224), mode="bilinear", antialias=True, align_corners=False)
+        scaled = F.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
         last: Tensor = self.backbone(scaled.clamp(-1, 1), [self.last])[0]
         return last.mean(dim=(2, 3))
 

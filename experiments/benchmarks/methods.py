@@ -3,18 +3,23 @@
     python experiments/benchmarks/methods.py [--size 128] [--method '{kind: cut, generator: {kind: resnet, blocks: 6}}']
 
 The networks have the reference widths, the batch size is 1, the pictures are noise and nothing is compiled. Each
-method and precision runs in its own process, so that its memory is measured separately.
+method and precision runs in its own process, so that its memory is measured separately. Frozen backbones have random
+weights too.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import tempfile
 import time
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 import yaml
+from untrained import untrained
 
 from cyclegan.machine.levers import Levers
 from cyclegan.machine.memory_used import memory_used
@@ -28,6 +33,9 @@ METHODS = (
     "{kind: cyclegan, discriminator: {kind: patchgan, scales: 2}}",
     "{kind: cut}",
     "{kind: fastcut}",
+    "{kind: munit}",
+    "{kind: perceptual}",
+    "{kind: adain}",
     "{kind: pix2pix}",
     "{kind: pix2pix, generator: {kind: unet, depth: 7}}",
 )
@@ -36,8 +44,9 @@ WARM_UP, TIMED = 2, 4
 
 def measure(method: str, precision: Precision, size: int) -> tuple[float, float]:
     """Return the median time of a step in ms, and the peak memory of the process in GiB."""
-    recipe = recipe_from({"method": yaml.safe_load(method)}, "--method")
-    learner = Learner(recipe, torch.device("cpu"), epoch=1000)
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = recipe_from({"method": with_backbone(yaml.safe_load(method), Path(folder))}, "--method")
+        learner = Learner(recipe, torch.device("cpu"), epoch=1000)
     learner.use(Levers(precision=precision))
     noise, times = Batch(*torch.randint(0, 256, (2, 1, 3, size, size), dtype=torch.uint8)), list[float]()
     for _ in range(WARM_UP + TIMED):
@@ -45,6 +54,16 @@ def measure(method: str, precision: Precision, size: int) -> tuple[float, float]
         learner.step(noise)
         times.append(time.perf_counter() - begin)
     return 1000 * median(times[WARM_UP:]), memory_used(learner.device) or 0.0
+
+
+def with_backbone(method: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a `method` section whose frozen backbone, if it needs one, comes from a file."""
+    match method["kind"]:
+        case "perceptual":
+            return {"backbone": {"network": "vgg16", "weights": str(untrained("vgg16", folder))}} | method
+        case "adain":
+            return {"weights": str(untrained("vgg19", folder))} | method
+    return method
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision.models
+from untrained import untrained
 
 from cyclegan.data.painted import paint, photographs
 from cyclegan.inference.inputs import picture_from
@@ -47,13 +47,6 @@ def measure(args: argparse.Namespace, size: int) -> str:
     return f"{width:5} x {height:<5} {seconds:7.0f} {used:7.2f}  {extractor.levers} {' '.join(lines)}"
 
 
-def random_weights(network: str, folder: Path) -> Path:
-    """Write a network that has learned nothing to a file."""
-    path = folder / f"{network}.pth"
-    torch.save(torchvision.models.get_model(network, weights=None).state_dict(), path)
-    return path
-
-
 def main() -> None:
     """Print a row for each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -68,7 +61,7 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     print(f"{'pixels':13} {'seconds':>7} {'GiB':>7}")
     with tempfile.TemporaryDirectory() as made:
-        args.weights = args.weights or random_weights(args.network, Path(made))
+        args.weights = args.weights or untrained(args.network, Path(made))
         for size in args.sizes:
             with spawn.Pool(1) as pool:
                 print(pool.apply(measure, (args, size)), flush=True)
