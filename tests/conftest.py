@@ -19,11 +19,12 @@ from tensorboard.summary.writer import event_file_writer
 from torchvision.models import squeezenet1_1
 
 import cyclegan.inference.engines.torch_engine
+import cyclegan.metrics.features
 import cyclegan.training.tuning
 from cyclegan.recipe import Recipe
 from cyclegan.util.progress import Progress
 from tests.forked import THREADS, Forks
-from tests.tiny import tiny_recipe, write_pictures
+from tests.tiny import SIDE, tiny_recipe, write_pictures
 
 torch.set_num_threads(int(THREADS["OMP_NUM_THREADS"]))  # one, if not told: more only wait for each other
 
@@ -34,13 +35,14 @@ event_file_writer._global_uid = event_file_writer.AtomicCounter(10_000)
 
 @pytest.fixture(scope="session", autouse=True)
 def _any_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The same precision on a CPU that has bf16, and no code that was compiled for another.
+    """The same precision on a CPU that has bf16, no code that was compiled for another, small pictures to score.
 
     Inductor takes from its cache what was compiled with other instructions, and then gives NaN.
     """
     with pytest.MonkeyPatch.context() as patch:
         for module in (cyclegan.training.tuning, cyclegan.inference.engines.torch_engine):
             patch.setattr(module, "has_bf16", lambda device: False)
+        patch.setattr(cyclegan.metrics.features, "SIDE", SIDE)
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         yield
 

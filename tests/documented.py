@@ -124,7 +124,6 @@ def _prepare() -> None:
     import cyclegan.check.cost as cost
     import cyclegan.data.fetch as fetch
     import cyclegan.demo as demo
-    import cyclegan.metrics.features as features
     from cyclegan.metrics.distances import distances
     from tests.test_demo import short
 
@@ -134,7 +133,6 @@ def _prepare() -> None:
     fetch.DATA_SETS["horse2zebra"] = fetch.DataSet((address,), sha256, len(content), "as the authors' set, but small")
     vars(cost).update(steps_per_second=lambda recipe, size: 12.0)
     vars(demo).update(demo_recipe=short, steps_per_second=lambda recipe, size: 12.0)
-    vars(features).update(SIDE=64)
     _ask(os.environ["HUB"], os.environ["HUB_CACHE"])
     assert distances.__kwdefaults__
     distances.__kwdefaults__["resamples"] = 20

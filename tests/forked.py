@@ -217,6 +217,9 @@ if __name__ == "__main__":
 
     import cyclegan.cli
     import cyclegan.inference.directory
+    import cyclegan.metrics.features as features
     import cyclegan.training.trainer  # noqa: F401
+    from tests.tiny import SIDE
 
+    features.SIDE = SIDE
     _serve()

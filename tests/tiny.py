@@ -8,6 +8,9 @@ from PIL import Image
 
 from cyclegan.recipe import Recipe, recipe_from
 
+SIDE = 64
+"""Pixels of the sides of pictures that are scored, see `metrics/features.py`."""
+
 
 def write_pictures(folder: Path, number: int, size: int = 40, seed: int = 0) -> list[Path]:
     """Smooth random pictures 0.png, 1.png, ..."""

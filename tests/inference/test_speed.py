@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,11 @@ def pays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.soak)])
 def test_many_pictures_of_one_size_are_compiled_for_and_come_out_the_same(
-    tmp_path: Path, pays: None, translator: Translator
+    backend: str, tmp_path: Path, pays: None, translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=backend))
     write_pictures(tmp_path / "in", 11, size=42)  # to be padded: no multiple of 4
     Image.new("RGB", (24, 24)).save(tmp_path / "in" / "odd.png")
     translate_directory(translator, tmp_path / "in", tmp_path / "eager")
